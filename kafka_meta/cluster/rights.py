@@ -32,10 +32,11 @@ NEEDED: Mapping[Purpose, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """`username` None: no login, or one whose token names the principal. `operations` None: the brokers do not say."""
+    """`operations` None: the brokers do not say."""
 
     cluster: Cluster
-    username: str | None
+    principal: str | None
+    """As Kafka builds it by default; None where a certificate or a token names it."""
     operations: frozenset[str] | None
     missing: Mapping[str, str] | None
     """Operations that the purpose needs and we may not do, with what they are for; None when it cannot be told."""
@@ -63,10 +64,19 @@ def access(settings: ClusterSettings, purpose: Purpose) -> Access:
                 brokers=metadata.brokers,
                 security=facts.security,
             ),
-            username=settings.username,
+            principal=_principal(settings),
             operations=allowed,
             missing=None
             if allowed is None
             else {name: use for name, use in NEEDED[purpose].items() if name not in allowed},
             gaps=facts.gaps,
         )
+
+
+def _principal(settings: ClusterSettings) -> str | None:
+    """DefaultKafkaPrincipalBuilder: the user who logged in, ANONYMOUS where nobody did."""
+    if settings.security_protocol == "PLAINTEXT":
+        return "User:ANONYMOUS"
+    if settings.sasl is None or settings.sasl.username is None:
+        return None
+    return f"User:{settings.sasl.username}"
