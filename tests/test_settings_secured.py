@@ -182,7 +182,8 @@ def test_zookeeper_is_logged_in_to_over_tls(
 ) -> None:
     jaas = tmp_path / "jaas.conf"
     jaas.write_text(
-        'Client { org.apache.zookeeper.server.auth.DigestLoginModule required username="zk" password="zk \\"pü"; };\n'
+        'Client { org.apache.zookeeper.server.auth.DigestLoginModule required username="zk" password="zk \\"pü"; };\n',
+        encoding="utf-8",
     )
     login = f"java.security.auth.login.config={jaas}\n" if scheme == "sasl" else "zookeeper.digest=me:my pw\n"
     settings = stores_made_by_java.resolve(zookeeper_file(zookeeper_port, stores_made_by_java, login))
