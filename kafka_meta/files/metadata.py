@@ -218,7 +218,10 @@ def require_kind(document: Json, kind: str, version: str, *, called: str) -> dic
     if not isinstance(document, dict):
         raise UsageError(f"{called}: $: the file holds no JSON object", f'A file of kind "{kind}" is expected.')
     if document.get("kind") != kind:
-        raise UsageError(f'{called}: $.kind: {short(document.get("kind"))} is not "{kind}"', "Is it the right file?")
+        kind_found = (
+            f'{short(document["kind"])} is not "{kind}"' if "kind" in document else f'missing, "{kind}" expected'
+        )
+        raise UsageError(f"{called}: $.kind: {kind_found}", "Is it the right file?")
     found = document.get("schemaVersion")
     major = re.match(r"[0-9]{1,4}(?=\.)", found) if isinstance(found, str) else None
     if major is not None and int(major[0]) > int(version.partition(".")[0]):

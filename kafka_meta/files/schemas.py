@@ -48,8 +48,11 @@ def validate(document: object, name: str, *, called: str) -> None:
     path = list(error.absolute_path)
     # Credentials of users are not shown, not even broken ones.
     value = "the value" if path[:1] == ["users"] else short(error.instance)
+    expected = error.validator_value
+    if error.validator == "required" and isinstance(error.instance, dict) and isinstance(expected, list):
+        expected = [name for name in expected if name not in error.instance]
     raise UsageError(
-        f"{called}: {json_path(path)}: {_reason(error.validator, error.validator_value, value)}",
+        f"{called}: {json_path(path)}: {_reason(error.validator, expected, value)}",
         "Nothing was created. Export again, or correct the file at that place.",
     )
 
@@ -59,7 +62,7 @@ def _reason(keyword: object, expected: object, value: str) -> str:
         case "type":
             return f"{value} is not of type {expected if isinstance(expected, str) else ' or '.join(expected)}"  # type: ignore[arg-type]
         case "required":
-            return f"a field is missing; it needs {', '.join(expected)}"  # type: ignore[arg-type]
+            return f"{', '.join(expected)} missing"  # type: ignore[arg-type]
         case "minimum" | "exclusiveMinimum":
             return f"{value} is less than {expected}"
         case "maximum" | "exclusiveMaximum":

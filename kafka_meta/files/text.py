@@ -71,7 +71,8 @@ def loads(text: str, *, name: str) -> Json:
         # A string that does not end is reported where it begins; a file that stops within one was cut off, too.
         ends = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
         cut = " (the file ends there: was it cut off?)" if ends else ""
-        raise UsageError(f"{name} is not JSON: {error.msg} at {where}{cut}", EXPORT_AGAIN) from None
+        problem = error.msg.removesuffix(" starting at")
+        raise UsageError(f"{name} is not JSON: {problem} at {where}{cut}", EXPORT_AGAIN) from None
     except RecursionError:
         raise UsageError(_too_deep(name, text), EXPORT_AGAIN) from None
     _check(tree, name, has_escapes="\\ud" in text or "\\uD" in text)
