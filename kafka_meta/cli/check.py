@@ -9,7 +9,7 @@ import typer
 
 from kafka_meta import cluster, zookeeper
 from kafka_meta.cli import options as given
-from kafka_meta.cli.sides import dest_settings, has_dest, principal, source_settings
+from kafka_meta.cli.sides import dest_settings_if_any, principal, source_settings
 from kafka_meta.cluster.rights import Purpose
 from kafka_meta.errors import ExitStatus, KafkaMetaError
 from kafka_meta.model import Cluster
