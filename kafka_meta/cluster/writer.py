@@ -17,9 +17,8 @@ from kafka_meta.settings import ClusterSettings
 A = TypeVar("A", bound=Action)
 
 _ACTIONS_A_REQUEST = 2_000
-_RECORDS_A_REQUEST = 9_000
-"""A KRaft controller takes 10,000 in one operation (QuorumController.MAX_RECORDS_PER_USER_OP). Brokers make the logs of
-one operation before they look at the next: in two halves, the topics of the second are known seconds later."""
+_RECORDS_A_REQUEST = 9_800
+"""A KRaft controller takes 10,000 in one operation (QuorumController.MAX_RECORDS_PER_USER_OP)."""
 _TOPICS_A_REQUEST_BY_ZOOKEEPER = 500
 """Some 20 ms each, all before the answer: more would outlast the request's time."""
 _ACLS_A_REQUEST = 500
@@ -112,8 +111,11 @@ def validate(settings: ClusterSettings, actions: Sequence[CreateTopic], *, emit:
 
 
 def _topic_requests(tools: attempts.Tools, actions: Iterable[CreateTopic]) -> Iterator[list[CreateTopic]]:
+    """The small rest first: brokers make the logs of one operation before they look at the next, and what comes
+    after the topics waits for the last operation to be seen, not for its logs."""
     most = _ACTIONS_A_REQUEST if tools.wire.kraft else _TOPICS_A_REQUEST_BY_ZOOKEEPER
-    return _requests(actions, _records, most=most)
+    from_the_end = list(_requests(reversed(list(actions)), _records, most=most))
+    return (request[::-1] for request in reversed(from_the_end))
 
 
 def _records(action: CreateTopic) -> int:
