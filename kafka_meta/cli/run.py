@@ -48,6 +48,9 @@ def run(arguments: list[str]) -> int:
         status = commands.app(normalise(arguments), prog_name="kafka-meta", standalone_mode=False)
         return int(status or ExitStatus.DONE)
     except typer.Exit as exit:
+        # typer makes 130 of a KeyboardInterrupt, and says nothing.
+        if exit.exit_code == ExitStatus.INTERRUPTED:
+            _complain("interrupted", None, as_json)
         return exit.exit_code
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted", None, as_json)
