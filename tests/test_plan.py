@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
+import subprocess
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -59,7 +61,9 @@ from kafka_meta.plan import (
     report,
 )
 from kafka_meta.plan.access import in_order, may_alter_cluster, overlap
+from kafka_meta.plan.configs import _SINCE as CONFIG_NAMES
 from kafka_meta.plan.configs import Home, fit, parse_version, same_value
+from kafka_meta.playground import fetch, jars
 from kafka_meta.settings import policy_options
 
 CASES = Path(__file__).parent / "cases" / "plan"
@@ -562,6 +566,80 @@ def test_configs_are_dropped_mapped_or_raised_for_the_destinations_version(
 def test_tiered_configs_stay_where_the_destination_is_tiered() -> None:
     configs = {"remote.storage.enable": "true", "local.retention.ms": "5"}
     assert fit(configs, Home(version=(4, 3), tiered=True), replication_factor=1)[0] == configs
+
+
+# Kafka itself, asked for its topic configs: the names, then what it makes of each NAME=VALUE.
+LOG_CONFIG = """
+import java.util.*;
+public class Ask {
+    public static void main(String[] values) throws Exception {
+        Class<?> config;
+        try { config = Class.forName("org.apache.kafka.storage.internals.log.LogConfig"); }
+        catch (ClassNotFoundException older) { config = Class.forName("kafka.log.LogConfig"); }
+        System.out.println("names " + config.getMethod("configNames").invoke(null));
+        for (String value : values) {
+            String[] pair = value.split("=", 2);
+            Object meaning;
+            try {
+                Object made = config.getConstructor(Map.class).newInstance(Map.of(pair[0], pair[1]));
+                meaning = ((Map<?, ?>) config.getMethod("values").invoke(made)).get(pair[0]);
+            } catch (java.lang.reflect.InvocationTargetException refused) { meaning = "refused"; }
+            System.out.println("value " + meaning);
+        }
+    }
+}
+"""
+
+
+def ask_kafka(folder: Path, version: str, *values: str) -> tuple[set[str], list[str]]:
+    program = folder / "Ask.java"
+    program.write_text(LOG_CONFIG, "ascii")
+    command = [jars.java(), "-XX:TieredStopAtLevel=1", "-cp", f"{fetch(version)}/*", str(program), *values]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    names = re.search(r"^names \W*\w*[(\[](.*)[)\]]$", said, re.MULTILINE)
+    assert names is not None
+    return set(names[1].split(", ")), re.findall(r"^value (.*)$", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "4.3.1",
+        "3.9.1",
+        *(pytest.param(old, marks=pytest.mark.long) for old in ("2.8.2", "1.1.1", "0.11.0.3", "0.10.2.2")),
+    ],
+)
+def test_the_table_of_topic_configs_is_that_of_the_brokers(tmp_path: Path, version: str) -> None:
+    names, _ = ask_kafka(tmp_path, version)
+    home = Home(version=parse_version(version), tiered=True)
+    # Its own tests' name, and the mapped one is no longer there under its name.
+    assert {
+        name for name in (*CONFIG_NAMES, "nonsense") if name in fit({name: "1"}, home, replication_factor=None)[0]
+    } == {name for name in names if name != "internal.segment.bytes" and "throttled.replicas" not in name}
+
+
+def test_values_mean_the_same_here_and_in_kafka(tmp_path: Path) -> None:
+    values = {
+        "min.cleanable.dirty.ratio": ("0.5", "0.50", ".5", "+0.5", "0.51", " 0.5 ", "0", "1"),
+        "preallocate": ("true", "TRUE", " True", "false"),
+        "retention.ms": ("5", " 5", "+5", "05", "6", "-1", "9223372036854775807", "9223372036854775806"),
+        "compression.type": ("lz4", " lz4", "zstd"),
+        "message.timestamp.type": ("CreateTime", "LogAppendTime"),
+    }
+    asked = [(name, value) for name, several in values.items() for value in several]
+    _, meanings = ask_kafka(tmp_path, "4.3.1", *(f"{name}={value}" for name, value in asked))
+    assert len(meanings) == len(asked)
+    assert "refused" not in meanings
+    for (name, one), here in zip(asked, meanings, strict=True):
+        for (other_name, other), there in zip(asked, meanings, strict=True):
+            if name == other_name:
+                assert same_value(name, one, other) is (here == there), (name, one, other)
+
+
+def test_4_x_refuses_what_is_fitted_for_it(tmp_path: Path) -> None:
+    asked = ("segment.bytes=1048575", "segment.bytes=1048576")
+    assert ask_kafka(tmp_path, "4.3.1", *asked)[1] == ["refused", "1048576"]
+    assert ask_kafka(tmp_path, "3.9.1", *asked)[1] == ["1048575", "1048576"]
 
 
 @pytest.mark.parametrize(
