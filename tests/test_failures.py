@@ -71,6 +71,16 @@ def to_strict(strict: Cluster) -> tuple[str, ...]:
     return ("--dest-bootstrap-servers", strict.bootstrap_servers)
 
 
+INTERRUPTIBLE = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("kafka_meta", run_name="__main__", alter_sys=True)
+"""
+"""What a shell runs in the background, these tests perhaps, ignores ^C from birth on."""
+
+TYPED = (sys.executable, "-c", INTERRUPTIBLE)
+
+
 def admin(cluster: Cluster) -> AdminClient:
     return AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
 
@@ -265,7 +275,7 @@ def test_control_c_ends_a_command_that_waits_for_an_answer(tmp_path: Path) -> No
     for option in ("--source-bootstrap-servers", "--source-zk-connect"):
         with black_hole() as address:
             process = subprocess.Popen(
-                [sys.executable, "-m", "kafka_meta", "export", option, address],
+                [*TYPED, "export", option, address],
                 cwd=tmp_path,
                 env=clean_environment(),
                 stderr=subprocess.PIPE,
@@ -290,7 +300,7 @@ def stopped_in_the_middle(folder: Path, *arguments: str) -> Iterator[subprocess.
     ours, theirs = os.pipe()
     fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, 4096)
     process = subprocess.Popen(
-        [sys.executable, "-m", "kafka_meta", *arguments, "--commit"],
+        [*TYPED, *arguments, "--commit"],
         cwd=folder,
         env=clean_environment(),
         stdout=theirs,

@@ -46,11 +46,10 @@ def run(arguments: list[str]) -> int:
     as_json = _wants_json(arguments)
     try:
         status = commands.app(normalise(arguments), prog_name="kafka-meta", standalone_mode=False)
+        if status == ExitStatus.INTERRUPTED:  # what typer makes of a KeyboardInterrupt, without a word
+            _complain("interrupted", None, as_json)
         return int(status or ExitStatus.DONE)
     except typer.Exit as exit:
-        # typer makes 130 of a KeyboardInterrupt, and says nothing.
-        if exit.exit_code == ExitStatus.INTERRUPTED:
-            _complain("interrupted", None, as_json)
         return exit.exit_code
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted", None, as_json)
