@@ -150,7 +150,10 @@ def access_lines(side: Mapping[str, Any]) -> list[str]:
     if side["error"] is not None:
         lines = [f"  × {name:<12} {visible(side['address'])}", f"      {visible(side['error'])}"]
         return lines + [f"      {visible(line)}" for line in (side["hint"] or "").splitlines()]
-    words = _cluster_words(side["version"] if side["via"] == "brokers" else "ZooKeeper", side["mode"], side["brokers"])
+    if side["via"] == "zookeeper":
+        words = f"ZooKeeper, {plural(side['brokers'], 'broker')}"
+    else:
+        words = _cluster_words(side["version"], side["mode"], side["brokers"])
     cluster_id = visible(side["clusterId"] or "unknown")
     lines = [f"  + {name:<12} {visible(side['address'])}  {words}, cluster {cluster_id}"]
     if side["via"] == "brokers":

@@ -22,7 +22,7 @@ from kafka_meta.files.metadata import iso_time
 from kafka_meta.files.writing import require_writable
 from kafka_meta.model import EVERYTHING, Snapshot
 from kafka_meta.plan import CreateTopic, Operator, Plan, Policy, Result, compare, recheck, resource_of
-from kafka_meta.render import cluster_words, plan_lines, remark_line, result_line, totals_line
+from kafka_meta.render import FEW, cluster_words, plan_lines, remark_line, result_line, totals_line
 from kafka_meta.settings import ClusterSettings
 
 if TYPE_CHECKING:
@@ -158,14 +158,18 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, scree
     results = list(rejected)
     screen.result(f"  × {result_line(result)}" for result in rejected)
     total = len(plan.actions) + len(rejected)
+    well = 0
     try:
         with screen.progress() as meter, cluster.Writer(dest) as writer:
             writer.announce(plan.actions)
             for step in apply(plan.actions, writer):
                 if isinstance(step, Result):
                     results.append(step)
-                    mark = "×" if step.outcome == "failed" else "=" if step.outcome == "present" else "+"
-                    screen.result([f"  {mark} {result_line(step)}"])
+                    well += step.outcome != "failed"
+                    # On a terminal thousands of successes would push the failures out of sight.
+                    if step.outcome == "failed" or well <= FEW or screen.verbose:
+                        mark = "×" if step.outcome == "failed" else "=" if step.outcome == "present" else "+"
+                        screen.result([f"  {mark} {result_line(step)}"])
                     meter.emit(Progress(stage="import", done=len(results), total=total))
                 else:
                     meter.emit(step)
@@ -174,6 +178,8 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, scree
         _finish(plan, results, screen, interrupted=type(interruption).__name__)
         raise
     failed = any(result.outcome == "failed" for result in results) or bool(plan.refused)
+    if well > FEW and not screen.verbose:
+        screen.result([f"  … {well - FEW:,} more (--verbose, or --output json)"])
     _finish(plan, results, screen)
     return ExitStatus.FAILED if failed else ExitStatus.DONE
 
