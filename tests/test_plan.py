@@ -69,7 +69,7 @@ from kafka_meta.settings import policy_options
 CASES = Path(__file__).parent / "cases" / "plan"
 REWRITE = "KAFKA_META_REWRITE_CASES"
 
-MANY = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def policy_of(arguments: list[str]) -> Policy:
@@ -251,7 +251,7 @@ def _rules(permissions: tuple[Permission, ...]) -> st.SearchStrategy[Acl]:
     )
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(one=_rules(("ALLOW", "DENY")), other=_rules(("ALLOW", "DENY")))
 def test_rules_overlap_when_some_request_is_about_both(one: Acl, other: Acl) -> None:
     requests = product(

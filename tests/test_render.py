@@ -26,7 +26,7 @@ from kafka_meta.plan import (
 )
 from kafka_meta.render import plan_lines, report_lines, result_line, size, snapshot_lines, unread_records, visible
 
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def is_plain(line: str) -> bool:
 _BIDI = {"LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI", "BN"}
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(text=st.text())
 def test_nothing_visible_hides_or_rearranges_text(text: str) -> None:
     shown = visible(text)
