@@ -307,7 +307,10 @@ def _difference(difference: Difference) -> str:
         case "extra":
             text = f"{resource} is only on the destination"
         case "different":
-            here, there = (visible(str(value)) for value in (difference.source, difference.dest))
+            here, there = (
+                "not overridden" if value is None else visible(str(value))
+                for value in (difference.source, difference.dest)
+            )
             text = f"{resource}: {aspect} is {there}, {here} expected"
             if difference.reason is not None and difference.reason.startswith("--"):
                 text = f"{resource}: {aspect} {here} → {there}"
