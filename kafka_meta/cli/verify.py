@@ -76,7 +76,7 @@ def verify(
             name = str(path)
             desired = read_metadata(path)
         actual = read_dest(dest, desired.cluster.id, meter.emit)
-        plan = make_plan(desired, actual, dest, decided)
+        plan = make_plan(desired, actual, dest, decided, meter.emit)
     answer = report(plan, ignore_extra=ignore_extra)
     screen.result([f"{name}  ↔  {headline(actual, dest)}"])
     screen.document(encode_verify(answer))

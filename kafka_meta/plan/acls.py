@@ -103,7 +103,7 @@ def _warn_of_openness(source: Security, dest: Security, draft: Draft) -> None:
 def _without_lockout(new: list[Acl], actual: Snapshot, operator: Operator, draft: Draft) -> list[Acl]:
     """The rules that can be created without ending the operator's own right to manage the cluster."""
     about_cluster = [acl for acl in new if acl.resource_type == "CLUSTER"]
-    if not about_cluster or _is_super_user(operator, actual):
+    if not about_cluster or is_super_user(operator, actual):
         return new
     rules = plural(len(about_cluster), "rule") + " about the cluster"
     if operator.principal is None:
@@ -132,7 +132,7 @@ def _without_lockout(new: list[Acl], actual: Snapshot, operator: Operator, draft
     return [acl for acl in new if acl.resource_type != "CLUSTER"]
 
 
-def _is_super_user(operator: Operator, actual: Snapshot) -> bool:
+def is_super_user(operator: Operator, actual: Snapshot) -> bool:
     security = actual.cluster.security
     if operator.principal is None:
         return False
