@@ -21,7 +21,6 @@ from shop import shop_source as shop_source  # here, so that all modules share i
 from kafka_meta import playground
 from kafka_meta.playground import Cluster
 
-
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 8 << 30
 
