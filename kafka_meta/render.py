@@ -94,7 +94,7 @@ def _counts(snapshot: Snapshot) -> list[str]:
         rows.append((None, "groups", "not read"))
     else:
         states = Counter(
-            "old ZooKeeper consumers"
+            "in ZooKeeper (old consumers)"
             if group.source == "zookeeper"
             else visible(group.state or "state unknown").lower()
             for group in snapshot.groups
@@ -158,7 +158,9 @@ def access_lines(side: Mapping[str, Any]) -> list[str]:
     lines = [f"  + {name:<12} {visible(side['address'])}  {words}, cluster {cluster_id}"]
     if side["via"] == "brokers":
         who = visible(side["principal"] or "unknown")
-        rights = "not told by the brokers" if side["operations"] is None else ", ".join(side["operations"]) or "none"
+        rights = "not told by the brokers" if side["operations"] is None else "all that is needed"
+        if side["missing"]:
+            rights = ", ".join(side["operations"]) or "none"
         authorizer = {None: "authorizer unknown", "": "no authorizer"}.get(side["authorizer"]) or visible(
             side["authorizer"]
         )

@@ -224,7 +224,6 @@ def test_the_seeds_camel_case_spellings_and_switches_with_values_are_understood(
     assert (tmp_path / "out" / "metadata.json").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.xfail(strict=True, reason="export() ignores `sizes`")
 def test_evaluate_false_asks_for_no_sizes(cli: Cli, from_source: tuple[str, ...], tmp_path: Path) -> None:
     assert cli("export", *from_source, "--include-topics", ORDERS, "--evaluate", "false").returncode == 0
     (topic,) = json.loads((tmp_path / "kafka-metadata-export.json").read_text())["topics"]

@@ -238,7 +238,7 @@ def test_an_export_counts_what_was_read_and_says_what_was_not() -> None:
     text = "\n".join(snapshot_lines(found, verbose=False))
     assert "1 topics  2 partitions, 6 replicas" in text
     assert "1 empty" in text
-    assert "1 old ZooKeeper consumers" in text
+    assert "1 in ZooKeeper (old consumers)" in text
     assert "? ACLs    not read" in text
     assert unread_records(found) == 3, "a position beyond the end is no negative number of records"
     assert unread_records(snapshot(topics=[topic("a", end=None)], groups=[group("g", ("a", 0, 2))])) is None

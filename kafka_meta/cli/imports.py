@@ -32,7 +32,7 @@ from kafka_meta.plan import (
     recheck,
     resource_of,
 )
-from kafka_meta.render import FEW, cluster_words, plan_lines, remark_line, result_line, totals_line
+from kafka_meta.render import FEW, cluster_words, plan_lines, remark_line, result_line, totals_line, visible
 from kafka_meta.settings import ClusterSettings
 
 if TYPE_CHECKING:
@@ -211,9 +211,10 @@ def _finish(plan: Plan, results: Sequence[Result], screen: Screen, *, interrupte
             [f"stopped: {left} of {len(plan.actions)} actions have no answer; run the same command again, it completes"]
         )
     elif totals.get("failed") or totals.get("refused"):
-        failed = [resource_of(result.action) for result in results if result.outcome == "failed"]
-        if failed:
-            screen.result([f"failed: {', '.join(failed[:10])}{' …' if len(failed) > 10 else ''}"])
+        failed = [result for result in results if result.outcome == "failed"]
+        screen.result(f"  × {visible(resource_of(each.action))}: {visible(each.error or '')}" for each in failed[:FEW])
+        if len(failed) > FEW:
+            screen.result([f"  … {len(failed) - FEW:,} more failed (--output json)"])
         screen.result(["exit status 1; run the same command again after mending"])
 
 

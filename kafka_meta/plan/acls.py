@@ -91,6 +91,8 @@ def _warn_of_prefix(acl: Acl, prefix: str, desired: Snapshot, policy: Policy, dr
 def _warn_of_openness(source: Security, dest: Security, draft: Draft) -> None:
     name = "allow.everyone.if.no.acl.found"
     here, there = source.allow_everyone_if_no_acl_found, dest.allow_everyone_if_no_acl_found
+    if there is False and here is None:
+        return  # whatever it is on the source, nothing widens
     if here is None or there is None:
         side = "either side" if here is there else "the source" if here is None else "the destination"
         draft.warn(name, f"could not be read on {side}: if it is true only on the destination, rights widen")
