@@ -286,6 +286,32 @@ def test_delegation_tokens_that_may_exist_are_a_sign(two_brokers: Cluster) -> No
     assert "delegation tokens" in [sign.resource for sign in read(settings_of(two_brokers)).signs]
 
 
+def test_configs_that_were_set_at_run_time_are_a_sign(two_brokers: Cluster) -> None:
+    reason = f"set dynamically for broker {two_brokers.brokers[0].id}, not moved: log.retention.ms"
+    assert Remark(resource="broker configs", reason=reason) in read(settings_of(two_brokers)).signs
+
+
+def test_share_groups_and_configs_of_groups_are_signs(dest: Cluster) -> None:
+    """Nobody can ask for a share group's members with our libraries; that is a gap while it has some."""
+    create(admin(dest), NewTopic("reader-share", 1, 1))
+    dest.tool(
+        CONFIGS, "--bootstrap-server", dest.bootstrap_servers, "--alter", "--entity-type", "groups", "--entity-name",
+        "reader-share", "--add-config", "share.auto.offset.reset=earliest",
+    )  # fmt: skip
+    dest.tool(
+        "org.apache.kafka.tools.consumer.ConsoleShareConsumer", "--bootstrap-server", dest.bootstrap_servers,
+        "--topic", "reader-share", "--group", "reader-share", "--timeout-ms", "3000",
+    )  # fmt: skip
+    snapshot = read(settings_of(dest))
+    told = group(snapshot, "reader-share")
+    assert (told.type, told.offsets) == ("share", ())
+    reasons = [sign.reason for sign in snapshot.signs if sign.resource == "group reader-share"]
+    assert reasons == [
+        "a share group: its positions are not committed offsets and stay",
+        "has configs of its own: not moved",
+    ]
+
+
 def test_partitions_on_two_brokers_are_read_from_their_leaders(two_brokers: Cluster) -> None:
     settings = settings_of(two_brokers)
     assert apply(settings, CreateTopic(topic="spread", partitions=6, replication_factor=1)) == [("done", None)]
@@ -663,7 +689,8 @@ def test_signs_name_what_does_not_move_by_itself() -> None:
         Group(id="app", protocol="consumer"),
         Group(id="orders-reader", protocol="consumer"),
     ]
-    found = signs(topics, groups, ("tx-1", "tx-2", "tx-3", "tx-4"), delegation_tokens=True)
+    transactional_ids = ("tx-1", "tx-2", "tx-3", "tx-4")
+    found = signs(topics, groups, transactional_ids, [("client metrics", "latency")], delegation_tokens=True)
     assert [sign.resource for sign in found] == [
         "topic _schemas",
         "topic connect-configs",
@@ -673,6 +700,7 @@ def test_signs_name_what_does_not_move_by_itself() -> None:
         "group shared",
         "group app",
         "transactional producers",
+        "client metrics latency",
         "delegation tokens",
     ]
     assert "2 changelog and repartition topics" in found[6].reason
