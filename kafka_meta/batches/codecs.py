@@ -29,10 +29,16 @@ class UndecodableError(ValueError):
     """Says what is wrong with compressed bytes; whoever knows their offset says where."""
 
 
+class _TooLong(Exception):
+    pass
+
+
 def decode(codec: Codec, data: Buffer, *, limit: int = DECODED_LIMIT_BYTES) -> bytes:
     """At most `limit` bytes. Raises UndecodableError."""
     try:
         return _DECODERS[codec](data, limit)
+    except _TooLong:
+        raise UndecodableError(f"{codec.name.lower()} data that decodes to more than {limit} bytes") from None
     except (zlib.error, zstd.ZstdError, cramjam.DecompressionError, RuntimeError, EOFError, struct.error) as error:
         raise UndecodableError(f"{codec.name.lower()} data that cannot be decoded ({error})") from error
 
@@ -51,9 +57,9 @@ def _gunzip(data: Buffer, limit: int) -> bytes:
     decoded = b""
     while data:
         decoder = zlib.decompressobj(31)
-        decoded += decoder.decompress(data, limit + 1 - len(decoded))
-        _check_limit(len(decoded), limit)
+        decoded += decoder.decompress(data, _room(limit, decoded))
         data = decoder.unused_data
+    _room(limit, decoded)
     return decoded
 
 
@@ -87,7 +93,8 @@ def _unsnappy(data: Buffer, limit: int) -> bytes:
 
 
 def _unsnappy_block(data: Buffer, limit: int) -> bytes:
-    _check_limit(cramjam.snappy.decompress_raw_len(data), limit)
+    if cramjam.snappy.decompress_raw_len(data) > limit:
+        raise _TooLong
     return bytes(cramjam.snappy.decompress_raw(data))
 
 
@@ -103,14 +110,13 @@ _LZ4_STEP_BYTES = 1 << 20
 
 
 def _unlz4(data: Buffer, limit: int) -> bytes:
-    # Asked for all at once, the library allocates `limit` bytes.
+    # Step by step: this library allocates as much as it is asked for.
     decoder = lz4.frame.LZ4FrameDecompressor()
-    decoded: bytes = decoder.decompress(data, _LZ4_STEP_BYTES)
+    decoded = bytearray(decoder.decompress(data, _LZ4_STEP_BYTES))
     while not decoder.eof and not decoder.needs_input:
-        decoded += decoder.decompress(b"", _LZ4_STEP_BYTES)
-        _check_limit(len(decoded), limit)
-    _check_limit(len(decoded), limit)
-    return decoded
+        decoded += decoder.decompress(b"", min(_LZ4_STEP_BYTES, _room(limit, decoded)))
+    _room(limit, decoded)
+    return bytes(decoded)
 
 
 def _lz4(data: bytes) -> bytes:
@@ -125,15 +131,17 @@ def _unzstd(data: Buffer, limit: int) -> bytes:
     decoded = b""
     while data:
         decoder = zstd.ZstdDecompressor()
-        decoded += decoder.decompress(data, limit + 1 - len(decoded))
-        _check_limit(len(decoded), limit)
+        decoded += decoder.decompress(data, _room(limit, decoded))
         data = decoder.unused_data
+    _room(limit, decoded)
     return decoded
 
 
-def _check_limit(length: int, limit: int) -> None:
-    if length > limit:
-        raise UndecodableError(f"compressed data that decodes to more than {limit} bytes are left to it")
+def _room(limit: int, decoded: bytes | bytearray) -> int:
+    """How much to ask for next: one byte more than the limit allows shows that it is passed."""
+    if len(decoded) > limit:
+        raise _TooLong
+    return limit + 1 - len(decoded)
 
 
 _DECODERS: dict[Codec, Callable[[Buffer, int], bytes]] = {
