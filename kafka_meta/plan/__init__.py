@@ -1,0 +1,68 @@
+"""What must be done to make a destination like a source. Pure: no client, no clock, no environment.
+
+`compare(desired, actual, policy)` is the only comparison: import applies its plan, verify reads it.
+
+    actions.py    what can be done, each action with its precondition
+    policy.py     what the operator decided: selection, names, factors, positions
+    configs.py    topic configs fitted to the destination
+    access.py     which access rules overlap, and what they allow
+    draft.py      a plan, and a plan that is being written
+    topics.py, groups.py, acls.py    desired and actual, section by section
+    compare.py    the whole: desired and actual → Plan
+    recheck.py    a saved plan against the destination of today
+"""
+
+from kafka_meta.plan.acls import Operator as Operator
+from kafka_meta.plan.actions import (
+    Action as Action,
+)
+from kafka_meta.plan.actions import (
+    AddPartitions as AddPartitions,
+)
+from kafka_meta.plan.actions import (
+    CommitOffsets as CommitOffsets,
+)
+from kafka_meta.plan.actions import (
+    CreateAcl as CreateAcl,
+)
+from kafka_meta.plan.actions import (
+    CreateTopic as CreateTopic,
+)
+from kafka_meta.plan.actions import (
+    Outcome as Outcome,
+)
+from kafka_meta.plan.actions import (
+    Result as Result,
+)
+from kafka_meta.plan.actions import (
+    SetConfigs as SetConfigs,
+)
+from kafka_meta.plan.actions import (
+    describe_acl as describe_acl,
+)
+from kafka_meta.plan.actions import (
+    resource_of as resource_of,
+)
+from kafka_meta.plan.compare import compare as compare
+from kafka_meta.plan.draft import Difference as Difference
+from kafka_meta.plan.draft import Plan as Plan
+from kafka_meta.plan.draft import plural as plural
+from kafka_meta.plan.policy import (
+    SECTIONS as SECTIONS,
+)
+from kafka_meta.plan.policy import (
+    GroupOffsets as GroupOffsets,
+)
+from kafka_meta.plan.policy import (
+    Policy as Policy,
+)
+from kafka_meta.plan.policy import (
+    Rename as Rename,
+)
+from kafka_meta.plan.policy import (
+    Section as Section,
+)
+from kafka_meta.plan.policy import (
+    parse_renames as parse_renames,
+)
+from kafka_meta.plan.recheck import recheck as recheck

@@ -1,0 +1,44 @@
+"""Desired and actual → Plan. The one comparison that import applies and verify reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kafka_meta.model import Snapshot
+from kafka_meta.plan.acls import Operator, compare_acls
+from kafka_meta.plan.configs import home_of
+from kafka_meta.plan.draft import Draft, PartitionKey, Plan
+from kafka_meta.plan.groups import compare_groups
+from kafka_meta.plan.policy import Policy
+from kafka_meta.plan.topics import compare_topics
+
+UNKNOWN_OPERATOR = Operator()
+
+
+def compare(
+    desired: Snapshot,
+    actual: Snapshot,
+    policy: Policy,
+    *,
+    operator: Operator = UNKNOWN_OPERATOR,
+    positions_at: Mapping[PartitionKey, int] | None = None,
+) -> Plan:
+    """What makes `actual` like `desired` under `policy`.
+
+    `positions_at` holds, for the policy `time:…`, the offset of each existing destination partition
+    at that time. The order of the actions is the order in which they are safe to carry out: topics,
+    partitions, configs, positions, DENY, ALLOW.
+    """
+    draft = Draft()
+    if "topics" in policy.only:
+        compare_topics(desired, actual, policy, home_of(actual), draft)
+    if "groups" in policy.only:
+        compare_groups(desired, actual, policy, positions_at or {}, draft)
+    if "acls" in policy.only:
+        compare_acls(desired, actual, policy, operator, draft)
+    for section in ("users", "quotas"):
+        if section in policy.only and getattr(desired, section):
+            draft.skip(section, "this version of kafka-meta does not move them")
+    for gap in desired.gaps:
+        draft.warn(gap.resource, f"not read on the source: {gap.reason}")
+    return draft.plan(desired.cluster.id, actual.cluster.id)

@@ -1,0 +1,209 @@
+"""Topic configs on a new home: what the destination calls them, allows, and does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kafka_meta.model import Snapshot
+
+Version = tuple[int, int]
+
+MIN_SEGMENT_BYTES_4 = 1024 * 1024
+"""Kafka 4.x refuses a smaller `segment.bytes` (KIP-1030)."""
+
+_NO_LIMIT = str(2**63 - 1)
+
+_SINCE: Mapping[str, Version] = {
+    "message.timestamp.before.max.ms": (3, 6),  # KIP-937
+    "message.timestamp.after.max.ms": (3, 6),
+    "remote.storage.enable": (3, 6),  # KIP-405
+    "local.retention.ms": (3, 6),
+    "local.retention.bytes": (3, 6),
+    "remote.log.copy.disable": (3, 9),  # KIP-950
+    "remote.log.delete.on.disable": (3, 9),
+    "compression.gzip.level": (3, 8),  # KIP-390
+    "compression.lz4.level": (3, 8),
+    "compression.zstd.level": (3, 8),
+    "max.compaction.lag.ms": (2, 3),  # KIP-354
+    "message.downconversion.enable": (2, 0),  # KIP-283
+    "message.timestamp.type": (0, 10),
+    "cleanup.policy": (0, 8),
+    "compression.type": (0, 9),
+    "delete.retention.ms": (0, 8),
+    "file.delete.delay.ms": (0, 8),
+    "flush.messages": (0, 8),
+    "flush.ms": (0, 8),
+    "index.interval.bytes": (0, 8),
+    "max.message.bytes": (0, 8),
+    "message.format.version": (0, 10),
+    "message.timestamp.difference.max.ms": (0, 10),
+    "min.cleanable.dirty.ratio": (0, 8),
+    "min.compaction.lag.ms": (0, 10),
+    "min.insync.replicas": (0, 8),
+    "preallocate": (0, 9),
+    "retention.bytes": (0, 8),
+    "retention.ms": (0, 8),
+    "segment.bytes": (0, 8),
+    "segment.index.bytes": (0, 8),
+    "segment.jitter.ms": (0, 8),
+    "segment.ms": (0, 8),
+    "unclean.leader.election.enable": (0, 8),
+    "leader.replication.throttled.replicas": (0, 10),
+    "follower.replication.throttled.replicas": (0, 10),
+    "errors.deadletterqueue.group.enable": (4, 2),
+}
+"""Apache Kafka's topic configs and the version that brought each (TopicConfig, LogConfig)."""
+
+_UNTIL: Mapping[str, Version] = {
+    "message.format.version": (4, 0),  # KIP-724
+    "message.timestamp.difference.max.ms": (4, 0),  # KIP-937
+}
+
+_TIERED = (
+    "remote.storage.enable",
+    "local.retention.ms",
+    "local.retention.bytes",
+    "remote.log.copy.disable",
+    "remote.log.delete.on.disable",
+)
+
+_THROTTLES = ("leader.replication.throttled.replicas", "follower.replication.throttled.replicas")
+
+NOT_PINNED = frozenset((*_TIERED, *_THROTTLES, "message.format.version", "message.downconversion.enable"))
+"""Defaults that say how brokers work together, not how a topic behaves for its clients."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """What the destination allows. `version` is None when it could not be told: then the broker's
+    own validation decides. `tiered`: it can keep segments in remote storage."""
+
+    version: Version | None = None
+    brokers: int | None = None
+    tiered: bool = False
+    defaults: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustment:
+    """A config that does not arrive as it was: `value` is None when it is dropped."""
+
+    name: str
+    was: str | None
+    value: str | None
+    reason: str
+
+
+def parse_version(text: str | None) -> Version | None:
+    """ "3.9.1" → (3, 9); also "3.9", "3.9-IV0". None for what does not start with two numbers."""
+    if text is None:
+        return None
+    parts = text.replace("-", ".").split(".")
+    if len(parts) < 2 or not parts[0].isdigit() or not parts[1].isdigit():
+        return None
+    return int(parts[0]), int(parts[1])
+
+
+def fit(
+    configs: Mapping[str, str], home: Home, *, replication_factor: int | None
+) -> tuple[dict[str, str], tuple[Adjustment, ...]]:
+    """The overrides that a topic gets on the destination, and everything that was not taken as it was.
+
+    `replication_factor` is the topic's on the destination, None where the destination chooses it.
+    """
+    fitted: dict[str, str] = {}
+    adjustments: list[Adjustment] = []
+
+    def adjust(name: str, value: str | None, reason: str) -> None:
+        adjustments.append(Adjustment(name=name, was=configs.get(name), value=value, reason=reason))
+
+    for name, value in sorted(configs.items()):
+        if name in _THROTTLES:
+            adjust(name, None, "belongs to a reassignment on the source")
+        elif name in _TIERED and not home.tiered:
+            adjust(name, None, "the destination has no tiered storage")
+        elif name == "message.timestamp.difference.max.ms" and _gone(name, home):
+            for successor in ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms"):
+                if successor not in configs:
+                    fitted[successor] = value
+                    adjust(successor, value, f"takes the place of {name}, which no longer exists in 4.x")
+        elif _gone(name, home):
+            adjust(name, None, "no longer exists in 4.x")
+        elif (reason := _unknown(name, home)) is not None:
+            adjust(name, None, reason)
+        elif name == "segment.bytes" and _at_least_4(home) and value.isdigit() and int(value) < MIN_SEGMENT_BYTES_4:
+            fitted[name] = str(MIN_SEGMENT_BYTES_4)
+            adjust(name, fitted[name], f"4.x refuses less than {MIN_SEGMENT_BYTES_4}")
+        else:
+            fitted[name] = value
+    _fit_min_insync(fitted, home, replication_factor, adjust)
+    return fitted, tuple(adjustments)
+
+
+def home_of(actual: Snapshot) -> Home:
+    """What a destination allows, as far as its snapshot tells."""
+    defaults = actual.defaults
+    return Home(
+        version=parse_version(actual.cluster.version),
+        brokers=len(actual.cluster.brokers) or None,
+        tiered=(defaults or {}).get("remote.log.storage.system.enable") == "true",
+        defaults=defaults,
+    )
+
+
+def differing_defaults(source: Mapping[str, str], home: Home) -> dict[str, str]:
+    """The source's defaults that shape how a topic behaves and are others on the destination."""
+    dest = home.defaults or {}
+    return {
+        name: value
+        for name, value in sorted(source.items())
+        if name in _SINCE and name not in NOT_PINNED and not same_value(name, value, dest.get(name))
+    }
+
+
+def same_value(name: str, one: str | None, other: str | None) -> bool:
+    """Whether two values of a topic config mean the same; `cleanup.policy` is a set of words."""
+    if one is None or other is None:
+        return one is other
+    if name == "cleanup.policy":
+        return {word.strip() for word in one.split(",")} == {word.strip() for word in other.split(",")}
+    return one == other
+
+
+def is_compacted(configs: Mapping[str, str], defaults: Mapping[str, str] | None) -> bool:
+    """Whether the effective cleanup policy compacts: the override, else the broker's default."""
+    return "compact" in configs.get("cleanup.policy", (defaults or {}).get("cleanup.policy", ""))
+
+
+def _fit_min_insync(
+    fitted: dict[str, str], home: Home, replication_factor: int | None, adjust: Callable[[str, str | None, str], None]
+) -> None:
+    """A topic whose replication factor is below its `min.insync.replicas` cannot be written."""
+    if replication_factor is None:
+        return
+    name = "min.insync.replicas"
+    wanted = fitted.get(name, (home.defaults or {}).get(name))
+    if wanted is not None and wanted.isdigit() and int(wanted) > replication_factor:
+        origin = "" if name in fitted else "the destination's default is above the factor: "
+        fitted[name] = str(replication_factor)
+        adjust(name, fitted[name], f"{origin}replication factor is {replication_factor} on the destination")
+
+
+def _at_least_4(home: Home) -> bool:
+    return home.version is not None and home.version >= (4, 0)
+
+
+def _gone(name: str, home: Home) -> bool:
+    return home.version is not None and name in _UNTIL and home.version >= _UNTIL[name]
+
+
+def _unknown(name: str, home: Home) -> str | None:
+    if home.version is None:
+        return None
+    if name not in _SINCE:
+        return "Apache Kafka has no such topic config"
+    if home.version < _SINCE[name]:
+        since = ".".join(map(str, _SINCE[name]))
+        return f"the destination is older than {since}, which brought it"
+    return None

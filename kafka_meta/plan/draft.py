@@ -1,0 +1,105 @@
+"""A plan, and a plan that is being written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from kafka_meta.model import Remark, sorted_remarks
+from kafka_meta.plan.actions import Action
+
+PartitionKey: TypeAlias = tuple[str, int]
+Value: TypeAlias = str | int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """`source` is what ought to be on the destination, `dest` what is there."""
+
+    resource: str
+    difference: Literal["missing", "different", "extra"]
+    aspect: str | None = None
+    """Which part differs: a config's name, "partitions", "replicationFactor", "offset orders-3"."""
+    source: Value = None
+    dest: Value = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`skipped`: not moved, by the policy or by nature. `refused`: asked for, and not possible or
+    not safe. Both always with a reason. `warnings` name what the operator ought to know first."""
+
+    source_id: str | None
+    dest_id: str | None
+    actions: tuple[Action, ...] = ()
+    present: tuple[str, ...] = ()
+    drift: tuple[Difference, ...] = ()
+    """Differs, and nobody said that it should; left alone."""
+    intended: tuple[Difference, ...] = ()
+    """Differs because a policy or the destination's nature says so."""
+    extra: tuple[Difference, ...] = ()
+    """Only on the destination; left alone."""
+    skipped: tuple[Remark, ...] = ()
+    refused: tuple[Remark, ...] = ()
+    warnings: tuple[Remark, ...] = ()
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the comparisons write into; the one thing in this room that changes."""
+
+    topics: list[Action] = field(default_factory=list)
+    partitions: list[Action] = field(default_factory=list)
+    configs: list[Action] = field(default_factory=list)
+    positions: list[Action] = field(default_factory=list)
+    acls: list[Action] = field(default_factory=list)
+    present: list[str] = field(default_factory=list)
+    drift: list[Difference] = field(default_factory=list)
+    intended: list[Difference] = field(default_factory=list)
+    extra: list[Difference] = field(default_factory=list)
+    skipped: list[Remark] = field(default_factory=list)
+    refused: list[Remark] = field(default_factory=list)
+    warnings: list[Remark] = field(default_factory=list)
+
+    def skip(self, resource: str, reason: str) -> None:
+        self.skipped.append(Remark(resource=resource, reason=reason))
+
+    def refuse(self, resource: str, reason: str) -> None:
+        self.refused.append(Remark(resource=resource, reason=reason))
+
+    def warn(self, resource: str, reason: str) -> None:
+        self.warnings.append(Remark(resource=resource, reason=reason))
+
+    def intend(self, resource: str, aspect: str, source: Value, dest: Value, reason: str) -> None:
+        self.intended.append(_different(resource, aspect, source, dest, reason))
+
+    def drifts(self, resource: str, aspect: str, source: Value, dest: Value, reason: str) -> None:
+        self.drift.append(_different(resource, aspect, source, dest, reason))
+
+    def only_there(self, resource: str, dest: Value) -> None:
+        self.extra.append(Difference(resource=resource, difference="extra", dest=dest))
+
+    def plan(self, source_id: str | None, dest_id: str | None) -> Plan:
+        """The order of the actions is the order in which they are safe to carry out."""
+        return Plan(
+            source_id=source_id,
+            dest_id=dest_id,
+            actions=(*self.topics, *self.partitions, *self.configs, *self.positions, *self.acls),
+            present=tuple(self.present),
+            drift=tuple(self.drift),
+            intended=tuple(self.intended),
+            extra=tuple(self.extra),
+            skipped=sorted_remarks(self.skipped),
+            refused=sorted_remarks(self.refused),
+            warnings=sorted_remarks(self.warnings),
+        )
+
+
+def _different(resource: str, aspect: str, source: Value, dest: Value, reason: str) -> Difference:
+    return Difference(resource=resource, difference="different", aspect=aspect, source=source, dest=dest, reason=reason)
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 topic`, `2 topics`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

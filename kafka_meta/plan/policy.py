@@ -1,0 +1,136 @@
+"""What the operator decided: which resources, under which names, and what may differ on purpose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from kafka_meta.errors import UsageError
+from kafka_meta.model import EVERYTHING, Acl, Selection
+
+Section: TypeAlias = Literal["topics", "groups", "acls", "users", "quotas"]
+SECTIONS: tuple[Section, ...] = ("topics", "groups", "acls", "users", "quotas")
+
+ReplicationFactor: TypeAlias = Literal["auto", "default"] | int
+"""auto: the source's factor, but no more than the destination has brokers; default: the
+destination's own `default.replication.factor`; a number: that one."""
+
+Position: TypeAlias = Literal["start", "end", "same", "time"]
+
+LEGAL_TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
+"""org.apache.kafka.common.internals.Topic.validate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rename:
+    """`pattern` must match a whole name; `replacement` may refer to its groups (`\\1`)."""
+
+    kind: Literal["topic", "group"]
+    pattern: re.Pattern[str]
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupOffsets:
+    """Where a group without a position on the destination is put. `time_ms` belongs to "time" only."""
+
+    position: Position = "start"
+    time_ms: int | None = None
+    label: str = "start"
+    """As the operator wrote it; the commit's metadata says `kafka-meta:<label>`."""
+
+    @property
+    def metadata(self) -> str:
+        return f"{COMMIT_METADATA_PREFIX}{self.label}"
+
+
+COMMIT_METADATA_PREFIX = "kafka-meta:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    only: frozenset[Section] = frozenset(SECTIONS)
+    selection: Selection = EVERYTHING
+    renames: tuple[Rename, ...] = ()
+    replication_factor: ReplicationFactor = "auto"
+    group_offsets: GroupOffsets = GroupOffsets()
+    on_drift: Literal["report", "set"] = "report"
+    pin_defaults: bool = False
+
+    def topic_name(self, name: str) -> str:
+        """The topic's name on the destination; raises UsageError for one that Kafka does not allow."""
+        renamed = self._renamed("topic", name)
+        if renamed != name and not LEGAL_TOPIC.fullmatch(renamed):
+            raise UsageError(
+                f"--rename turns topic {name!r} into {renamed!r}, which is not a topic name",
+                "A topic name has 1 to 249 of the characters a-z A-Z 0-9 . _ - and is neither . nor ..",
+            )
+        return renamed
+
+    def group_name(self, name: str) -> str:
+        return self._renamed("group", name)
+
+    def acl(self, acl: Acl) -> Acl:
+        """The rule on the destination: a rule about a renamed topic or group follows its name."""
+        name = acl.resource_name
+        if name == "*" and acl.pattern_type == "LITERAL":
+            return acl
+        match acl.resource_type:
+            case "TOPIC":
+                name = self._renamed("topic", name)
+            case "GROUP":
+                name = self._renamed("group", name)
+            case _:
+                return acl
+        if name == acl.resource_name:
+            return acl
+        return Acl(
+            resource_type=acl.resource_type,
+            resource_name=name,
+            pattern_type=acl.pattern_type,
+            principal=acl.principal,
+            host=acl.host,
+            operation=acl.operation,
+            permission=acl.permission,
+        )
+
+    def _renamed(self, kind: str, name: str) -> str:
+        for rule in self.renames:
+            if rule.kind == kind and (match := rule.pattern.fullmatch(name)):
+                return match.expand(rule.replacement)
+        return name
+
+
+def parse_renames(texts: Iterable[str]) -> tuple[Rename, ...]:
+    """`OLD=NEW` for topics, `group:OLD=NEW` for groups; the first rule that matches a name counts."""
+    return tuple(_parse_rename(text) for text in texts)
+
+
+def _parse_rename(text: str) -> Rename:
+    kind: Literal["topic", "group"] = "topic"
+    rule = text
+    if rule.startswith("group:"):
+        kind, rule = "group", rule.removeprefix("group:")
+    elif rule.startswith("topic:"):
+        rule = rule.removeprefix("topic:")
+    old, separator, new = rule.partition("=")
+    if not separator or not old or not new:
+        raise UsageError(f"--rename {text!r} is not OLD=NEW", r"For example: --rename 'prod\.(.*)=eu.\1'")
+    try:
+        pattern = re.compile(old)
+        replacement = re.sub(r"\$(\d+)", r"\\\1", new)
+        # Expanding against a template match is the only way to learn that \3 has no group.
+        _check_references(pattern, replacement)
+    except (re.error, IndexError) as error:
+        raise UsageError(
+            f"--rename {text!r}: {error}", "OLD is a regular expression; NEW may use its groups: \\1"
+        ) from None
+    return Rename(kind=kind, pattern=pattern, replacement=replacement)
+
+
+def _check_references(pattern: re.Pattern[str], replacement: str) -> None:
+    for reference in re.findall(r"\\(\d+)", replacement):
+        if int(reference) > pattern.groups:
+            raise IndexError(f"NEW refers to group {reference}, OLD has {pattern.groups}")

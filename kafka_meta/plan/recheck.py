@@ -1,0 +1,117 @@
+"""A saved plan against the destination of today: what still has to be done, and what no longer holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from kafka_meta.model import Remark, Snapshot
+from kafka_meta.plan.actions import (
+    BROKER_DEFAULT,
+    Action,
+    AddPartitions,
+    CommitOffsets,
+    CreateAcl,
+    CreateTopic,
+    SetConfigs,
+    resource_of,
+)
+from kafka_meta.plan.configs import same_value
+from kafka_meta.plan.draft import Plan
+
+
+def recheck(plan: Plan, actual: Snapshot) -> tuple[Plan, tuple[Remark, ...]]:
+    """The plan without the actions that have been carried out since, and every broken precondition.
+
+    An interrupted commit of the same plan leaves actions that are fulfilled to the letter: those are
+    present, not broken. With any broken precondition nothing of the plan may be carried out.
+    """
+    broken: list[Remark] = []
+    if plan.dest_id is not None and actual.cluster.id != plan.dest_id:
+        broken.append(
+            Remark(
+                resource="destination",
+                reason=f"the plan was made for cluster {plan.dest_id}, this is {actual.cluster.id}",
+            )
+        )
+    state = _State(actual)
+    open_actions: list[Action] = []
+    present = list(plan.present)
+    for action in plan.actions:
+        verdict = state.verdict(action)
+        if verdict is None:
+            open_actions.append(action)
+        elif verdict == "":
+            present.append(resource_of(action))
+        else:
+            broken.append(Remark(resource=resource_of(action), reason=verdict))
+    return replace(plan, actions=tuple(open_actions), present=tuple(present)), tuple(broken)
+
+
+class _State:
+    """The destination, indexed. `verdict`: None: to be done; "": fulfilled; else what is in the way."""
+
+    def __init__(self, actual: Snapshot) -> None:
+        self.topics = {topic.name: topic for topic in actual.topics or ()}
+        self.groups = {group.id: group for group in actual.groups or () if group.source == "broker"}
+        self.acls = frozenset(actual.acls or ())
+
+    def verdict(self, action: Action) -> str | None:
+        match action:
+            case CreateTopic():
+                return self._create_topic(action)
+            case AddPartitions():
+                found = len(self.topics[action.topic].partitions) if action.topic in self.topics else 0
+                if found == action.existing:
+                    return None
+                return "" if found == action.total else f"it had {action.existing} partitions, now {found}"
+            case SetConfigs():
+                return self._set_configs(action)
+            case CommitOffsets():
+                return self._commit_offsets(action)
+            case CreateAcl():
+                return "" if action.acl in self.acls else None
+            case _:
+                assert_never(action)
+
+    def _create_topic(self, action: CreateTopic) -> str | None:
+        topic = self.topics.get(action.topic)
+        if topic is None:
+            return None
+        same = (
+            len(topic.partitions) == action.partitions
+            and action.replication_factor in (topic.replication_factor, BROKER_DEFAULT)
+            and topic.configs is not None
+            and topic.configs.keys() == action.configs.keys()
+            and all(same_value(name, topic.configs[name], value) for name, value in action.configs.items())
+        )
+        return "" if same else "it has been created meanwhile, otherwise than planned"
+
+    def _set_configs(self, action: SetConfigs) -> str | None:
+        topic = self.topics.get(action.topic)
+        if topic is None or topic.configs is None:
+            return "its configs can no longer be read"
+        configs = topic.configs
+        if all(same_value(name, configs.get(name), value) for name, value in action.configs.items()):
+            return ""
+        for name, value in action.previous.items():
+            if not same_value(name, configs.get(name), value):
+                return f"{name} was {value}, now {configs.get(name)}"
+        return None
+
+    def _commit_offsets(self, action: CommitOffsets) -> str | None:
+        group = self.groups.get(action.group)
+        if group is None:
+            return None
+        if group.offsets is None:
+            return "its positions can no longer be read"
+        found = {(offset.topic, offset.partition): offset for offset in group.offsets}
+        planned = {(offset.topic, offset.partition): offset for offset in action.offsets}
+        if all(found.get(key) == offset for key, offset in planned.items()):
+            return ""
+        if group.members:
+            return f"it has {len(group.members)} live members now"
+        for key, offset in planned.items():
+            if key in found and found[key] != offset:
+                return f"it has a position on {key[0]}-{key[1]} now: {found[key].offset}"
+        return None

@@ -1,0 +1,53 @@
+"""A pair that outlives the process that started it (`kafka-meta demo --keep`)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kafka_meta.errors import KafkaMetaError
+from kafka_meta.playground import guard
+from kafka_meta.playground.cluster import pair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetachedPair:
+    """Where the clusters of a kept pair are."""
+
+    source_bootstrap_servers: str
+    source_zookeeper_connect: str
+    dest_bootstrap_servers: str
+    directories: tuple[str, ...]
+    """One a cluster: what its processes are known by (see `guard`)."""
+
+
+def start_detached_pair(state_file: Path) -> DetachedPair:
+    """Starts a pair and leaves it running; `stop_detached` with the same file ends it."""
+    if state_file.exists():
+        raise KafkaMetaError(f"{state_file} says that a pair is running already.", "End that one first.")
+    with pair() as (source, dest):
+        found = DetachedPair(
+            source_bootstrap_servers=source.bootstrap_servers,
+            source_zookeeper_connect=str(source.zookeeper_connect),
+            dest_bootstrap_servers=dest.bootstrap_servers,
+            directories=(str(source.data_dir), str(dest.data_dir)),
+        )
+        state_file.write_text(json.dumps(asdict(found), indent=2) + "\n")
+        source.detach()
+        dest.detach()
+    return found
+
+
+def stop_detached(state_file: Path) -> None:
+    """Ends the pair that this file tells of, and removes its data and the file."""
+    if not state_file.exists():
+        raise KafkaMetaError(f"{state_file} does not exist: no pair was left running from here.")
+    try:
+        directories = [Path(name) for name in json.loads(state_file.read_text())["directories"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise KafkaMetaError(f"{state_file} does not tell of a pair: {error!r}") from None
+    for directory in directories:
+        if guard.is_playground(directory):  # never remove a directory only because a file says so
+            guard.end(directory)
+    state_file.unlink()

@@ -1,0 +1,82 @@
+"""Real clusters and the real command line, for every test that asks for them.
+
+The usual pair starts when the first test wants it and serves the whole session: a test names its topics, groups and users
+after itself, and asks `playground` for a cluster of its own when it needs other settings or is going to break something.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from kafka_meta import playground
+from kafka_meta.playground import Cluster
+
+
+@pytest.fixture(scope="session")
+def pair() -> Iterator[tuple[Cluster, Cluster]]:
+    """Source and destination, started at the same time."""
+    with playground.pair() as clusters:
+        yield clusters
+
+
+@pytest.fixture(scope="session")
+def source(pair: tuple[Cluster, Cluster]) -> Cluster:
+    """Kafka 3.9.1 with ZooKeeper, chroot `/kafka`, AclAuthorizer."""
+    return pair[0]
+
+
+@pytest.fixture(scope="session")
+def dest(pair: tuple[Cluster, Cluster]) -> Cluster:
+    """Kafka 4.3.1 KRaft, StandardAuthorizer."""
+    return pair[1]
+
+
+class Cli(Protocol):
+    """Runs `kafka-meta` as its users do; `cwd` is the test's own empty directory unless given."""
+
+    def __call__(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        input: str = "",
+        timeout: float = 120,
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    def run(
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        input: str = "",
+        timeout: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "kafka_meta", *arguments],
+            input=input,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=timeout,
+            cwd=cwd or tmp_path,
+            env={**clean_environment(), **(env or {})},
+            check=False,
+        )
+
+    return run
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours without what would reach into a test: settings of kafka-meta, and colours."""
+    unwanted = ("KAFKA_META_", "FORCE_COLOR", "NO_COLOR", "COLUMNS")
+    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
