@@ -1,7 +1,7 @@
 """Real clusters and the real command line, for every test that asks for them.
 
-The usual pair starts when the first test wants it and serves the whole session: a test names its topics, groups and users
-after itself, and asks `playground` for a cluster of its own when it needs other settings or is going to break something.
+The usual pair starts when the first test wants it and serves the whole session: a test names its topics, groups and
+users after itself, and asks `playground` for a cluster of its own when it needs other settings or breaks something.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@
     draft.py      a plan, and a plan that is being written
     topics.py, groups.py, acls.py    desired and actual, section by section
     compare.py    the whole: desired and actual → Plan
+    report.py     a plan read as an answer: is the destination what it ought to be?
     recheck.py    a saved plan against the destination of today
 """
 
@@ -66,3 +67,5 @@ from kafka_meta.plan.policy import (
     parse_renames as parse_renames,
 )
 from kafka_meta.plan.recheck import recheck as recheck
+from kafka_meta.plan.report import Report as Report
+from kafka_meta.plan.report import report as report

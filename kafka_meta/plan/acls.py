@@ -25,7 +25,7 @@ def compare_acls(desired: Snapshot, actual: Snapshot, policy: Policy, operator: 
         draft.skip("acls", "the source has no authorizer: it guards nothing")
         return
     if desired.acls is None:
-        draft.skip("acls", "not in the file")
+        draft.cannot_compare("acls", "not in the file")
         return
     wanted: dict[Acl, None] = {}
     for acl in desired.acls:
@@ -44,10 +44,11 @@ def compare_acls(desired: Snapshot, actual: Snapshot, policy: Policy, operator: 
             draft.refuse("acls", f"the destination has no authorizer: {plural(len(wanted), 'rule')} cannot be created")
         return
     if actual.acls is None:
-        draft.refuse("acls", "the destination's access rules could not be read")
+        draft.cannot_compare("acls", "the destination's access rules could not be read")
         return
     there = frozenset(actual.acls)
     draft.present.extend(f"acl {describe_acl(acl)}" for acl in wanted if acl in there)
+    draft.equal["acls"] += len(wanted.keys() & there)
     for acl in sorted(there - wanted.keys()):
         draft.only_there(f"acl {describe_acl(acl)}", acl.permission)
     if wanted:

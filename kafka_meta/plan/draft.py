@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -42,7 +44,11 @@ class Plan:
     """Only on the destination; left alone."""
     skipped: tuple[Remark, ...] = ()
     refused: tuple[Remark, ...] = ()
+    unread: tuple[Remark, ...] = ()
+    """What could not be compared, because one side could not be read."""
     warnings: tuple[Remark, ...] = ()
+    equal: Mapping[str, int] = field(default_factory=dict)
+    """How many topics, partitions, configs, positions and rules were found as they ought to be."""
 
 
 @dataclass(slots=True)
@@ -60,13 +66,18 @@ class Draft:
     extra: list[Difference] = field(default_factory=list)
     skipped: list[Remark] = field(default_factory=list)
     refused: list[Remark] = field(default_factory=list)
+    unread: list[Remark] = field(default_factory=list)
     warnings: list[Remark] = field(default_factory=list)
+    equal: Counter[str] = field(default_factory=Counter)
 
     def skip(self, resource: str, reason: str) -> None:
         self.skipped.append(Remark(resource=resource, reason=reason))
 
     def refuse(self, resource: str, reason: str) -> None:
         self.refused.append(Remark(resource=resource, reason=reason))
+
+    def cannot_compare(self, resource: str, reason: str) -> None:
+        self.unread.append(Remark(resource=resource, reason=reason))
 
     def warn(self, resource: str, reason: str) -> None:
         self.warnings.append(Remark(resource=resource, reason=reason))
@@ -92,7 +103,9 @@ class Draft:
             extra=tuple(self.extra),
             skipped=sorted_remarks(self.skipped),
             refused=sorted_remarks(self.refused),
+            unread=sorted_remarks(self.unread),
             warnings=sorted_remarks(self.warnings),
+            equal=dict(self.equal),
         )
 
 

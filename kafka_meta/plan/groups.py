@@ -22,10 +22,10 @@ def compare_groups(
     desired: Snapshot, actual: Snapshot, policy: Policy, positions_at: Mapping[PartitionKey, int], draft: Draft
 ) -> None:
     if desired.groups is None:
-        draft.skip("groups", "not in the file")
+        draft.cannot_compare("groups", "not in the file")
         return
     if actual.groups is None or actual.topics is None:
-        draft.refuse("groups", "the destination's groups or topics could not be read: a position might be overwritten")
+        draft.cannot_compare("groups", "the destination's groups or topics could not be read: no position is set")
         return
     there = {group.id: group for group in actual.groups if group.source == "broker"}
     bounds = _bounds(actual, (*draft.topics, *draft.partitions))
@@ -38,6 +38,8 @@ def compare_groups(
         resource = f"group {group.id}"
         if not policy.selection.group(group.id):
             draft.skip(resource, "not selected")
+        elif group.offsets is None and not coordination_only(group):
+            draft.cannot_compare(resource, "its positions could not be read on the source")
         elif (reason := _why_not_moved(group)) is not None:
             draft.skip(resource, reason)
         elif (name := policy.group_name(group.id)) not in taken:
@@ -56,13 +58,16 @@ def compare_groups(
             draft.only_there(f"group {name}", there[name].state)
 
 
+def coordination_only(group: Group) -> bool:
+    """Whether the group only gathers workers: it has no positions that anybody reads."""
+    return (group.protocol or "") in _COORDINATION_ONLY
+
+
 def _why_not_moved(group: Group) -> str | None:
     if group.type == "share":
         return "a share group: its positions are broker state of their own kind, not committed offsets"
-    if (group.protocol or "") in _COORDINATION_ONLY:
+    if coordination_only(group):
         return _COORDINATION_ONLY[group.protocol or ""]
-    if group.offsets is None:
-        return "its positions could not be read on the source"
     if not group.offsets:
         return "it has no committed offsets: it starts by its own auto.offset.reset"
     return None
@@ -94,7 +99,7 @@ def _compare_group(
 ) -> None:
     resource = f"group {name}"
     if there is not None and there.offsets is None:
-        draft.refuse(resource, "its positions on the destination could not be read: they might be overwritten")
+        draft.cannot_compare(resource, "its positions on the destination could not be read: none is set")
         return
     live = len(there.members) if there else 0
     found = {(offset.topic, offset.partition): offset for offset in (there.offsets or () if there else ())}
@@ -112,14 +117,16 @@ def _compare_group(
             continue
         wanted = _wanted(position, key, policy, bounds, positions_at)
         if key in found:
-            if not _as_wanted(found[key], wanted, policy):
+            if _as_wanted(found[key], wanted, policy):
+                draft.equal["positions"] += 1
+            else:
                 differs = True
                 note = draft.intend if live else draft.drifts
                 reason = "its consumers run on the destination" if live else _who_set(found[key])
                 note(resource, f"offset {key[0]}-{key[1]}", wanted, found[key].offset, reason)
         elif wanted is None:
             differs = True
-            draft.refuse(f"{resource} on {key[0]}-{key[1]}", "the partition's offsets there could not be read")
+            draft.cannot_compare(f"{resource} on {key[0]}-{key[1]}", "the partition's offsets there could not be read")
         else:
             same = policy.group_offsets.position == "same"
             if same and wanted > (bounds[key][1] or 0):
@@ -137,6 +144,7 @@ def _compare_group(
         draft.positions.append(CommitOffsets(group=name, offsets=tuple(sorted(to_commit))))
     elif not differs and not not_there and len(not_moving) < len({offset.topic for offset in group.offsets or ()}):
         draft.present.append(resource)
+        draft.equal["groups"] += 1
 
 
 def _wanted(

@@ -13,10 +13,10 @@ from kafka_meta.plan.policy import Policy
 
 def compare_topics(desired: Snapshot, actual: Snapshot, policy: Policy, home: Home, draft: Draft) -> None:
     if desired.topics is None:
-        draft.skip("topics", "not in the file")
+        draft.cannot_compare("topics", "not in the file")
         return
     if actual.topics is None:
-        draft.refuse("topics", "the destination's topics could not be read")
+        draft.cannot_compare("topics", "the destination's topics could not be read")
         return
     there = {topic.name: topic for topic in actual.topics}
     taken: dict[str, str] = {}
@@ -50,11 +50,11 @@ def _compare_topic(
     if name != topic.name:
         draft.intend(resource, "name", topic.name, name, "--rename")
     if topic.configs is None:
-        draft.warn(resource, "its configs could not be read on the source: it gets the destination's defaults")
+        draft.cannot_compare(resource, "its configs could not be read on the source: the destination's defaults count")
     if there is not None:
         _compare_existing(topic, there, policy, home, source_defaults, draft)
     elif not topic.partitions:
-        draft.refuse(resource, "its partitions could not be read on the source")
+        draft.cannot_compare(resource, "its partitions could not be read on the source")
     else:
         factor = _replication_factor(topic, policy, home)
         if policy.replication_factor == "auto" and topic.replication_factor is None:
@@ -79,19 +79,21 @@ def _compare_existing(
     resource = f"topic {there.name}"
     open_before = len(draft.drift) + len(draft.partitions) + len(draft.configs)
     wanted, found = len(topic.partitions), len(there.partitions)
+    draft.equal["partitions"] += min(wanted, found)
     if wanted > found:
         draft.partitions.append(AddPartitions(topic=there.name, existing=found, total=wanted))
     elif 0 < wanted < found:
         draft.drifts(resource, "partitions", wanted, found, "partitions are never removed")
     _compare_factor(topic, there, policy, home, draft)
     if there.configs is None:
-        draft.warn(resource, "its configs on the destination could not be read: not compared")
+        draft.cannot_compare(resource, "its configs on the destination could not be read")
     elif topic.configs is not None:
         factor = there.replication_factor
         configs = _desired_configs(topic, there.name, policy, home, source_defaults, factor, draft)
         _compare_configs(there.name, configs, there.configs, policy, draft)
     if len(draft.drift) + len(draft.partitions) + len(draft.configs) == open_before:
         draft.present.append(resource)
+        draft.equal["topics"] += 1
 
 
 def _compare_factor(topic: Topic, there: Topic, policy: Policy, home: Home, draft: Draft) -> None:
@@ -111,6 +113,7 @@ def _compare_configs(
     name: str, wanted: Mapping[str, str], found: Mapping[str, str], policy: Policy, draft: Draft
 ) -> None:
     to_set = {config: value for config, value in wanted.items() if not same_value(config, found.get(config), value)}
+    draft.equal["configs"] += len(wanted) - len(to_set)
     if to_set and policy.on_drift == "set":
         previous = {config: found.get(config) for config in to_set}
         draft.configs.append(SetConfigs(topic=name, configs=to_set, previous=previous))

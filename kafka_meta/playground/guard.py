@@ -45,7 +45,7 @@ def processes(directory: Path) -> list[psutil.Process]:
 def end(directory: Path) -> None:
     """Kills every process of the playground and removes its directory.
 
-    Two looks in a row must find nothing: a starter that was killed may have left a child that is about to become a broker.
+    Two looks in a row must find nothing: a starter that was killed may have left a child about to become a broker.
     """
     quiet = 0
     while quiet < 2:

@@ -1,0 +1,37 @@
+"""JSON ⇄ types: strict reading, validation against `schemas/`, whole and private writing.
+
+text.py        JSON text → values, with every doubtful thing refused by its place
+schemas.py     the JSON Schemas that travel with the program
+writing.py     a file appears whole, with mode 0600, or not at all
+metadata.py    Snapshot ⇄ metadata document
+plans.py       Plan ⇄ plan document; results and verify reports → documents
+"""
+
+from kafka_meta.files.metadata import (
+    decode_metadata as decode_metadata,
+)
+from kafka_meta.files.metadata import (
+    encode_metadata as encode_metadata,
+)
+from kafka_meta.files.metadata import (
+    read_metadata as read_metadata,
+)
+from kafka_meta.files.plans import (
+    encode_plan as encode_plan,
+)
+from kafka_meta.files.plans import (
+    encode_result as encode_result,
+)
+from kafka_meta.files.plans import (
+    encode_results as encode_results,
+)
+from kafka_meta.files.plans import (
+    encode_verify as encode_verify,
+)
+from kafka_meta.files.plans import (
+    read_plan as read_plan,
+)
+from kafka_meta.files.schemas import schema as schema
+from kafka_meta.files.schemas import validate as validate
+from kafka_meta.files.text import dumps as dumps
+from kafka_meta.files.writing import write_private as write_private

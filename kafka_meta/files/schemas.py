@@ -1,0 +1,85 @@
+"""The JSON Schemas (draft 2020-12) of every document, shipped inside the package."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from kafka_meta.errors import UsageError
+from kafka_meta.files.text import json_path
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The schema called `name` ("metadata", "plan", …), its references resolved."""
+    return _resolved(name)
+
+
+def validate(document: object, name: str, *, called: str) -> None:
+    """Raises UsageError, with the JSON path, when `document` does not follow the schema `name`.
+
+    `called` is how the error calls the document: a file's path.
+    """
+    validator = Draft202012Validator(_resolved(name))
+    first = next(validator.iter_errors(document), None)
+    if first is None:
+        return
+    error = best_match([first]) or first
+    value = repr(error.instance)
+    if len(value) > 80:
+        value = value[:77] + "…"
+    raise UsageError(
+        f"{called}: {json_path(list(error.absolute_path))}: {_reason(error.validator, error.validator_value, value)}",
+        "Nothing was created. Export again, or correct the file at that place.",
+    )
+
+
+def _reason(keyword: object, expected: object, value: str) -> str:
+    match keyword:
+        case "type":
+            return f"{value} is not of type {expected if isinstance(expected, str) else ' or '.join(expected)}"  # type: ignore[arg-type]
+        case "required":
+            return f"a field is missing; it needs {', '.join(expected)}"  # type: ignore[arg-type]
+        case "minimum" | "exclusiveMinimum":
+            return f"{value} is less than {expected}"
+        case "maximum" | "exclusiveMaximum":
+            return f"{value} is more than {expected}"
+        case "pattern":
+            return f"{value} is not of the form {expected}"
+        case "enum" | "const":
+            return f"{value} is not {expected!r}" if keyword == "const" else f"{value} is none of {expected!r}"
+        case _:
+            return f"{value} does not follow {keyword}: {expected!r}"
+
+
+@cache
+def _resolved(name: str) -> dict[str, Any]:
+    """With local references written out: jsonschema spends a third of its time looking them up."""
+    document = json.loads(_locate(f"{name}.schema.json").read_text("utf-8"))
+    definitions = document.pop("$defs", {})
+
+    def resolve(node: Any) -> Any:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                rest = {key: value for key, value in node.items() if key != "$ref"}
+                return resolve({**definitions[node["$ref"].removeprefix("#/$defs/")], **rest})
+            return {key: resolve(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [resolve(item) for item in node]
+        return node
+
+    resolved: dict[str, Any] = resolve(document)
+    return resolved
+
+
+def _locate(file_name: str) -> Path:
+    """Inside the package when it was installed from a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "schemas", package.parent / "schemas"):
+        if (folder / file_name).is_file():
+            return folder / file_name
+    raise FileNotFoundError(f"the schema {file_name} is missing from the installation")

@@ -1,0 +1,171 @@
+"""JSON text → values. Python's own parser lets through what no exchange format should: duplicate
+keys, NaN, 1e999 as infinity, lone surrogates; or stumbles over it: depth, very long integers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from kafka_meta.errors import UsageError
+
+Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+MAX_BYTES = 512 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_DIGITS = 20
+"""More than any 64-bit integer has."""
+
+EXPORT_AGAIN = "Export the cluster again, or look at the file with a JSON tool."
+
+
+class _Refused:
+    """Stands in the tree where something was refused, so that the walk can name its place."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+def dumps(document: object) -> str:
+    """A document as text: sorted, so that equal documents are equal texts; one line's end at the end."""
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def load(path: Path, *, max_bytes: int = MAX_BYTES) -> Json:
+    """Raises UsageError, with the file and the place, for anything that is not a sound JSON document."""
+    try:
+        with path.open("rb") as file:
+            # One byte more than allowed tells a large file from an endless one (/dev/zero).
+            raw = file.read(max_bytes + 1)
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist", "kafka-meta export writes it; --fileName names another.") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    if len(raw) > max_bytes:
+        raise UsageError(f"{path} is larger than {max_bytes:,} bytes", "No metadata file of a cluster is that large.")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text: byte {error.start}", EXPORT_AGAIN) from None
+    del raw
+    return loads(text, name=str(path))
+
+
+def loads(text: str, *, name: str) -> Json:
+    """`name` is how errors call the text. Raises UsageError."""
+    if not text.strip():
+        raise UsageError(f"{name} is empty", EXPORT_AGAIN)
+    try:
+        tree = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_number,
+            parse_constant=lambda word: _Refused(f"{word} is not a JSON value"),
+        )
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        cut = " (the file ends there: was it cut off?)" if error.pos >= len(text.rstrip()) else ""
+        raise UsageError(f"{name} is not JSON: {error.msg} at {where}{cut}", EXPORT_AGAIN) from None
+    except RecursionError:
+        raise UsageError(_too_deep(name, text), EXPORT_AGAIN) from None
+    _check(tree, name, has_escapes="\\ud" in text or "\\uD" in text)
+    return tree  # type: ignore[no-any-return]
+
+
+def _object(pairs: list[tuple[str, object]]) -> object:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                return _Refused(f"the key {key!r} stands twice")
+            seen.add(key)
+    return result
+
+
+def _integer(digits: str) -> object:
+    if len(digits) > MAX_DIGITS:
+        return _Refused(f"a number of {len(digits):,} digits")
+    return int(digits)
+
+
+def _number(text: str) -> object:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        return _Refused(f"{text[:20]} is too large for a number")
+    return value
+
+
+def _check(tree: object, name: str, *, has_escapes: bool) -> None:
+    for path, value, depth in _walk(tree):
+        if isinstance(value, _Refused):
+            raise UsageError(f"{name}: {path}: {value.reason}", EXPORT_AGAIN)
+        if depth > MAX_DEPTH:
+            raise UsageError(f"{name}: {path}: nested more than {MAX_DEPTH} deep", EXPORT_AGAIN)
+        if has_escapes:
+            keys = value.keys() if isinstance(value, dict) else ()
+            for text in (value, *keys):
+                if isinstance(text, str) and re.search("[\ud800-\udfff]", text):
+                    raise UsageError(f"{name}: {path}: half of a surrogate pair", EXPORT_AGAIN)
+
+
+def _walk(tree: object) -> Iterator[tuple[JsonPath, object, int]]:
+    stack: list[tuple[JsonPath, object, int]] = [(JsonPath(), tree, 0)]
+    while stack:
+        path, value, depth = stack.pop()
+        yield path, value, depth
+        if isinstance(value, dict):
+            stack.extend((JsonPath(path, key), child, depth + 1) for key, child in value.items())
+        elif isinstance(value, list):
+            stack.extend((JsonPath(path, index), child, depth + 1) for index, child in enumerate(value))
+
+
+class JsonPath:
+    """A place in a document, written as `$.topics[3].name` only when somebody asks."""
+
+    __slots__ = ("_parent", "_step")
+
+    def __init__(self, parent: JsonPath | None = None, step: str | int | None = None) -> None:
+        self._parent, self._step = parent, step
+
+    def __str__(self) -> str:
+        steps: list[str | int] = []
+        path: JsonPath | None = self
+        while path is not None and path._step is not None:
+            steps.append(path._step)
+            path = path._parent
+        return json_path(reversed(steps))
+
+
+def json_path(steps: Iterator[str | int] | list[str | int]) -> str:
+    """`["topics", 3, "name"]` → `$.topics[3].name`; keys that are no words in brackets and quotes."""
+    text = "$"
+    for step in steps:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", step):
+            text += f".{step}"
+        else:
+            text += f"[{step!r}]"
+    return text
+
+
+def _too_deep(name: str, text: str) -> str:
+    depth = 0
+    in_string = False
+    for match in re.finditer(r'\\.|["\[\]{}]', text):
+        token = match.group()
+        if token == '"':
+            in_string = not in_string
+        elif not in_string and token in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                line = text.count("\n", 0, match.start()) + 1
+                column = match.start() - text.rfind("\n", 0, match.start())
+                return f"{name} is nested more than {MAX_DEPTH} deep at line {line}, column {column}"
+        elif not in_string and token in "]}":
+            depth -= 1
+    return f"{name} is nested too deeply"

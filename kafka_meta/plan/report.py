@@ -1,0 +1,109 @@
+"""A plan read as an answer: is the destination what it ought to be?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from kafka_meta.model import Remark
+from kafka_meta.plan.actions import (
+    Action,
+    AddPartitions,
+    CommitOffsets,
+    CreateAcl,
+    CreateTopic,
+    SetConfigs,
+    resource_of,
+)
+from kafka_meta.plan.draft import Difference, Plan
+
+Verdict: TypeAlias = Literal["equal", "different", "inconclusive"]
+
+SECTIONS = ("topics", "partitions", "configs", "groups", "positions", "acls")
+KINDS = ("equal", "intended", "missing", "different", "extra")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """`counts[section][kind]` for every section and kind; `unread` is what nobody could compare."""
+
+    verdict: Verdict
+    counts: Mapping[str, Mapping[str, int]]
+    differences: tuple[Difference, ...]
+    intended: tuple[Difference, ...] = ()
+    unread: tuple[Remark, ...] = ()
+
+
+def report(plan: Plan, *, ignore_extra: bool = False) -> Report:
+    """What import would still do, and what it leaves alone, are the differences; what it would leave
+    as it is on purpose is intended. Differences outweigh what could not be read."""
+    differences = [difference for action in plan.actions for difference in _lacking(action)]
+    differences += plan.drift
+    differences += (Difference(resource=r.resource, difference="missing", reason=r.reason) for r in plan.refused)
+    if not ignore_extra:
+        differences += plan.extra
+    counts = {section: dict.fromkeys(KINDS, 0) for section in SECTIONS}
+    for section, count in plan.equal.items():
+        counts[section]["equal"] = count
+    for difference in differences:
+        counts[_section(difference)][difference.difference] += 1
+    for difference in plan.intended:
+        counts[_section(difference)]["intended"] += 1
+    return Report(
+        verdict="different" if differences else "inconclusive" if plan.unread else "equal",
+        counts=counts,
+        differences=tuple(differences),
+        intended=plan.intended,
+        unread=plan.unread,
+    )
+
+
+def _lacking(action: Action) -> list[Difference]:
+    resource = resource_of(action)
+    match action:
+        case CreateTopic() | CreateAcl():
+            return [Difference(resource=resource, difference="missing")]
+        case AddPartitions():
+            return [
+                Difference(
+                    resource=resource,
+                    difference="different",
+                    aspect="partitions",
+                    source=action.total,
+                    dest=action.existing,
+                )
+            ]
+        case SetConfigs():
+            return [
+                Difference(
+                    resource=resource,
+                    difference="different",
+                    aspect=name,
+                    source=value,
+                    dest=action.previous.get(name),
+                )
+                for name, value in action.configs.items()
+            ]
+        case CommitOffsets():
+            return [
+                Difference(
+                    resource=resource,
+                    difference="missing",
+                    aspect=f"offset {offset.topic}-{offset.partition}",
+                    source=offset.offset,
+                )
+                for offset in action.offsets
+            ]
+
+
+def _section(difference: Difference) -> str:
+    kind = difference.resource.partition(" ")[0]
+    aspect = difference.aspect
+    if kind == "topic":
+        if aspect == "partitions":
+            return "partitions"
+        return "topics" if aspect in (None, "name", "replicationFactor") else "configs"
+    if kind == "group":
+        return "positions" if aspect is not None and aspect.startswith("offset ") else "groups"
+    return "acls" if kind in ("acl", "acls") else "configs"

@@ -1,0 +1,209 @@
+"""What is needed to reach one cluster, and its translation for each client library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from kafka_meta.model import Secret
+from kafka_meta.settings.oauth import TokenProvider
+
+Role: TypeAlias = Literal["source", "dest"]
+SecurityProtocol: TypeAlias = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SECURITY_PROTOCOLS: tuple[SecurityProtocol, ...] = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+Mechanism: TypeAlias = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+MECHANISMS: tuple[Mechanism, ...] = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
+
+Origin: TypeAlias = str
+"""Where a value came from, as an error says it: "flag --source-config", "old.properties, line 7"."""
+
+
+class ClientArguments(dict[str, Any]):
+    """Arguments of a client library. They hold passwords in clear, so only their names are shown."""
+
+    def __repr__(self) -> str:
+        return f"{{{', '.join(f'{key!r}: …' for key in self)}}}"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """PEM files that every client can read; what was in a Java store has been written out by `stores`.
+
+    `ca_file` None: the authorities that this system trusts. The key file is encrypted with `key_password`,
+    or is the user's own.
+    """
+
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+    key_password: Secret | None = None
+    check_hostname: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("a client certificate and its key go together")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sasl:
+    """A login; `tokens` belongs to OAUTHBEARER and stands in for username and password there."""
+
+    mechanism: Mechanism
+    username: str | None = None
+    password: Secret | None = None
+    tokens: TokenProvider | None = None
+
+    def __post_init__(self) -> None:
+        if self.mechanism == "OAUTHBEARER":
+            if self.tokens is None or self.username is not None or self.password is not None:
+                raise ValueError("OAUTHBEARER takes tokens, and neither username nor password")
+        elif self.tokens is not None or self.username is None or self.password is None:
+            raise ValueError(f"{self.mechanism} takes username and password, and no tokens")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZooKeeperSettings:
+    """`connect` is "h1:2181,h2:2181/chroot"; username and password log in by SASL DIGEST-MD5."""
+
+    connect: str
+    tls: Tls | None = None
+    username: str | None = None
+    password: Secret | None = None
+    digest: Secret | None = None
+    """`user:password` for ZooKeeper's own scheme `digest`."""
+    timeout_ms: int = 10_000
+
+    def __post_init__(self) -> None:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together")
+
+    def kazoo(self) -> dict[str, Any]:
+        """Keyword arguments of `kazoo.client.KazooClient`."""
+        arguments = ClientArguments(hosts=self.connect, timeout=self.timeout_ms / 1000)
+        if self.tls is not None:
+            # kazoo verifies no host name and uses no TLS unless it is told to.
+            arguments |= {"use_ssl": True, "verify_certs": True, "check_hostname": self.tls.check_hostname}
+            arguments |= {"ca": self.tls.ca_file, "certfile": self.tls.certificate_file, "keyfile": self.tls.key_file}
+            arguments["keyfile_password"] = _revealed(self.tls.key_password)
+        if self.username is not None:
+            arguments["sasl_options"] = ClientArguments(
+                mechanism="DIGEST-MD5", username=self.username, password=_revealed(self.password)
+            )
+        if self.digest is not None:
+            arguments["auth_data"] = [("digest", self.digest.reveal())]
+        return arguments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """How to reach one side. `bootstrap_servers` is "" and `zookeeper` None when neither was given.
+
+    `origins` says for each field that was given ("bootstrap_servers", "zookeeper", "security_protocol", "mechanism",
+    "username", "password", "truststore", "keystore", …; those of ZooKeeper as "zookeeper.username", …) where it
+    came from. `notes` are sentences for the operator about settings that were ignored or are risky.
+    """
+
+    role: Role
+    bootstrap_servers: str = ""
+    zookeeper: ZooKeeperSettings | None = None
+    security_protocol: SecurityProtocol = "PLAINTEXT"
+    tls: Tls | None = None
+    sasl: Sasl | None = None
+    client_id: str = "kafka-meta"
+    request_timeout_ms: int = 30_000
+    dns_lookup: Literal["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"] = "use_all_dns_ips"
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.tls is not None) != self.security_protocol.endswith("SSL"):
+            raise ValueError(f"{self.security_protocol} and TLS material do not fit")
+        if (self.sasl is not None) != self.security_protocol.startswith("SASL"):
+            raise ValueError(f"{self.security_protocol} and a login do not fit")
+
+    @property
+    def mechanism(self) -> Mechanism | None:
+        return self.sasl.mechanism if self.sasl else None
+
+    @property
+    def username(self) -> str | None:
+        """Who logs in by SASL; None for OAUTHBEARER, whose token names the principal."""
+        return self.sasl.username if self.sasl else None
+
+    @property
+    def password(self) -> Secret | None:
+        return self.sasl.password if self.sasl else None
+
+    def librdkafka(self) -> dict[str, Any]:
+        """Configuration of a confluent-kafka client."""
+        arguments = ClientArguments(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "client.id": self.client_id,
+                "security.protocol": self.security_protocol,
+                "socket.timeout.ms": self.request_timeout_ms,
+                "client.dns.lookup": self.dns_lookup,
+            }
+        )
+        if self.tls is not None:
+            arguments["ssl.endpoint.identification.algorithm"] = "https" if self.tls.check_hostname else "none"
+            if self.tls.ca_file is not None:
+                arguments["ssl.ca.location"] = self.tls.ca_file
+            if self.tls.certificate_file is not None:
+                arguments["ssl.certificate.location"] = self.tls.certificate_file
+                arguments["ssl.key.location"] = self.tls.key_file
+            if self.tls.key_password is not None:
+                arguments["ssl.key.password"] = self.tls.key_password.reveal()
+        if self.sasl is not None:
+            arguments["sasl.mechanism"] = self.sasl.mechanism
+            if self.sasl.tokens is not None:
+                arguments["oauth_cb"] = self.sasl.tokens.for_librdkafka
+            else:
+                arguments["sasl.username"] = self.sasl.username
+                arguments["sasl.password"] = _revealed(self.sasl.password)
+        return arguments
+
+    def kafka_python(self) -> dict[str, Any]:
+        """Keyword arguments of kafka-python's clients and connection manager.
+
+        `sasl_oauth_token_provider` is a `TokenProvider`: kafka-python asks for its own abstract class, with which the
+        caller registers ours (`AbstractTokenProvider.register(TokenProvider)`).
+        """
+        arguments = ClientArguments(
+            bootstrap_servers=self.bootstrap_servers.split(",") if self.bootstrap_servers else [],
+            client_id=self.client_id,
+            security_protocol=self.security_protocol,
+            request_timeout_ms=self.request_timeout_ms,
+            client_dns_lookup=self.dns_lookup,
+        )
+        if self.tls is not None:
+            arguments |= {
+                "ssl_check_hostname": self.tls.check_hostname,
+                "ssl_cafile": self.tls.ca_file,
+                "ssl_certfile": self.tls.certificate_file,
+                "ssl_keyfile": self.tls.key_file,
+                "ssl_password": _revealed(self.tls.key_password),
+            }
+        if self.sasl is not None:
+            arguments["sasl_mechanism"] = self.sasl.mechanism
+            if self.sasl.tokens is not None:
+                arguments["sasl_oauth_token_provider"] = self.sasl.tokens
+            else:
+                assert self.sasl.username is not None
+                arguments["sasl_plain_username"] = _sasl_name(self.sasl.username, self.sasl.mechanism)
+                arguments["sasl_plain_password"] = _revealed(self.sasl.password)
+        return arguments
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
+
+
+def _sasl_name(username: str, mechanism: Mechanism) -> str:
+    """kafka-python 3.0.12 puts a SCRAM name into its message as it is; RFC 5802 (5.1) wants = and , encoded."""
+    if mechanism.startswith("SCRAM"):
+        return username.replace("=", "=3D").replace(",", "=2C")
+    return username

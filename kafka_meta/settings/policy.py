@@ -1,0 +1,136 @@
+"""Filter and policy options from the command line, the environment and `kafka-meta.toml`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from kafka_meta.errors import UsageError
+from kafka_meta.model import Selection
+from kafka_meta.settings.connection import Origin
+from kafka_meta.settings.toml import COMMAND_LINE_ONLY, LIST_OPTIONS, POLICY_OPTIONS, SWITCHES, Toml, Value
+
+Flag: TypeAlias = str | bool | Sequence[str] | None
+
+_SEPARATORS = {"only": ","}
+"""In the environment a list is one text; rules hold commas ("{1,3}"), so they are divided by semicolons."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyOptions:
+    """The options as texts, each None or empty where nobody gave it; `plan` reads rules and values.
+
+    `origins` names where each came from, by field ("rename", "on_drift", …).
+    """
+
+    file_name: str | None = None
+    target_directory: str | None = None
+    only: tuple[str, ...] = ()
+    include_topics: str | None = None
+    exclude_topics: str | None = None
+    include_groups: str | None = None
+    exclude_groups: str | None = None
+    rename: tuple[str, ...] = ()
+    map_host: tuple[str, ...] = ()
+    replication_factor: str | None = None
+    group_offsets: str | None = None
+    on_drift: str | None = None
+    pin_defaults: bool = False
+    all_data: bool = False
+    evaluate: bool | None = None
+    passwords: str | None = None
+    generate_passwords: str | None = None
+    max_rate: str | None = None
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def selection(self, *, include_internal: bool = False) -> Selection:
+        """The include and exclude expressions, compiled; raises UsageError naming where a broken one came from."""
+        return Selection(
+            include_topics=self._pattern("include_topics", self.include_topics),
+            exclude_topics=self._pattern("exclude_topics", self.exclude_topics),
+            include_groups=self._pattern("include_groups", self.include_groups),
+            exclude_groups=self._pattern("exclude_groups", self.exclude_groups),
+            include_internal=include_internal,
+        )
+
+    def _pattern(self, name: str, text: str | None) -> re.Pattern[str] | None:
+        if text is None:
+            return None
+        try:
+            return re.compile(text)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise UsageError(
+                f"{self.origins.get(name, name)}: {text!r} is not a regular expression: {error}",
+                "The expression must match a whole name, e.g. 'orders-.*'.",
+            ) from None
+
+
+def policy_options(flags: Mapping[str, Flag], environ: Mapping[str, str], toml: Toml | None) -> PolicyOptions:
+    """Resolve every option of `POLICY_OPTIONS`; strongest first: flag, environment, `[policy]`.
+
+    `flags` by option name without dashes ("include-topics"); None, False and () mean "not typed" (a switch that can
+    be turned off, such as `--no-evaluate`, passes False for "evaluate" as the text "false"). Raises UsageError.
+    """
+    values: dict[str, Value] = {}
+    origins: dict[str, Origin] = {}
+    for option in POLICY_OPTIONS:
+        found = _from_flag(option, flags) or _from_environment(option, environ) or _from_toml(option, toml)
+        if found is not None:
+            name = option.replace("-", "_")
+            values[name], origins[name] = found
+    notes = tuple(
+        f"{variable} has no effect: --{option} counts on the command line only"
+        for option in COMMAND_LINE_ONLY
+        if environ.get(variable := environment_name(option))
+    )
+    return PolicyOptions(**values, origins=origins, notes=notes)  # type: ignore[arg-type]  # by option, see toml.py
+
+
+def environment_name(option: str) -> str:
+    return f"KAFKA_META_{option.replace('-', '_').upper()}"
+
+
+def _from_flag(option: str, flags: Mapping[str, Flag]) -> tuple[Value, Origin] | None:
+    value = flags.get(option)
+    if value is None or value is False or value == ():
+        return None
+    origin = f"flag --{option}"
+    if isinstance(value, bool):
+        return value, origin
+    if isinstance(value, str):
+        return _from_text(option, value, origin)
+    items = tuple(value)
+    if option == "only":
+        items = tuple(part for item in items for part in _split(option, item))
+    return (items, origin) if items else None
+
+
+def _from_environment(option: str, environ: Mapping[str, str]) -> tuple[Value, Origin] | None:
+    variable = environment_name(option)
+    text = environ.get(variable, "")
+    return _from_text(option, text, f"environment {variable}") if text else None
+
+
+def _from_toml(option: str, toml: Toml | None) -> tuple[Value, Origin] | None:
+    if toml is None or option not in toml.policy:
+        return None
+    return toml.policy[option], f"{toml.path} [policy] {option}"
+
+
+def _from_text(option: str, text: str, origin: Origin) -> tuple[Value, Origin]:
+    if not text:
+        raise UsageError(f"{origin} is empty", "Give it a value or leave it out.")
+    if option in LIST_OPTIONS:
+        return _split(option, text), origin
+    if option in SWITCHES:
+        if text.lower() not in ("true", "false"):
+            raise UsageError(f"{origin} is {text!r}, expected true or false")
+        return text.lower() == "true", origin
+    return text, origin
+
+
+def _split(option: str, text: str) -> tuple[str, ...]:
+    return tuple(part for part in (part.strip() for part in text.split(_SEPARATORS.get(option, ";"))) if part)

@@ -1,0 +1,170 @@
+"""One side's settings out of flags, environment, `kafka-meta.toml` and a Java `.properties` file."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Mapping
+
+from kafka_meta.errors import UsageError
+from kafka_meta.settings import properties, stores
+from kafka_meta.settings.connection import ClusterSettings, Origin, Role, ZooKeeperSettings
+from kafka_meta.settings.java import JavaProperties, ReadFile
+from kafka_meta.settings.policy import environment_name
+from kafka_meta.settings.toml import Toml
+
+_FILE_LIMIT_BYTES = 16 * 1024 * 1024
+_BROKER = re.compile(r"(?:[A-Za-z0-9_]+://)?(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\],]+):([0-9]{1,5})")
+_ZOOKEEPER = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\],]+)(?::([0-9]{1,5}))?")
+
+
+def read_limited(path: str) -> bytes:
+    """A settings file or store, up to 16 MiB; raises OSError. Pipes (`<(…)`) are read as well."""
+    with open(path, "rb") as file:
+        data = file.read(_FILE_LIMIT_BYTES + 1)
+    if len(data) > _FILE_LIMIT_BYTES:
+        raise OSError(0, f"it is larger than {_FILE_LIMIT_BYTES} bytes")
+    return data
+
+
+def resolve(
+    role: Role,
+    *,
+    flags: Mapping[str, str | None],
+    environ: Mapping[str, str],
+    toml: Toml | None,
+    read_file: ReadFile = read_limited,
+    write_private: stores.WritePrivate = stores.write_private,
+) -> ClusterSettings:
+    """Strongest first: flag, environment, `kafka-meta.toml`, `.properties`; by key, each with its origin.
+
+    `flags` by option name without dashes ("source-bootstrap-servers"; both sides' may be in it). `write_private` gets
+    the PEM form of Java stores. Raises UsageError that names the place.
+    """
+    given = _Given(role, flags, environ, toml)
+    config = given.value("config")
+    java = JavaProperties(_properties(config, toml, read_file), read_file, write_private)
+    notes: list[str] = []
+    origins: dict[str, Origin] = {}
+
+    def stronger(option: str, key: str, field: str) -> str:
+        value = given.value(option)
+        below = java.text(key)
+        if value is None:
+            if below is not None:
+                origins[field] = java.where(key)
+            return below or ""
+        origins[field] = value[1]
+        if below is not None and below != value[0]:
+            notes.append(f"{java.where(key)}: {key} is not used; {value[1]} is stronger")
+        return value[0]
+
+    brokers = stronger("bootstrap-servers", "bootstrap.servers", "bootstrap_servers")
+    connect = _connect(stronger("zk-connect", "zookeeper.connect", "zookeeper"), origins)
+    protocol = java.security_protocol()
+    return ClusterSettings(
+        role=role,
+        bootstrap_servers=_bootstrap_servers(brokers, origins),
+        zookeeper=_zookeeper(connect, java) if connect else None,
+        security_protocol=protocol,
+        tls=java.tls() if protocol.endswith("SSL") else None,
+        sasl=java.sasl() if protocol.startswith("SASL") else None,
+        client_id=java.text("client.id", "client_id") or "kafka-meta",
+        request_timeout_ms=java.milliseconds("request.timeout.ms", "request_timeout_ms") or 30_000,
+        dns_lookup=java.dns_lookup() or "use_all_dns_ips",
+        origins=java.origins | origins | ({"config": config[1]} if config else {}),
+        notes=(*notes, *java.notes),
+    )
+
+
+class _Given:
+    def __init__(
+        self, role: Role, flags: Mapping[str, str | None], environ: Mapping[str, str], toml: Toml | None
+    ) -> None:
+        self._role = role
+        self._flags = flags
+        self._environ = environ
+        self._toml = toml
+
+    def value(self, option: str) -> tuple[str, Origin] | None:
+        name = f"{self._role}-{option}"
+        flag = self._flags.get(name)
+        if flag is not None:
+            if not flag.strip():
+                raise UsageError(f"flag --{name} is empty", "Give it a value or leave it out.")
+            return flag.strip(), f"flag --{name}"
+        variable = environment_name(name)
+        if text := self._environ.get(variable, "").strip():
+            return text, f"environment {variable}"
+        if self._toml is not None:
+            table = self._toml.source if self._role == "source" else self._toml.dest
+            if option in table:
+                return table[option].strip(), f"{self._toml.path} [{self._role}] {option}"
+        return None
+
+
+def _properties(config: tuple[str, Origin] | None, toml: Toml | None, read_file: ReadFile) -> properties.Properties:
+    if config is None:
+        return properties.Properties(path="")
+    path, origin = config
+    if toml is not None and origin.startswith(f"{toml.path} ["):
+        path = os.path.join(os.path.dirname(toml.path), path)
+    try:
+        data = read_file(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a path"
+        raise UsageError(f"{origin} names {path!r}, which cannot be read: {reason}") from None
+    return properties.read(data, path)
+
+
+def _zookeeper(connect: str, java: JavaProperties) -> ZooKeeperSettings:
+    login = java.zookeeper_login()
+    timeout_ms = java.milliseconds("zookeeper.session.timeout.ms", "zookeeper.timeout_ms")
+    timeout_ms = java.milliseconds("zookeeper.connection.timeout.ms", "zookeeper.timeout_ms") or timeout_ms
+    return ZooKeeperSettings(
+        connect=connect,
+        tls=java.zookeeper_tls(),
+        username=login[0] if login else None,
+        password=login[1] if login else None,
+        digest=java.zookeeper_digest(),
+        timeout_ms=timeout_ms or 10_000,
+    )
+
+
+def _bootstrap_servers(text: str, origins: Mapping[str, Origin]) -> str:
+    """host:port, …, as org.apache.kafka.clients.ClientUtils takes them: a protocol in front is allowed and dropped."""
+    addresses = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        match = _BROKER.fullmatch(part)
+        if match is None or not 0 < int(match[2]) < 65536:
+            raise UsageError(
+                f"{origins['bootstrap_servers']}: {part!r} is not an address of a broker",
+                "Expected host:port, several divided by commas: broker1:9092,broker2:9092",
+            )
+        addresses.append(f"{match[1]}:{match[2]}")
+    if text and not addresses:
+        raise UsageError(f"{origins['bootstrap_servers']}: there is no address in it")
+    return ",".join(addresses)
+
+
+def _connect(text: str, origins: Mapping[str, Origin]) -> str:
+    """host:port,…/chroot with one chroot for all, as org.apache.zookeeper.client.ConnectStringParser takes it."""
+    if not text:
+        return ""
+    hosts, _, chroot = text.partition("/")
+    addresses = []
+    for part in filter(None, map(str.strip, hosts.split(","))):
+        match = _ZOOKEEPER.fullmatch(part)
+        if match is None or not 0 < int(match[2] or 2181) < 65536:
+            raise UsageError(
+                f"{origins['zookeeper']}: {part!r} is not an address of a ZooKeeper server",
+                "Expected host:port, several divided by commas, then perhaps a chroot: zk1:2181,zk2:2181/kafka",
+            )
+        addresses.append(f"{match[1]}:{match[2] or 2181}")
+    path = f"/{chroot}".rstrip("/")
+    if not addresses or "," in path or "//" in path or any(ord(char) < 32 for char in path):
+        raise UsageError(
+            f"{origins['zookeeper']}: {text!r} is not a ZooKeeper connect string",
+            "Expected host:port, several divided by commas, then perhaps one chroot: zk1:2181,zk2:2181/kafka",
+        )
+    return ",".join(addresses) + path

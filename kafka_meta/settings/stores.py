@@ -1,0 +1,231 @@
+"""Key and trust stores of Java (JKS, PKCS#12, PEM), turned into PEM files that every client reads.
+
+The one room of settings that writes: private files of ours, 0600 in a directory 0700, gone when the process ends. A
+private key is enciphered in them with a password that only this process knows, so that a file that a killed
+process leaves behind opens nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import ssl
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_der_private_key,
+    load_pem_private_key,
+    pkcs12,
+)
+
+from kafka_meta.errors import UsageError
+from kafka_meta.model import Secret
+from kafka_meta.settings import jks
+
+WritePrivate: TypeAlias = Callable[[str, bytes], str]
+"""(file name, content) → path of a file that only we can read."""
+
+_PEM_CERTIFICATE = re.compile(rb"-----BEGIN (TRUSTED )?CERTIFICATE-----.*?-----END \1?CERTIFICATE-----", re.DOTALL)
+_TO_PKCS12 = "-destkeystore new.p12 -deststoretype PKCS12"
+_PEM_KEY = re.compile(rb"-----BEGIN ((?:[A-Z]+ )?PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Store:
+    """A store's bytes, what opens it, and how a message names it: "the truststore t.jks (old.properties, line 3)"."""
+
+    data: bytes
+    name: str
+    password: Secret | None = None
+    key_password: Secret | None = None
+
+    def __repr__(self) -> str:
+        return f"Store({self.name})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFiles:
+    certificate_file: str
+    key_file: str
+    key_password: Secret
+
+
+def trust_file(store: Store, write: WritePrivate) -> str:
+    """Path of a PEM file with the store's trusted certificates. Raises UsageError."""
+    certificates = _trusted(store)
+    if not certificates:
+        raise UsageError(
+            f"{store.name} holds no trusted certificate",
+            "A truststore holds the certificate authority of the brokers: keytool -importcert -keystore …",
+        )
+    try:
+        # Every client would refuse it later, in its own words and without the file's name.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=b"".join(certificates))
+    except ssl.SSLError as error:
+        raise UsageError(f"{store.name} holds a certificate that cannot be read: {error.reason}") from None
+    return write("truststore.pem", "".join(map(ssl.DER_cert_to_PEM_cert, certificates)).encode())
+
+
+def key_files(store: Store, write: WritePrivate) -> KeyFiles:
+    """Paths of PEM files with the store's first private key and its certificates. Raises UsageError."""
+    key, chain = _key(store)
+    if not chain:
+        raise UsageError(f"{store.name} holds no certificate for its private key")
+    password = Secret(secrets.token_urlsafe(24))
+    encryption = BestAvailableEncryption(password.reveal().encode())
+    return KeyFiles(
+        certificate_file=write("certificate.pem", "".join(map(ssl.DER_cert_to_PEM_cert, chain)).encode()),
+        key_file=write("key.pem", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)),
+        key_password=password,
+    )
+
+
+def write_private(name: str, content: bytes) -> str:
+    """A new file in this process's private directory: 0600 from its first byte, removed when the process ends."""
+    path = Path(_directory().name, f"{secrets.token_hex(4)}-{name}")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    return str(path)
+
+
+@cache
+def _directory() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="kafka-meta-")
+
+
+def _trusted(store: Store) -> tuple[bytes, ...]:
+    match _kind(store):
+        case "JKS":
+            return _jks(store).trusted
+        case "PKCS12":
+            opened = _pkcs12(store)
+            return tuple(each.certificate.public_bytes(Encoding.DER) for each in opened.additional_certs)
+        case _:
+            return _pem_certificates(store)
+
+
+def _key(store: Store) -> tuple[PrivateKeyTypes, tuple[bytes, ...]]:
+    match _kind(store):
+        case "JKS":
+            keys = _jks(store).keys
+            if not keys:
+                raise _no_key(store)
+            password = store.key_password or store.password
+            if password is None:
+                raise _password_needed(store)
+            try:
+                plain = jks.unprotect(keys[0].protected, password.reveal())
+                return load_der_private_key(plain, None), keys[0].chain
+            except jks.WrongPassword:
+                raise _wrong_password(store, "its key") from None
+            except Exception:  # cryptography raises many kinds for a key that it cannot read
+                raise _damaged(store) from None
+        case "PKCS12":
+            opened = _pkcs12(store)
+            if opened.key is None:
+                raise _no_key(store)
+            certificates = ([opened.cert] if opened.cert else []) + list(opened.additional_certs)
+            return opened.key, tuple(each.certificate.public_bytes(Encoding.DER) for each in certificates)
+        case _:
+            return _pem_key(store), _pem_certificates(store)
+
+
+def _kind(store: Store) -> str:
+    """By the content: Java's own type "JKS" opens PKCS#12 as well, and keytool writes PKCS#12 into files named .jks."""
+    if store.data.startswith(jks.MAGIC):
+        return "JKS"
+    if store.data.startswith(b"\x30"):
+        return "PKCS12"
+    if b"-----BEGIN " in store.data:
+        return "PEM"
+    raise UsageError(
+        f"{store.name} is neither a JKS, nor a PKCS#12, nor a PEM store",
+        f"Convert it: keytool -importkeystore -srckeystore FILE -srcstoretype TYPE {_TO_PKCS12}",
+    )
+
+
+def _jks(store: Store) -> jks.KeyStore:
+    try:
+        return jks.read(store.data, store.password.reveal() if store.password else None)
+    except jks.WrongPassword:
+        raise _wrong_password(store, "it") from None
+    except jks.BadStore as error:
+        raise UsageError(f"{store.name} cannot be read: {error}") from None
+
+
+def _pkcs12(store: Store) -> pkcs12.PKCS12KeyAndCertificates:
+    if store.password is None:
+        raise _password_needed(store)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pkcs12.load_pkcs12(store.data, store.password.reveal().encode())
+    except ValueError:
+        raise _wrong_password(store, "it") from None
+    except Exception:  # old ciphers and odd certificates, each with an error of its own kind
+        raise UsageError(
+            f"{store.name} cannot be read",
+            f"Rewrite it with a current JDK: keytool -importkeystore -srckeystore FILE {_TO_PKCS12}",
+        ) from None
+
+
+def _pem_certificates(store: Store) -> tuple[bytes, ...]:
+    try:
+        return tuple(ssl.PEM_cert_to_DER_cert(_plain(match[0])) for match in _PEM_CERTIFICATE.finditer(store.data))
+    except ValueError:
+        raise UsageError(f"{store.name} holds a certificate that is not PEM") from None
+
+
+def _plain(pem: bytes) -> str:
+    return pem.decode("ascii", "replace").replace("TRUSTED CERTIFICATE", "CERTIFICATE")
+
+
+def _pem_key(store: Store) -> PrivateKeyTypes:
+    match = _PEM_KEY.search(store.data)
+    if match is None:
+        raise _no_key(store)
+    password = store.key_password
+    enciphered = match[1] == b"ENCRYPTED PRIVATE KEY" or b"Proc-Type: 4,ENCRYPTED" in match[0]
+    if enciphered and password is None:
+        raise UsageError(f"{store.name} holds an encrypted private key and ssl.key.password is not given")
+    try:
+        return load_pem_private_key(match[0], password.reveal().encode() if enciphered and password else None)
+    except ValueError:
+        if enciphered:
+            raise _wrong_password(store, "its key") from None
+        raise _damaged(store) from None
+    except Exception:  # a kind of key that cryptography does not know
+        raise _damaged(store) from None
+
+
+def _no_key(store: Store) -> UsageError:
+    return UsageError(
+        f"{store.name} holds no private key",
+        "A keystore holds this client's key and certificate; a truststore holds neither.",
+    )
+
+
+def _damaged(store: Store) -> UsageError:
+    return UsageError(f"{store.name} holds a private key that cannot be read")
+
+
+def _password_needed(store: Store) -> UsageError:
+    return UsageError(
+        f"{store.name} needs a password, and none is given", "Set the store's .password key beside its .location."
+    )
+
+
+def _wrong_password(store: Store, what: str) -> UsageError:
+    return UsageError(f"the password given for {store.name} does not open {what}, or the store is damaged")
