@@ -267,9 +267,8 @@ def copies(draw: st.DrawFn) -> tuple[int, int, list[int], list[Boundary]]:
     """A range, the offsets in it that are records, and the boundaries of the batches they went in."""
     start = draw(st.integers(0, 50))
     end = start + draw(st.integers(0, 60))
-    records = (
-        sorted(draw(st.sets(st.integers(start, end - 1)) | st.just(set(range(start, end))))) if end > start else []
-    )
+    thinned = st.sets(st.integers(start, end - 1)) if end > start else st.just(set[int]())
+    records = sorted(draw(thinned | st.just(set(range(start, end)))))
     cuts = sorted({start, end, *draw(st.lists(st.integers(start, end)))})
     return start, end, records, [Boundary(cut, sum(offset < cut for offset in records)) for cut in cuts]
 
@@ -278,7 +277,7 @@ def copies(draw: st.DrawFn) -> tuple[int, int, list[int], list[Boundary]]:
 def test_a_rank_that_is_told_is_the_number_of_mirrored_records_before_the_offset(
     copy: tuple[int, int, list[int], list[Boundary]], offset: int
 ) -> None:
-    start, end, records, boundaries = copy
+    _, end, records, boundaries = copy
     rank = rank_of(offset, boundaries)
     if rank is not None:
         assert rank == sum(record < offset for record in records)
