@@ -30,7 +30,7 @@ def find_addresses() -> Addresses:
 
     Raises UsageError when there is neither, or when brokers of several clusters run here.
     """
-    found = {}
+    found: dict[str | None, Addresses] = {}
     for path, settings in _running_brokers():
         bootstrap, connect = _listener(settings), settings.get("zookeeper.connect") or None
         if bootstrap or connect:

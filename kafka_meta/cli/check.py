@@ -9,11 +9,12 @@ import typer
 
 from kafka_meta import cluster, zookeeper
 from kafka_meta.cli import options as given
-from kafka_meta.cli.sides import dest_settings, has_dest, source_settings
-from kafka_meta.cluster import Access
+from kafka_meta.cli.sides import dest_settings, has_dest, principal, source_settings
+from kafka_meta.cluster.rights import Purpose
 from kafka_meta.errors import ExitStatus, KafkaMetaError
 from kafka_meta.model import Cluster
 from kafka_meta.render import access_lines
+from kafka_meta.settings import ClusterSettings
 
 if TYPE_CHECKING:
     from kafka_meta.cli.commands import Session
@@ -41,10 +42,10 @@ def check(
         zk = source.zookeeper
         sides.append(_ask("source", zk.connect, lambda: _of_zookeeper(zookeeper.identify(zk))))
     if source.bootstrap_servers:
-        sides.append(_ask("source", source.bootstrap_servers, lambda: _of_brokers(cluster.access(source, "export"))))
+        sides.append(_ask("source", source.bootstrap_servers, lambda: _of_brokers(source, "export")))
     if has_dest(flags, toml):
         dest = dest_settings(flags, toml, screen)
-        sides.append(_ask("dest", dest.bootstrap_servers, lambda: _of_brokers(cluster.access(dest, "import"))))
+        sides.append(_ask("dest", dest.bootstrap_servers, lambda: _of_brokers(dest, "import")))
     else:
         screen.say("no destination given: only the source is checked")
     failed = any(each["error"] or each["missing"] for each in sides) or _mixed(sides)
@@ -71,11 +72,12 @@ def _of_zookeeper(found: Cluster) -> dict[str, Any]:
     return {"via": "zookeeper", **_of_cluster(found)}
 
 
-def _of_brokers(found: Access) -> dict[str, Any]:
+def _of_brokers(settings: ClusterSettings, purpose: Purpose) -> dict[str, Any]:
+    found = cluster.access(settings, purpose)
     return {
         "via": "brokers",
         **_of_cluster(found.cluster),
-        "principal": found.principal,
+        "principal": principal(settings),
         "operations": None if found.operations is None else sorted(found.operations),
         "missing": dict(found.missing or {}),
         "gaps": [{"resource": gap.resource, "reason": gap.reason} for gap in found.gaps],

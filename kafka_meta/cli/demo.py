@@ -138,5 +138,5 @@ def _run(arguments: list[str], folder: Path, *, quiet: bool) -> None:
         check=False,
     )
     if done.returncode != 0:
-        told = f":\n{done.stdout}{done.stderr}" if quiet else ""
-        raise KafkaMetaError(f"kafka-meta {arguments[0]} ended with status {done.returncode}{told}")
+        told = f"{done.stdout}{done.stderr}" if quiet else None
+        raise KafkaMetaError(f"kafka-meta {arguments[0]} ended with status {done.returncode}", told)

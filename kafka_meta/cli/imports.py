@@ -14,7 +14,7 @@ from kafka_meta import cluster
 from kafka_meta.apply import apply
 from kafka_meta.cli import options as given
 from kafka_meta.cli.screen import Screen
-from kafka_meta.cli.sides import dest_settings, file_to_read, options, policy, side
+from kafka_meta.cli.sides import dest_settings, file_to_read, options, policy, principal, side
 from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Progress
 from kafka_meta.files import dumps, encode_plan, encode_results, read_metadata, read_plan, write_private
@@ -121,7 +121,7 @@ def make_plan(desired: Snapshot, actual: Snapshot, dest: ClusterSettings, decide
     if decided.group_offsets.time_ms is not None and "groups" in decided.only:
         positions_at = cluster.offsets_at(dest, actual, decided.group_offsets.time_ms)
     access = cluster.access(dest, "import")
-    operator = Operator(principal=access.principal, cluster_operations=access.operations)
+    operator = Operator(principal=principal(dest), cluster_operations=access.operations)
     return compare(desired, actual, decided, operator=operator, positions_at=positions_at)
 
 

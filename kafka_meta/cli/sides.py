@@ -140,6 +140,14 @@ def side(settings: ClusterSettings) -> str:
     return "  +  ".join(filter(None, (settings.bootstrap_servers, zookeeper)))
 
 
+def principal(settings: ClusterSettings) -> str | None:
+    """Who we are to the brokers; None where only they know (a token, a client certificate)."""
+    if settings.username is not None:
+        return f"User:{settings.username}"
+    certified = settings.tls is not None and settings.tls.certificate_file is not None
+    return None if settings.sasl is not None or certified else "User:ANONYMOUS"
+
+
 def _say_notes(settings: ClusterSettings, screen: Screen) -> None:
     for note in settings.notes:
         screen.say(note)

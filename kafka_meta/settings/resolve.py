@@ -15,8 +15,8 @@ from kafka_meta.settings.tls import tls, zookeeper_tls
 from kafka_meta.settings.toml import Toml
 
 _FILE_LIMIT_BYTES = 16 * 1024 * 1024
-_BROKER = re.compile(r"(?:[A-Za-z0-9_]+://)?(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\],]+):([0-9]{1,5})")
-_ZOOKEEPER = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\],]+)(?::([0-9]{1,5}))?")
+_BROKER = re.compile(r"(?:[A-Za-z0-9_]+://)?(\[[0-9A-Za-z:.%_-]+\]|[^\s:/\[\],]+):([0-9]{1,5})")
+_ZOOKEEPER = re.compile(r"(\[[0-9A-Za-z:.%_-]+\]|[^\s:/\[\],]+)(?::([0-9]{1,5}))?")
 
 
 def read_limited(path: str) -> bytes:

@@ -13,8 +13,8 @@ The paths and payloads are Kafka's own (`kafka.zk.ZkData` in 3.9), under the chr
 
 from __future__ import annotations
 
-from kafka_meta.events import Emit
-from kafka_meta.model import Remark, Selection, Snapshot, sorted_remarks
+from kafka_meta.events import Emit, silent
+from kafka_meta.model import EVERYTHING, Cluster, Remark, Selection, Snapshot, sorted_remarks
 from kafka_meta.settings import ZooKeeperSettings
 from kafka_meta.zookeeper.access import acls, users_and_quotas
 from kafka_meta.zookeeper.cluster import cluster, find, note_what_stays
@@ -23,9 +23,15 @@ from kafka_meta.zookeeper.reading import Reading
 from kafka_meta.zookeeper.session import connected
 from kafka_meta.zookeeper.topics import topics
 
-__all__ = ["DEFAULTS_GAP", "read"]
+__all__ = ["DEFAULTS_GAP", "identify", "read"]
 
 DEFAULTS_GAP = Remark(resource="defaults", reason="broker-level defaults are not in ZooKeeper")
+
+
+def identify(settings: ZooKeeperSettings) -> Cluster:
+    """Which cluster is under the chroot. Raises `KafkaMetaError` as `read` does."""
+    with connected(settings) as session:
+        return cluster(Reading(session, EVERYTHING, silent), find(session, settings.connect))
 
 
 def read(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.model import Broker, Cluster, Remark
 from kafka_meta.zookeeper import payloads
+from kafka_meta.zookeeper.multiread import Absence
 from kafka_meta.zookeeper.reading import Reading
-from kafka_meta.zookeeper.session import Absence, Session
+from kafka_meta.zookeeper.session import Session
 
 
 def find(session: Session, connect: str) -> list[str]:

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from kafka_meta.events import Emit, Progress
 from kafka_meta.model import Remark, Selection
+from kafka_meta.zookeeper.multiread import Absence
 from kafka_meta.zookeeper.payloads import Unreadable
-from kafka_meta.zookeeper.session import Absence, Session
+from kafka_meta.zookeeper.session import Session
 
 STEP = 500
 """Nodes between two reports of progress."""

@@ -1,8 +1,4 @@
-"""A connection to ZooKeeper that only reads, thousands of nodes at a time.
-
-kazoo answers one call in about 0.1 ms and a round trip takes several times that: calls are kept in
-flight, `WINDOW` at a time, and answers come back in the order of the questions.
-"""
+"""A connection to ZooKeeper that only reads, hundreds of nodes at a time."""
 
 from __future__ import annotations
 
@@ -11,37 +7,41 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import Enum
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any, TypeAlias, cast
 
 from kazoo.client import KazooClient
-from kazoo.exceptions import AuthFailedError, ConnectionLoss, NoAuthError, NoNodeError, SessionExpiredError
+from kazoo.exceptions import (
+    AuthFailedError,
+    ConnectionLoss,
+    NoAuthError,
+    NoNodeError,
+    SessionExpiredError,
+    UnimplementedError,
+)
 from kazoo.handlers.threading import KazooTimeoutError, SequentialThreadingHandler
 
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.settings import ZooKeeperSettings
+from kafka_meta.zookeeper.multiread import Absence, Answer, MultiRead, Operation
 
-WINDOW = 1000
+BATCH = 100
+"""Nodes in one request."""
+IN_FLIGHT = 5
+"""Requests that wait for their answers at the same time."""
 PATIENCE_S = 15.0
 """How long to wait for a connection, or for one answer."""
 CONNECT_PATIENCE_S = 4.0
 """With one address: two that swallow packets still leave time for a third."""
 ROUNDS = 6
-"""Through all addresses, with 0.1 … 1.6 s between them: a refused connection is told within seconds,
-the restart of a lone server is outlasted."""
+"""Through all addresses, with 0.1 … 1.6 s between them: a refused connection is told within seconds."""
 ATTEMPTS = 3
-"""At one read, over lost connections."""
+"""At one request, over lost connections."""
 
-T = TypeVar("T")
-
-
-class Absence(Enum):
-    """Why a node has no value."""
-
-    GONE = "no such node"
-    FORBIDDEN = "NoAuth"
+Pending: TypeAlias = Callable[[], list[Answer]]
+"""Waits for the answers of one request."""
 
 
 class Session:
@@ -57,40 +57,22 @@ class Session:
 
     def data(self, paths: Iterable[str]) -> Iterator[bytes | Absence]:
         """Each node's data, in the order of `paths`; `b""` where Kafka wrote null."""
-        client = self._connection.client
-        for answer in self._answers(client.get_async, paths):
-            yield answer if isinstance(answer, Absence) else answer[0] or b""
+        return cast(Iterator[bytes | Absence], self._answers(Operation.GET_DATA, paths))
 
     def children(self, paths: Iterable[str]) -> Iterator[list[str] | Absence]:
         """Each node's children, sorted, in the order of `paths`."""
-        client = self._connection.client
-        for answer in self._answers(client.get_children_async, paths):
-            yield answer if isinstance(answer, Absence) else sorted(answer)
+        for answer in self._answers(Operation.GET_CHILDREN, paths):
+            yield sorted(cast(list[str], answer)) if not isinstance(answer, Absence) else answer
 
-    def _answers(self, ask: Callable[[str], Any], paths: Iterable[str]) -> Iterator[Any | Absence]:
-        in_flight: deque[tuple[str, Any]] = deque()
-        for path in paths:
-            absolute = self.root + path
-            in_flight.append((absolute, ask(absolute)))
-            if len(in_flight) == WINDOW:
-                yield self._answer(ask, *in_flight.popleft())
+    def _answers(self, operation: Operation, paths: Iterable[str]) -> Iterator[Answer]:
+        remaining = (self.root + path for path in paths)
+        in_flight: deque[tuple[Sequence[str], Pending]] = deque()
+        while batch := list(islice(remaining, BATCH)):
+            in_flight.append((batch, self._connection.ask(operation, batch)))
+            if len(in_flight) == IN_FLIGHT:
+                yield from self._connection.answers(operation, *in_flight.popleft())
         while in_flight:
-            yield self._answer(ask, *in_flight.popleft())
-
-    def _answer(self, ask: Callable[[str], Any], path: str, pending: Any) -> Any | Absence:
-        for _ in range(ATTEMPTS):
-            try:
-                return pending.get(timeout=PATIENCE_S)
-            except NoNodeError:
-                return Absence.GONE
-            except NoAuthError:
-                return Absence.FORBIDDEN
-            except (ConnectionLoss, SessionExpiredError, AuthFailedError):
-                self._connection.wait_until_live()
-                pending = ask(path)
-            except KazooTimeoutError:
-                break
-        raise self._connection.failure(f"did not answer within {PATIENCE_S:.0f} s when asked for {path}")
+            yield from self._connection.answers(operation, *in_flight.popleft())
 
 
 @contextmanager
@@ -113,28 +95,71 @@ def connected(settings: ZooKeeperSettings) -> Iterator[Session]:
 class _Connection:
     def __init__(self, hosts: str, arguments: dict[str, Any]) -> None:
         self.hosts = hosts
-        self._use_ssl = bool(arguments.get("use_ssl"))
+        self._arguments = arguments
+        self._has_multiread = True
+        """ZooKeeper 3.6 has it; Kafka before 2.5 came with older ones."""
+        self._has_answered = False
+        self._open()
+
+    def ask(self, operation: Operation, paths: Sequence[str]) -> Pending:
+        """Sends requests; what is returned waits for their answers and raises kazoo's exceptions."""
+        if self._has_multiread:
+            pending = self._handler.async_result()  # type: ignore[no-untyped-call]
+            self._client._call(MultiRead(operation, paths), pending)
+            return lambda: cast(list[Answer], pending.get(timeout=PATIENCE_S))
+        client = self._client
+        one = client.get_async if operation is Operation.GET_DATA else client.get_children_async
+        each = [one(path) for path in paths]
+        return lambda: [_single(operation, pending) for pending in each]
+
+    def answers(self, operation: Operation, paths: Sequence[str], pending: Pending) -> list[Answer]:
+        """Waits for answers, asking again over a connection that was lost."""
+        for _ in range(ATTEMPTS):
+            try:
+                found = pending()
+                self._has_answered = True
+                return found
+            except UnimplementedError:
+                self._has_multiread = False
+            except (ConnectionLoss, SessionExpiredError, AuthFailedError):
+                self.wait_until_live()
+            except (KazooTimeoutError, ValueError):
+                break
+            pending = self.ask(operation, paths)
+        raise self._failure(f"did not answer when asked for {paths[0]}")
+
+    def wait_until_live(self) -> None:
+        """Raises `KafkaMetaError` when kazoo gives up on the first connection, or `PATIENCE_S` are over."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._live.wait(0.05):
+            if time.monotonic() > deadline or (self._handler.ended.is_set() and not self._has_answered):
+                raise self._failure("cannot be reached")
+            if self._handler.ended.is_set():  # a server that was there a moment ago will come back
+                self.close()
+                self._open()
+
+    def close(self) -> None:
+        # kazoo takes up to ten seconds to leave a server that hangs; nobody who pressed ^C waits for that.
+        closing = threading.Thread(target=_close, args=[self._client], daemon=True)
+        closing.start()
+        closing.join(timeout=1.0)
+
+    def _open(self) -> None:
         self._warnings = _LastWarning()
         self._handler = _Handler()
         # A logger that nobody can configure: kazoo logs credentials at DEBUG, and to stderr from WARNING.
         logger = logging.Logger("kafka_meta.zookeeper", logging.WARNING)
         logger.addHandler(self._warnings)
-        self.client: Any = KazooClient(  # type: ignore[no-untyped-call]
-            **arguments,
-            hosts=hosts,
+        self._client: Any = KazooClient(  # type: ignore[no-untyped-call]
+            **self._arguments,
+            hosts=self.hosts,
             handler=self._handler,
             logger=logger,
             connection_retry={"max_tries": ROUNDS, "delay": 0.1, "max_jitter": 0.0},
         )
-        self._live: threading.Event = self.client.start_async()  # type: ignore[no-untyped-call]
+        self._live: threading.Event = self._client.start_async()  # type: ignore[no-untyped-call]
 
-    def wait_until_live(self) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while not self._live.wait(0.05):
-            if self._handler.ended.is_set() or time.monotonic() > deadline:
-                raise self.failure("cannot be reached")
-
-    def failure(self, what: str) -> KafkaMetaError:
+    def _failure(self, what: str) -> KafkaMetaError:
         """The error for a connection that is no longer of use, with the cause that kazoo logged."""
         cause = self._warnings.text
         if cause.startswith("AUTH_FAILED"):
@@ -147,31 +172,37 @@ class _Connection:
         return KafkaMetaError(f"ZooKeeper at {self.hosts} {what}" + (f": {cause}" if cause else ""), self._hint(cause))
 
     def _hint(self, cause: str) -> str:
+        use_ssl = self._arguments.get("use_ssl", False)
         if "CERTIFICATE_VERIFY_FAILED" in cause:
             return "check zookeeper.ssl.truststore.location, and that the certificate names this host"
-        if self._use_ssl and ("WRONG_VERSION_NUMBER" in cause or "RECORD_LAYER_FAILURE" in cause):
+        if use_ssl and any(sign in cause for sign in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "EOF")):
             return "the port does not speak TLS: use ZooKeeper's secureClientPort, or turn TLS off"
-        if not self._use_ssl and ("broken" in cause or "during read" in cause):
+        if not use_ssl and any(sign in cause for sign in ("broken", "during read", "reset")):
             return "if the port expects TLS, set zookeeper.ssl.client.enable=true; else check what listens there"
         return "check host and port in zookeeper.connect, and that ZooKeeper runs there"
 
-    def close(self) -> None:
-        # kazoo takes up to ten seconds to leave a server that hangs; nobody who pressed ^C waits for that.
-        closing = threading.Thread(target=self._close, daemon=True)
-        closing.start()
-        closing.join(timeout=1.0)
 
-    def _close(self) -> None:
-        try:
-            self.client.stop()
-            self.client.close()
-        except Exception:
-            # Everything was read or given up: a session that cannot be closed expires by itself.
-            return
+def _single(operation: Operation, pending: Any) -> Answer:
+    try:
+        found = pending.get(timeout=PATIENCE_S)
+    except NoNodeError:
+        return Absence.GONE
+    except NoAuthError:
+        return Absence.FORBIDDEN
+    return found[0] or b"" if operation is Operation.GET_DATA else cast(list[str], found)
+
+
+def _close(client: Any) -> None:
+    try:
+        client.stop()
+        client.close()
+    except Exception:
+        # Everything was read or given up: a session that cannot be closed expires by itself.
+        return
 
 
 class _Handler(SequentialThreadingHandler):
-    """kazoo's threads, told apart from ours: their exceptions are kept, not printed."""
+    """kazoo's threads, whose exceptions are kept, not printed."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -197,7 +228,7 @@ class _Handler(SequentialThreadingHandler):
         return super().create_connection(*args, timeout=patience, **kwargs)  # type: ignore[no-untyped-call]
 
     def select(self, reading: list[Any], writing: list[Any], failing: list[Any], timeout: float | None = None) -> Any:
-        # kazoo makes and closes an epoll object here, five times a call: half of all the time it takes.
+        # kazoo makes and closes an epoll object here, five times a request: half of all the time it takes.
         try:
             return select.select(reading, writing, failing, timeout)
         except ValueError:  # a file descriptor above 1023
@@ -209,11 +240,7 @@ class _LastWarning(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        for prefix in (
-            "Connection dropped: socket connection error: ",
-            "Connection dropped: ",
-            "Connection time-out: ",
-        ):
+        for prefix in ("Connection dropped: ", "socket connection error: ", "Connection time-out: "):
             text = text.removeprefix(prefix)
         # "Transition to CONNECTING" and the end of the retries say nothing about the cause.
         if not text.startswith(("Transition", "Failed connecting")):
