@@ -69,7 +69,8 @@ def cli(tmp_path: Path) -> Cli:
             errors="surrogateescape",
             timeout=timeout,
             cwd=cwd or tmp_path,
-            env={**clean_environment(), **(env or {})},
+            # A crash of a C library shall say where it happened.
+            env={**clean_environment(), "PYTHONFAULTHANDLER": "1", **(env or {})},
             check=False,
         )
 

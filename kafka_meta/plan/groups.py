@@ -106,6 +106,7 @@ def _compare_group(
     to_commit: list[CommittedOffset] = []
     not_moving: set[str] = set()
     not_there: list[str] = []
+    beyond: list[str] = []
     differs = False
     for position in group.offsets or ():
         if position.topic not in moving:
@@ -130,14 +131,19 @@ def _compare_group(
         else:
             same = policy.group_offsets.position == "same"
             if same and wanted > (bounds[key][1] or 0):
-                _warn_beyond_end(resource, key, wanted, bounds, draft)
+                beyond.append(f"{key[0]}-{key[1]}")
             metadata = position.metadata if same else policy.group_offsets.metadata
             to_commit.append(CommittedOffset(topic=key[0], partition=key[1], offset=wanted, metadata=metadata))
     for topic in sorted(not_moving):
         draft.skip(f"{resource} on topic {topic}", "the topic is not among the ones that move")
     if not_there:
-        some = ", ".join(not_there[:5]) + (" …" if len(not_there) > 5 else "")
-        draft.refuse(resource, f"the destination has no partition {some}: import the topics first")
+        draft.refuse(resource, f"the destination has no partition {_some(not_there)}: import the topics first")
+    if beyond:
+        draft.warn(
+            resource,
+            f"its positions on {_some(beyond)} are beyond the ends there: a consumer that starts before the data "
+            "has arrived falls back to its auto.offset.reset",
+        )
     if to_commit and live:
         draft.skip(resource, f"{plural(live, 'live member')} on the destination: its positions are not touched")
     elif to_commit:
@@ -181,9 +187,5 @@ def _who_set(found: CommittedOffset) -> str:
     return "set by a consumer or a mirror; left alone"
 
 
-def _warn_beyond_end(resource: str, key: PartitionKey, wanted: int, bounds: Bounds, draft: Draft) -> None:
-    draft.warn(
-        resource,
-        f"position {wanted} on {key[0]}-{key[1]} is beyond the end there ({bounds[key][1]}): a consumer "
-        "that starts before the data has arrived falls back to its auto.offset.reset",
-    )
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
