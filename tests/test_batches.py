@@ -180,7 +180,7 @@ def test_kafka_python_reads_the_same_from_a_moved_log(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_cutting_a_log_anywhere_keeps_exactly_the_records_inside(name: str, data: st.DataObject) -> None:
     log, all_records = log_of(name), expected(name, committed=True)
@@ -217,7 +217,7 @@ def test_a_split_log_can_be_resumed_at_every_boundary(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_count_between_counts_records(name: str, data: st.DataObject) -> None:
     start, end = data.draw(st.tuples(st.integers(0, 130), st.integers(0, 130)))
@@ -400,6 +400,7 @@ def as_records(content: Sequence[Content], at: Sequence[int]) -> list[Record]:
     ]
 
 
+@settings(deadline=None)
 @given(content=contents, data=st.data(), codec=st.sampled_from(Codec))
 def test_forwarding_and_rebuilding_keep_every_record(content: list[Content], data: st.DataObject, codec: Codec) -> None:
     at = data.draw(offsets(len(content)))
@@ -416,6 +417,7 @@ def test_forwarding_and_rebuilding_keep_every_record(content: list[Content], dat
     assert sent[0].header.max_timestamp == max(row[0] for row in content)
 
 
+@settings(deadline=None)
 @given(content=contents, data=st.data(), magic=st.sampled_from([0, 1]), codec=st.sampled_from(OLD_CODECS))
 def test_messages_of_magic_0_and_1_become_batches_of_magic_2_with_the_same_records(
     content: list[Content], data: st.DataObject, magic: int, codec: Codec
@@ -429,6 +431,7 @@ def test_messages_of_magic_0_and_1_become_batches_of_magic_2_with_the_same_recor
     assert plain(data_records(as_stored(sent))) == plain(as_records(want, at))
 
 
+@settings(deadline=None)
 @given(content=contents, limit=st.integers(61 + 60, 2000), codec=st.sampled_from(Codec))
 def test_batches_above_the_limit_are_split_in_order_and_only_a_single_record_above_it_is_refused(
     content: list[Content], limit: int, codec: Codec
@@ -605,6 +608,7 @@ def test_what_a_producer_wrote_outside_transactions_is_never_aborted() -> None:
 # Bytes as they come.
 
 
+@settings(deadline=None)
 @given(cut=st.integers(0, 10_000), name=st.sampled_from(NAMES))
 def test_a_truncated_last_batch_is_no_error_and_the_whole_ones_before_it_are_read(cut: int, name: str) -> None:
     log = log_of(name)[:cut]
@@ -672,6 +676,49 @@ def test_a_header_that_lies_is_refused_with_what_was_seen(fields: dict[str, int]
         data_records(log)
 
 
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        (b"\x01", "length is negative"),
+        (b"\x02\0\0\0", "longer than it says"),
+        (b"\x02" + b"\0" + b"\xff" * 11, "more than 10 bytes"),
+        (b"\x0c\0\0\0\x03\1\0", "-2 bytes of which"),
+        (b"\x0c\0\0\0\x14\1\0", "10 bytes of which 2 are there"),
+        (b"\x0c\0\0\0\1\1\x01", "-1 headers"),
+        (b"\x0c\0\0\0\1\1\x04", "index out of range"),
+        (b"\x10\0\0\0\1\1\x02\1\1", "a header without a name"),
+        (b"\x0e\0\0\0\1\1\0\0", "1 bytes too long"),
+    ],
+)
+def test_a_record_that_lies_is_refused_with_what_was_seen(body: bytes, seen: str) -> None:
+    header = HEADER.pack(7, 49 + len(body), 0, 2, 0, 0, 0, 0, 0, -1, -1, -1, 1)
+    with pytest.raises(MalformedBatch, match=f"at offset 7: .*({seen})"):
+        data_records(sealed(header + body))
+
+
+@pytest.mark.parametrize("length", [-1, 50, 1 << 30])
+def test_a_snappy_block_that_lies_about_its_length_is_refused(length: int) -> None:
+    framed = b"\x82SNAPPY\0" + struct.pack(">iii", 1, 1, length) + b"abc"
+    with pytest.raises(batch_codecs.UndecodableError, match=f"a snappy block of {length} bytes where 3 are left"):
+        batch_codecs.decode(Codec.SNAPPY, framed)
+
+
+@pytest.mark.parametrize(
+    ("content", "seen"),
+    [
+        (struct.pack(">ii", 5, -1), "a field of 5 bytes of which 4 are there"),
+        (struct.pack(">ii", -2, -1), "a field of -2 bytes"),
+        (struct.pack(">iii", -1, -1, 0), "4 bytes after its value"),
+        (struct.pack(">i3si", 3, b"key", -1)[:9], "ends before its value"),
+    ],
+)
+def test_an_old_message_that_lies_is_refused_with_what_was_seen(content: bytes, seen: str) -> None:
+    message = b"\0\0" + content.ljust(8, b"\0")[: max(8, len(content))]
+    log = struct.pack(">qiI", 7, 4 + len(message), zlib.crc32(message)) + message
+    with pytest.raises(MalformedBatch, match=f"at offset 7: .*{seen}"):
+        data_records(log)
+
+
 def test_records_whose_offsets_run_backwards_are_refused() -> None:
     body = b"\x0c\0\0\0\1\1\0" + b"\x0c\0\0\0\1\1\0"
     header = HEADER.pack(0, 49 + len(body), 0, 2, 0, 0, 1, 0, 0, -1, -1, -1, 2)
@@ -698,6 +745,7 @@ def test_what_a_batch_decodes_to_is_bounded(codec: Codec) -> None:
         batch_codecs.decode(codec, bomb, limit=(3 << 20) - 1)
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=300), codec=st.sampled_from(Codec), count=st.integers(0, 1 << 31 - 1))
 def test_no_bytes_crash_the_reader(data: bytes, codec: Codec, count: int) -> None:
     for body in (data, batch_codecs.encode(codec, data)):
@@ -709,6 +757,7 @@ def test_no_bytes_crash_the_reader(data: bytes, codec: Codec, count: int) -> Non
             assert error.offset == 0
 
 
+@settings(deadline=None)
 @given(
     name=st.sampled_from(NAMES), damages=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_size=1)
 )
@@ -750,6 +799,7 @@ def test_a_digest_does_not_depend_on_codec_batching_offsets_or_format(name: str)
     assert digest(log).count == len(expected(name))
 
 
+@settings(deadline=None)
 @given(content=contents, data=st.data())
 def test_a_digest_tells_any_two_different_streams_apart(content: list[Content], data: st.DataObject) -> None:
     other = list(content)

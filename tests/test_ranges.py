@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kafka_meta.model import CommittedOffset, Group, Partition, Remark, Selection, Snapshot, Topic
@@ -227,6 +227,7 @@ names = st.sampled_from(["a", "b", "c"])
 commits = st.dictionaries(st.tuples(names, st.integers(0, 2)), offsets, max_size=6)
 
 
+@settings(deadline=None)
 @given(
     topics=st.dictionaries(names, st.lists(spans, min_size=1, max_size=3)),
     groups=st.dictionaries(st.sampled_from("ghi"), commits),
@@ -273,6 +274,7 @@ def copies(draw: st.DrawFn) -> tuple[int, int, list[int], list[Boundary]]:
     return start, end, records, [Boundary(cut, sum(offset < cut for offset in records)) for cut in cuts]
 
 
+@settings(deadline=None)
 @given(copy=copies(), offset=st.integers(0, 120))
 def test_a_rank_that_is_told_is_the_number_of_mirrored_records_before_the_offset(
     copy: tuple[int, int, list[int], list[Boundary]], offset: int
@@ -289,6 +291,7 @@ def test_a_rank_that_is_told_is_the_number_of_mirrored_records_before_the_offset
         assert 0 < behind.rank - before.rank < behind.source - before.source
 
 
+@settings(deadline=None)
 @given(copy=copies(), rank=st.integers(0, 120))
 def test_going_on_from_a_boundary_loses_and_doubles_nothing(
     copy: tuple[int, int, list[int], list[Boundary]], rank: int

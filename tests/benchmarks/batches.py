@@ -1,6 +1,6 @@
 """How fast batches are checked, forwarded, rebuilt and digested on one core. Prints; asserts nothing.
 
-    python tests/benchmarks/batches.py
+python tests/benchmarks/batches.py
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from crc32c import crc32c
 from kafka.record.default_records import DefaultRecordBatchBuilder
@@ -39,7 +40,7 @@ RESPONSE_BYTES = 1 << 20
 def main() -> None:
     for size in (61, 1 << 10, 16 << 10, 128 << 10, 1 << 20):
         data = memoryview(random.randbytes(size))
-        print(f"CRC-32C of {size:>9,} bytes: {size / seconds(lambda: crc32c(data)) / 1e9:6.2f} GB/s")
+        print(f"CRC-32C of {size:>9,} bytes: {size / seconds(partial(crc32c, data)) / 1e9:6.2f} GB/s")
     for codec, count, value_bytes in (
         (Codec.LZ4, 1, 91),
         (Codec.LZ4, 170, 91),
@@ -49,7 +50,7 @@ def main() -> None:
     ):
         batch = a_batch(codec, count, value_bytes)
         response = batch * max(1, RESPONSE_BYTES // len(batch))
-        each = seconds(lambda: forward_all(response)) * len(batch) / len(response)
+        each = seconds(partial(forward_all, response)) * len(batch) / len(response)
         print(
             f"forward {codec.name:6} {count:>5} × {value_bytes:>4} B ({len(batch):>9,} B a batch): "
             f"{1 / each:>9,.0f} batches/s {len(batch) / each / 1e9:6.2f} GB/s {count / each / 1e6:6.1f} M records/s"

@@ -3,8 +3,8 @@
     python tests/cases/batches/make.py
 
 `<case>.log` is a partition's log, its segments one after the other. `<case>.json` has its records as
-[offset, timestamp type, timestamp, key, value, headers], bytes in base64; where transactions were aborted, `committed` has
-the offsets that a read_committed consumer sees and `aborted` the transaction index: [producer id, first offset].
+[offset, timestamp type, timestamp, key, value, headers], bytes in base64; where transactions were aborted, `committed`
+has the offsets that a read_committed consumer sees and `aborted` the transaction index: [producer id, first offset].
 """
 
 from __future__ import annotations
