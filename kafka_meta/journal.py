@@ -288,7 +288,7 @@ class Journal:
         behind = self._db.execute(
             "SELECT min(rank) FROM run WHERE partition = ? AND source >= ? AND rank < ?", (id, offset, rank)
         ).fetchone()[0]
-        return min(before[1] + offset - before[0], rank if behind is None else behind)
+        return int(min(before[1] + offset - before[0], rank if behind is None else behind))
 
     def record(self, work: Round) -> None:
         """Writes what is about to be sent, and what has been acknowledged since; all of it or nothing."""
@@ -305,7 +305,7 @@ class Journal:
                 self._db.executemany("INSERT INTO run VALUES (?, ?, ?, ?)", [(row, generation, *run) for run in runs])
 
     def settle(self, landed: Mapping[Place, int]) -> dict[Place, Position | None]:
-        """The positions after so many records are known to be on the destination, each with a new generation of intents.
+        """The positions after so many records are known to have landed, each with a new generation of intents.
 
         None where nothing of that rank was ever intended, or where more has been acknowledged.
         """
@@ -360,7 +360,8 @@ class Journal:
         )
         self._db.execute("DELETE FROM intent WHERE partition = ? AND last_rank <= ?", (row, to.rank))
         self._db.execute(
-            "UPDATE partition SET source = ?, rank = ?, crc32c = ?, crc32 = ?, size_bytes = size_bytes + ? WHERE id = ?",
+            "UPDATE partition SET source = ?, rank = ?, crc32c = ?, crc32 = ?, size_bytes = size_bytes + ?"
+            " WHERE id = ?",
             (to.source, to.rank, to.digest.crc32c, to.digest.crc32, size_bytes, row),
         )
 
@@ -418,7 +419,8 @@ _TABLES = (
         crc32 INTEGER NOT NULL DEFAULT 0, size_bytes INTEGER NOT NULL DEFAULT 0, failure TEXT,
         UNIQUE (topic, partition))""",
     """CREATE TABLE IF NOT EXISTS intent (
-        partition INTEGER NOT NULL, generation INTEGER NOT NULL, last_rank INTEGER NOT NULL, boundaries BLOB NOT NULL)""",
+        partition INTEGER NOT NULL, generation INTEGER NOT NULL, last_rank INTEGER NOT NULL,
+        boundaries BLOB NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS intents ON intent (partition, last_rank)",
     """CREATE TABLE IF NOT EXISTS run (
         partition INTEGER NOT NULL, generation INTEGER NOT NULL, source INTEGER NOT NULL, rank INTEGER NOT NULL)""",

@@ -26,6 +26,9 @@ from kafka_meta.settings import ClusterSettings, TokenProvider
 from kafka_meta.wire.connection import RECEIVE_MAX_BYTES, Wire, keep_library_quiet
 from kafka_meta.wire.versions import release
 
+RECONNECT_MAX_MS = 1_000
+"""Between two attempts; kafka-python's own 30 s would keep a copy waiting for a broker that is back."""
+
 PATIENCE_SECONDS = 12.0
 """For all of first contact; a broker that answers at all does so within milliseconds."""
 
@@ -203,6 +206,7 @@ def _log_in(settings: ClusterSettings, address: _Address, context: ssl.SSLContex
         **settings.kafka_python(),
         "bootstrap_servers": [str(address)],
         "receive_message_max_bytes": RECEIVE_MAX_BYTES,
+        "reconnect_backoff_max_ms": RECONNECT_MAX_MS,
         "ssl_context": context,
     }
     net = NetworkSelector(**configs)

@@ -1,0 +1,184 @@
+"""One copier at a time: its membership of a group on the destination is its lease.
+
+Whoever copies from a source is a live member of the group `kafka-meta-mirror.<source cluster id>`. A second copier
+joins, too, and the group's leader tells everybody who holds the lease: the one that says it does, else the one who
+came first by name. Whoever does not hold it leaves. A copier that is dead loses its membership with the session, and
+the join of the next one waits for that.
+
+A copier may send only while its last answered heartbeat is younger than the session: a stopped process that wakes up
+knows by its clock, before it says a word, that somebody else may be copying by now.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+
+from kafka_meta.errors import KafkaMetaError
+from kafka_meta.settings import ClusterSettings
+from kafka_meta.wire import connect
+from kafka_meta.wire.connection import Unanswered, Wire
+from kafka_meta.wire.membership import Expelled, Joined, Membership, Rebalancing
+
+SESSION_SECONDS = 10.0
+_HEARTBEAT_SECONDS = 2.0
+_MARGIN_SECONDS = 2.0
+"""What our clock and the coordinator's view of the same heartbeat may differ by."""
+_TRIES = 100
+_PAUSE_SECONDS = 0.2
+_KIND = "kafka-meta-mirror"
+
+
+def group_of(source_id: str) -> str:
+    return f"{_KIND}.{source_id}"
+
+
+class Lease:
+    """A context manager. Entering takes the lease or raises `KafkaMetaError` naming the host of whoever holds it."""
+
+    def __init__(self, dest: ClusterSettings, source_id: str) -> None:
+        self._dest = dest
+        self._group = group_of(source_id)
+        self._name = f"{uuid.uuid4().hex}"
+        self._says = {"host": socket.gethostname(), "pid": os.getpid(), "name": self._name}
+        self._holding = False
+        self._valid_until = 0.0
+        self._lost: str | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._wire: Wire | None = None
+
+    def __enter__(self) -> Lease:
+        self._wire = connect(self._dest)
+        try:
+            self._member = Membership(wire=self._wire, group=self._group, kind=_KIND)
+            self._take()
+        except BaseException:
+            self._wire.close()
+            raise
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._valid_until = 0.0
+        assert self._thread is not None and self._wire is not None
+        self._thread.join(timeout=_HEARTBEAT_SECONDS)
+        if self._lost is None:
+            with suppress(Unanswered):
+                self._member.leave(self._coordinator, self._joined)
+        self._wire.close()
+
+    def holds(self) -> bool:
+        """Whether a byte may leave now. Asks nobody, so it can be asked before every one."""
+        return _now() < self._valid_until
+
+    def check(self) -> None:
+        """Returns when the lease holds; waits while the coordinator does not answer. Raises `KafkaMetaError` when the
+        lease is lost for good."""
+        while not self.holds():
+            if self._lost is not None:
+                raise KafkaMetaError(self._lost, "run the same command again; it goes on where the copy stands")
+            time.sleep(_PAUSE_SECONDS / 4)
+
+    def _take(self) -> None:
+        for attempt in range(_TRIES):
+            try:
+                self._join()
+                return
+            except (Rebalancing, Expelled):
+                continue
+            except Unanswered as silence:
+                if not silence.retriable or attempt == _TRIES - 1:
+                    raise KafkaMetaError(
+                        f"the lease on the destination cannot be taken: group {self._group}: {silence.reason}",
+                        "copying needs READ on that group",
+                    ) from silence
+                time.sleep(_PAUSE_SECONDS)
+        raise KafkaMetaError(f"the lease on the destination cannot be taken: group {self._group} does not settle")
+
+    def _join(self, member_id: str = "") -> None:
+        """Joins, hears who holds the lease, and leaves again when it is somebody else."""
+        self._coordinator = self._member.coordinator()
+        joined = self._member.join(
+            self._coordinator,
+            member_id=member_id,
+            says=json.dumps({**self._says, "holding": self._holding}).encode(),
+            session_ms=round(SESSION_SECONDS * 1000),
+        )
+        self._joined = joined
+        # The session counts anew from the coordinator's answer to this.
+        asked = _now()
+        holder = json.loads(self._member.sync(self._coordinator, joined, _holder))
+        if holder["name"] != self._name:
+            with suppress(Unanswered):
+                self._member.leave(self._coordinator, joined)
+            raise KafkaMetaError(
+                f"another kafka-meta is copying from this source: process {holder['pid']} on {holder['host']}",
+                f"let it finish, or end it: its lease ends {SESSION_SECONDS:.0f} s later",
+            )
+        self._holding = True
+        self._extend(asked)
+
+    def _extend(self, asked: float) -> None:
+        self._valid_until = asked + SESSION_SECONDS - _MARGIN_SECONDS
+
+    def _keep(self) -> None:
+        while not self._stop.wait(_HEARTBEAT_SECONDS):
+            asked = _now()
+            try:
+                self._member.heartbeat(self._coordinator, self._joined)
+                self._extend(asked)
+            except Rebalancing:
+                # Somebody else knocks, and only waits to hear that we are here.
+                self._rejoin()
+            except Expelled:
+                self._lose("its membership has ended (was this process stopped, or out of reach, for a while?)")
+            except Unanswered:
+                self._look_for_coordinator()
+            if self._lost is not None:
+                return
+
+    def _rejoin(self) -> None:
+        try:
+            self._join(self._joined.member_id)
+        except Expelled:
+            self._lose("its membership has ended")
+        except KafkaMetaError as error:
+            self._lose(error.message)
+        except (Rebalancing, Unanswered):
+            pass
+
+    def _look_for_coordinator(self) -> None:
+        with suppress(Unanswered, Expelled, Rebalancing):
+            self._coordinator = self._member.coordinator()
+
+    def _lose(self, reason: str) -> None:
+        self._valid_until = 0.0
+        self._lost = f"the lease on the destination is lost: {reason}"
+
+    _coordinator: int
+    _joined: Joined
+    _member: Membership
+
+
+def _holder(members: Mapping[str, bytes]) -> bytes:
+    """Said by the group's leader to all: the member that holds the lease, else the first one by name."""
+    said = [json.loads(says) for says in members.values()]
+    first = min(said, key=lambda member: (not member["holding"], member["name"]))
+    return json.dumps(first).encode()
+
+
+def _now() -> float:
+    """Seconds that go on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
