@@ -48,7 +48,7 @@ class GroupPosition:
     group: str
     topic: str
     partition: int
-    source_offset: int
+    source_offset: int | None
     dest_offset: int | None
     outcome: GroupOutcome
     reason: str | None = None

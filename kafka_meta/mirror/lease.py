@@ -28,9 +28,8 @@ from kafka_meta.wire.connection import Unanswered, Wire
 from kafka_meta.wire.membership import Expelled, Joined, Membership, Rebalancing
 
 SESSION_SECONDS = 10.0
-_HEARTBEAT_SECONDS = 2.0
-_MARGIN_SECONDS = 2.0
-"""What our clock and the coordinator's view of the same heartbeat may differ by."""
+_HEARTBEATS = 5
+"""A session; the last one is the margin by which we stop before the coordinator gives the lease to somebody else."""
 _TRIES = 100
 _PAUSE_SECONDS = 0.2
 _KIND = "kafka-meta-mirror"
@@ -43,10 +42,12 @@ def group_of(source_id: str) -> str:
 class Lease:
     """A context manager. Entering takes the lease or raises `KafkaMetaError` naming the host of whoever holds it."""
 
-    def __init__(self, dest: ClusterSettings, source_id: str) -> None:
+    def __init__(self, dest: ClusterSettings, source_id: str, *, session_seconds: float = SESSION_SECONDS) -> None:
         self._dest = dest
+        self._session_seconds = session_seconds
+        self._beat_seconds = session_seconds / _HEARTBEATS
         self._group = group_of(source_id)
-        self._name = f"{uuid.uuid4().hex}"
+        self._name = uuid.uuid4().hex
         self._says = {"host": socket.gethostname(), "pid": os.getpid(), "name": self._name}
         self._holding = False
         self._valid_until = 0.0
@@ -73,7 +74,7 @@ class Lease:
         self._stop.set()
         self._valid_until = 0.0
         assert self._thread is not None and self._wire is not None
-        self._thread.join(timeout=_HEARTBEAT_SECONDS)
+        self._thread.join(timeout=self._beat_seconds)
         if self._lost is None:
             with suppress(Unanswered):
                 self._member.leave(self._coordinator, self._joined)
@@ -114,7 +115,7 @@ class Lease:
             self._coordinator,
             member_id=member_id,
             says=json.dumps({**self._says, "holding": self._holding}).encode(),
-            session_ms=round(SESSION_SECONDS * 1000),
+            session_ms=round(self._session_seconds * 1000),
         )
         self._joined = joined
         # The session counts anew from the coordinator's answer to this.
@@ -125,16 +126,16 @@ class Lease:
                 self._member.leave(self._coordinator, joined)
             raise KafkaMetaError(
                 f"another kafka-meta is copying from this source: process {holder['pid']} on {holder['host']}",
-                f"let it finish, or end it: its lease ends {SESSION_SECONDS:.0f} s later",
+                f"let it finish, or end it: its lease ends {self._session_seconds:.0f} s later",
             )
         self._holding = True
         self._extend(asked)
 
     def _extend(self, asked: float) -> None:
-        self._valid_until = asked + SESSION_SECONDS - _MARGIN_SECONDS
+        self._valid_until = asked + self._session_seconds - self._beat_seconds
 
     def _keep(self) -> None:
-        while not self._stop.wait(_HEARTBEAT_SECONDS):
+        while not self._stop.wait(self._beat_seconds):
             asked = _now()
             try:
                 self._member.heartbeat(self._coordinator, self._joined)

@@ -33,6 +33,7 @@ _CONFIGS = (
     "message.timestamp.before.max.ms",
     "message.timestamp.difference.max.ms",
     "message.timestamp.type",
+    "retention.bytes",
     "retention.ms",
 )
 _QUIET_SECONDS = 2.0

@@ -125,7 +125,7 @@ def _limited(mark: str, remarks: Sequence[Remark], verbose: bool, said: str = ""
     return lines
 
 
-def copied_lines(copied: Sequence[Copied], *, verbose: bool) -> list[str]:
+def copied_lines(copied: Sequence[Copied]) -> list[str]:
     """A line a topic: messages planned, copied, arrived, and whether they are the same."""
     head = ("topic", "planned", "copied", "arrived", "content")
     rows = [head]
@@ -155,7 +155,26 @@ def copied_lines(copied: Sequence[Copied], *, verbose: bool) -> list[str]:
     return lines
 
 
-def group_lines(groups: Sequence[GroupPosition], *, verbose: bool) -> list[str]:
+def standing_lines(copied: Sequence[Copied], *, verbose: bool) -> list[str]:
+    """A line a topic: how far its copy is; what has failed by partition."""
+    lines = []
+    for topic, parts in topics_of(copied).items():
+        done = sum(1 for part in parts if part.done)
+        mark = "=" if done == len(parts) else "~"
+        lines.append(
+            f"  {mark} {visible(topic)}: {done} of {plural(len(parts), 'partition')} complete, "
+            f"{sum(part.messages for part in parts):,} messages copied"
+        )
+        if verbose:
+            lines += [
+                f"      {part.partition}: {part.messages:,} messages, at {part.dest_start:,} to {part.dest_end:,} there"
+                for part in parts
+            ]
+    lines += [f"  × {visible(each.topic)}-{each.partition}: {visible(each.error)}" for each in copied if each.error]
+    return lines
+
+
+def group_lines(groups: Sequence[GroupPosition]) -> list[str]:
     """How many positions of each group were set, and why others were not."""
     by_group: dict[str, list[GroupPosition]] = {}
     for each in groups:

@@ -31,7 +31,7 @@ def topic_operations(wire: Wire, topics: Iterable[str]) -> Mapping[str, frozense
     except Unanswered:
         return {}
     told = {
-        topic.name: authorized(topic.topic_authorized_operations) for topic in answer.topics if not topic.error_code
+        topic.name: authorized(topic.authorized_operations) for topic in answer.topics if not topic.error_code
     }
     return {name: operations for name, operations in told.items() if operations is not None}
 
