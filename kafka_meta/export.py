@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
 from kafka_meta import cluster, zookeeper
+from kafka_meta.cluster.clients import background
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit
 from kafka_meta.model import Acl, Cluster, Remark, Selection, Snapshot, Topic, sorted_remarks
+from kafka_meta.plan.configs import same_value
 from kafka_meta.settings import ClusterSettings
 
 _T = TypeVar("_T")
@@ -36,18 +37,14 @@ def export(
         return _from_brokers(source, selection, emit=emit, taken_at_ms=taken_at_ms)
     if not source.bootstrap_servers:
         return zookeeper.read(source.zookeeper, selection, emit=emit, secrets=secrets, taken_at_ms=taken_at_ms)
-    with ThreadPoolExecutor(max_workers=1) as other:
-        in_zookeeper = other.submit(
-            zookeeper.read,
-            source.zookeeper,
-            selection,
-            emit=emit,
-            secrets=secrets,
-            states=False,
-            taken_at_ms=taken_at_ms,
+    zookeeper_settings = source.zookeeper
+    in_zookeeper = background(
+        lambda: zookeeper.read(
+            zookeeper_settings, selection, emit=emit, secrets=secrets, states=False, taken_at_ms=taken_at_ms
         )
-        in_brokers = _from_brokers(source, selection, emit=emit, taken_at_ms=taken_at_ms)
-        return merge(in_zookeeper.result(), in_brokers)
+    )
+    in_brokers = _from_brokers(source, selection, emit=emit, taken_at_ms=taken_at_ms)
+    return merge(in_zookeeper.result(), in_brokers)
 
 
 def _from_brokers(source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at_ms: int) -> Snapshot:
@@ -133,7 +130,7 @@ def _merge_topic(here: Topic, there: Topic, disagreements: list[Remark]) -> Topi
     if here.configs is not None and there.configs is not None:
         for config in sorted(here.configs.keys() | there.configs.keys()):
             mine_value, their_value = here.configs.get(config), there.configs.get(config)
-            if mine_value != their_value:
+            if not same_value(config, mine_value, their_value):
                 disagree(config, mine_value, their_value)
     return replace(
         there,
@@ -176,13 +173,16 @@ def _remaining_gaps(in_zookeeper: Snapshot, in_brokers: Snapshot, merged: Snapsh
     sections: Mapping[str, object] = {
         name: getattr(merged, name) for name in ("topics", "groups", "acls", "users", "quotas", "defaults")
     }
-    configured = {f"configs of topic {topic.name}" for topic in merged.topics or () if topic.configs is not None}
+    configured = {f"topic {topic.name}" for topic in merged.topics or () if topic.configs is not None}
 
     def filled(gap: Remark, own: Snapshot) -> bool:
-        if gap.resource in configured:
+        if gap.resource in configured and gap.reason.startswith("configs: "):
             return True
-        # A section that its own side could read in part keeps its gaps.
-        return sections.get(gap.resource) is not None and getattr(own, gap.resource) is None
+        # A section that its own side could read in part keeps its gaps. Groups do not fill in for each other: those
+        # of the brokers and those of old consumers in ZooKeeper are different ones.
+        return (
+            gap.resource != "groups" and sections.get(gap.resource) is not None and getattr(own, gap.resource) is None
+        )
 
     return sorted_remarks(gap for own in (in_zookeeper, in_brokers) for gap in own.gaps if not filled(gap, own))
 

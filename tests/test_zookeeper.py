@@ -596,6 +596,57 @@ def test_tls_on_a_plaintext_port_is_said(bare: Cluster, capfd: pytest.CaptureFix
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.fixture(scope="module")
+def with_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """Address of ZooKeeper's TLS port, and the certificate (for 127.0.0.1) that it shows."""
+    directory = tmp_path_factory.mktemp("tls")
+    store, certificate, port = directory / "server.p12", directory / "server.pem", free_port()
+    keytool = ("keytool", "-keystore", str(store), "-storetype", "PKCS12", "-storepass", "password", "-alias", "me")
+    made = ("-genkeypair", "-keyalg", "RSA", "-dname", "CN=127.0.0.1", "-ext", "san=ip:127.0.0.1")
+    subprocess.run([*keytool, *made], check=True, capture_output=True)
+    subprocess.run([*keytool, "-exportcert", "-rfc", "-file", str(certificate)], check=True, capture_output=True)
+    with playground.zookeeper_cluster(
+        brokers=0,
+        zookeeper_settings={
+            "serverCnxnFactory": "org.apache.zookeeper.server.NettyServerCnxnFactory",
+            "secureClientPort": str(port),
+            "secureClientPortAddress": "127.0.0.1",
+            "ssl.keyStore.location": str(store),
+            "ssl.keyStore.password": "password",
+            "ssl.clientAuth": "none",
+        },
+    ) as cluster:
+        assert cluster.zookeeper_connect is not None
+        with writer(cluster.zookeeper_connect) as client:
+            Place(client, cluster.zookeeper_connect, "/kafka")
+        yield f"127.0.0.1:{port}", certificate
+
+
+def test_a_cluster_is_read_over_tls(with_tls: tuple[str, Path]) -> None:
+    address, certificate = with_tls
+    settings = ZooKeeperSettings(connect=f"{address}/kafka", tls=Tls(ca_file=str(certificate)))
+    assert zookeeper.read(settings, EVERYTHING, emit=silent, taken_at_ms=0).cluster.id == "an-id"
+
+
+def test_a_certificate_that_nobody_vouches_for_is_said(
+    with_tls: tuple[str, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = ZooKeeperSettings(connect=with_tls[0], tls=Tls())
+    with pytest.raises(KafkaMetaError, match="self-signed certificate") as error:
+        zookeeper.read(settings, EVERYTHING, emit=silent, taken_at_ms=0)
+    assert "zookeeper.ssl.truststore.location" in (error.value.hint or "")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_plaintext_on_a_tls_port_is_said(with_tls: tuple[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
+    begin = time.monotonic()
+    with pytest.raises(KafkaMetaError, match="cannot be reached") as error:
+        read(with_tls[0])
+    assert time.monotonic() - begin < 16
+    assert "zookeeper.ssl.client.enable=true" in (error.value.hint or "")
+    assert capfd.readouterr() == ("", "")
+
+
 @contextmanager
 def silent_server() -> Iterator[str]:
     """Accepts connections and never says a word."""

@@ -63,7 +63,7 @@ def read(
                     connection,
                     selection,
                     emit=emit,
-                    version=_numbers(connection.version),
+                    version=connection.release,
                     timeout_seconds=timeout_seconds,
                 )
                 if "groups" in sections
@@ -77,7 +77,7 @@ def read(
         topics = _with_configs(chosen, configs)
         topics = _without_leaving_replicas(connection, metadata, topics, gaps)
         if offsets:
-            topics = _with_offsets(connection, topics, gaps)
+            topics = _with_offsets(connection, topics, emit, gaps)
         found_groups = groups.found
         return Snapshot(
             taken_at_ms=taken_at_ms,
@@ -108,10 +108,6 @@ def read(
             disagreements=sorted_remarks(facts.disagreements),
             signs=sorted_remarks(_signs(connection, metadata, groups, facts)),
         )
-
-
-def _numbers(version: str | None) -> tuple[int, ...] | None:
-    return None if version is None else tuple(int(part) for part in version.split("."))
 
 
 def _is_internal(topic: Topic) -> bool:
@@ -153,14 +149,20 @@ def _overrides(
     connection: Wire, topics: Mapping[str, Topic], emit: Emit, gaps: list[Gap]
 ) -> dict[str, dict[str, str] | None]:
     configs: dict[str, dict[str, str] | None] = {}
+    refused: dict[str, list[str]] = {}
     for name, told in wire.overrides(connection, sorted(topics)):
         if isinstance(told, Unanswered):
-            gaps.append(Remark(resource=f"topic {name}", reason=f"configs: {told.reason}"))
+            refused.setdefault(told.reason, []).append(name)
             configs[name] = None
         else:
             configs[name] = dict(sorted(told.items()))
         if len(configs) % _TOPICS_AN_EVENT == 0 or len(configs) == len(topics):
             emit(Progress(stage="topics", done=len(configs), total=len(topics)))
+    for reason, names in refused.items():
+        if len(names) == len(topics):
+            gaps.append(Remark(resource="topics", reason=f"configs of all: {reason}"))
+        else:
+            gaps.extend(Remark(resource=f"topic {name}", reason=f"configs: {reason}") for name in names)
     return configs
 
 
@@ -197,7 +199,7 @@ def _without_leaving_replicas(
     return {**topics, **{name: replace(topics[name], partitions=staying(topics[name])) for name in moving}}
 
 
-def _with_offsets(connection: Wire, topics: Mapping[str, Topic], gaps: list[Gap]) -> dict[str, Topic]:
+def _with_offsets(connection: Wire, topics: Mapping[str, Topic], emit: Emit, gaps: list[Gap]) -> dict[str, Topic]:
     """With start and end offsets and the sizes of the leaders' replicas; gaps by topic, naming the partitions."""
     leaders: dict[Place, int] = {}
     missing: dict[Place, str] = {}
@@ -208,8 +210,8 @@ def _with_offsets(connection: Wire, topics: Mapping[str, Topic], gaps: list[Gap]
                 missing[place] = "no leader"
             else:
                 leaders[place] = partition.leader
-    starts, no_start = wire.offsets(connection, leaders, wire.EARLIEST)
-    ends, no_end = wire.offsets(connection, leaders, wire.LATEST)
+    starts, no_start = wire.offsets(connection, leaders, wire.EARLIEST, emit=emit)
+    ends, no_end = wire.offsets(connection, leaders, wire.LATEST, emit=emit)
     disk = wire.log_dirs(connection)
     gaps.extend(disk.gaps)
     gaps.extend(_offset_gaps({**missing, **no_start, **no_end}))

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import errors
-from kafka.net.manager import KafkaConnectionManager
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport
@@ -23,7 +22,7 @@ from kafka.protocol.metadata import ApiVersionsRequest
 
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.settings import ClusterSettings, TokenProvider
-from kafka_meta.wire.connection import RECEIVE_MAX_BYTES, Wire, keep_library_quiet
+from kafka_meta.wire.connection import RECEIVE_MAX_BYTES, Manager, Wire, keep_library_quiet
 from kafka_meta.wire.versions import release
 
 RECONNECT_MAX_MS = 1_000
@@ -210,7 +209,7 @@ def _log_in(settings: ClusterSettings, address: _Address, context: ssl.SSLContex
         "ssl_context": context,
     }
     net = NetworkSelector(**configs)
-    manager = KafkaConnectionManager(net, **configs)
+    manager = Manager(net, **configs)
 
     async def meet() -> tuple[dict[int, tuple[int, int]], int | None]:
         # Without the manager's own bootstrap(), which hides every cause but the time-out.
@@ -239,7 +238,7 @@ def _log_in(settings: ClusterSettings, address: _Address, context: ssl.SSLContex
         if isinstance(error, errors.KafkaError):
             raise _no_login(settings, address, error) from error
         raise
-    return Wire(net, manager, release(api_versions, metadata_version))
+    return Wire(net, manager, version=release(api_versions, metadata_version), kraft=metadata_version is not None)
 
 
 def _metadata_version(answer: Any) -> int | None:
