@@ -1,0 +1,213 @@
+"""Exactly once, whatever is killed, stopped or run twice: with fresh records, and with old ones, of which brokers
+forget at once who produced them (`producer.id.expiration.ms` goes by the records' timestamps)."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kafka_meta import playground
+from kafka_meta.journal import Journal
+from kafka_meta.playground import Cluster
+from kafka_meta.playground.design import Design
+from tests.conftest import clean_environment
+from tests.mirroring import assert_same, begin, create, fill, read
+
+pytestmark = pytest.mark.long
+
+PARTITIONS = 6
+RECORDS = 90_000
+SESSION_SECONDS = 2.0
+MONTH_MS = 30 * 86_400_000
+
+FORGETFUL = {
+    "producer.id.expiration.ms": "1000",
+    "producer.id.expiration.check.interval.ms": "300",
+    "group.min.session.timeout.ms": "500",
+    "log.retention.ms": "-1",
+}
+
+
+@pytest.fixture(scope="module")
+def clusters() -> Iterator[tuple[Cluster, Cluster]]:
+    """Of their own: their brokers are killed."""
+    jvm = ("-Xmx384m",)
+    with playground.running(
+        Design(version="3.9.1", mode="zookeeper", settings={"log.retention.ms": "-1"}, jvm_options=jvm),
+        Design(version="4.3.1", mode="kraft", settings=FORGETFUL, jvm_options=jvm),
+    ) as (source, dest):
+        yield source, dest
+
+
+class Migration:
+    """Topics with records of one age on both clusters, and copiers that work on them."""
+
+    def __init__(self, source: Cluster, dest: Cluster, directory: Path, name: str, first_ms: int) -> None:
+        self.source, self.dest = source, dest
+        self.topics = (f"{name}-plain", f"{name}-lz4")
+        for cluster in (source, dest):
+            create(cluster, *self.topics, partitions=PARTITIONS, config={"retention.ms": "-1"})
+        for topic, codec in zip(self.topics, ("none", "lz4"), strict=True):
+            config = {"compression.type": codec, "batch.size": 8000}
+            fill(source, topic, RECORDS, partitions=PARTITIONS, timestamp_ms=first_ms, config=config)
+        self.journal = directory / "journal.sqlite"
+        self.source_id, self.dest_id = begin(self.journal, source, dest, self.topics)
+        self.settings = directory / "copier.json"
+        self.directory = directory
+        self._copiers: list[subprocess.Popen[str]] = []
+
+    def copier(self, max_rate_bytes: int | None = None) -> subprocess.Popen[str]:
+        self.settings.write_text(
+            json.dumps(
+                {
+                    "source": self.source.bootstrap_servers,
+                    "dest": self.dest.bootstrap_servers,
+                    "source_id": self.source_id,
+                    "dest_id": self.dest_id,
+                    "journal": str(self.journal),
+                    "session_seconds": SESSION_SECONDS,
+                    "max_rate_bytes": max_rate_bytes,
+                }
+            )
+        )
+        started = subprocess.Popen(
+            [sys.executable, "-m", "tests.mirror_copier", str(self.settings)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=clean_environment(),
+        )
+        self._copiers.append(started)
+        return started
+
+    def finish(self) -> str:
+        """Lets a copier run to its end; returns what it said."""
+        said, _ = self.copier().communicate(timeout=300)
+        assert said.endswith("end\n"), said
+        assert "PartitionFailed" not in said
+        return said
+
+    def assert_exact(self) -> None:
+        places = [(topic, partition) for topic in self.topics for partition in range(PARTITIONS)]
+        source, dest = read(self.source, places), read(self.dest, places)
+        assert sum(map(len, source.values())) == 2 * RECORDS
+        assert_same(source, dest)
+        with Journal(self.journal, source_id=self.source_id, dest_id=self.dest_id) as journal:
+            assert all(position.done for position in journal.positions())
+            for position in journal.positions():
+                assert position.rank == len(dest[position.begun.place])
+        printed = self.dest.tool(
+            "org.apache.kafka.tools.consumer.ConsoleConsumer",
+            *("--bootstrap-server", self.dest.bootstrap_servers, "--topic", self.topics[0], "--from-beginning"),
+            *(
+                "--timeout-ms",
+                "8000",
+                "--formatter-property",
+                "print.key=true",
+                "--formatter-property",
+                "print.value=false",
+            ),
+            timeout=120,
+        )
+        keys = printed.split()
+        assert len(keys) == RECORDS
+        assert len(set(keys)) == RECORDS
+
+    def close(self) -> None:
+        for copier in self._copiers:
+            if copier.poll() is None:
+                copier.kill()
+            copier.communicate()
+
+
+@contextmanager
+def migration(clusters: tuple[Cluster, Cluster], directory: Path, name: str, old: bool) -> Iterator[Migration]:
+    first_ms = int(time.time() * 1000) - MONTH_MS if old else 0
+    made = Migration(*clusters, directory, f"{name}-{'old' if old else 'fresh'}", first_ms)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def wait_for(copier: subprocess.Popen[str], word: str) -> bool:
+    assert copier.stdout is not None
+    return any(line.startswith(word) for line in copier.stdout)
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["fresh", "old"])
+def test_a_copier_that_is_killed_25_times_loses_nothing_and_doubles_nothing(
+    clusters: tuple[Cluster, Cluster], tmp_path: Path, old: bool
+) -> None:
+    dice = random.Random(25)
+    with migration(clusters, tmp_path, "kill", old) as made:
+        killed = 0
+        for _ in range(25):
+            copier = made.copier(max_rate_bytes=6_000_000)
+            if not wait_for(copier, "copying"):
+                break
+            time.sleep(dice.uniform(0, 0.5))  # the moment is what is tried
+            copier.kill()
+            killed += copier.wait() == -signal.SIGKILL
+        assert killed >= 15
+        made.finish()
+        made.assert_exact()
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["fresh", "old"])
+def test_brokers_that_are_killed_on_both_sides_cost_time_only(
+    clusters: tuple[Cluster, Cluster], tmp_path: Path, old: bool
+) -> None:
+    dice = random.Random(7)
+    with migration(clusters, tmp_path, "brokers", old) as made:
+        copier = made.copier(max_rate_bytes=3_000_000)
+        assert wait_for(copier, "copying")
+        kills = 0
+        while copier.poll() is None and kills < 6:
+            (broker,) = clusters[kills % 2].brokers
+            time.sleep(dice.uniform(0.2, 1.5))  # the moment is what is tried
+            broker.kill()
+            broker.start()
+            kills += 1
+        said, _ = copier.communicate(timeout=300)
+        assert kills >= 2
+        assert said.endswith("end\n"), said
+        assert "PartitionFailed" not in said
+        made.assert_exact()
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["fresh", "old"])
+def test_a_stopped_copier_that_wakes_up_after_another_has_finished_adds_nothing(
+    clusters: tuple[Cluster, Cluster], tmp_path: Path, old: bool
+) -> None:
+    with migration(clusters, tmp_path, "stopped", old) as made:
+        first = made.copier(max_rate_bytes=6_000_000)
+        assert wait_for(first, "copying")
+        first.send_signal(signal.SIGSTOP)
+        made.finish()
+        made.assert_exact()
+        first.send_signal(signal.SIGCONT)
+        said, _ = first.communicate(timeout=60)
+        assert first.returncode == 1
+        assert "refused: the lease on the destination is lost" in said
+        made.assert_exact()
+
+
+def test_a_second_copier_refuses_while_the_first_one_works(clusters: tuple[Cluster, Cluster], tmp_path: Path) -> None:
+    with migration(clusters, tmp_path, "twice", False) as made:
+        first = made.copier(max_rate_bytes=6_000_000)
+        assert wait_for(first, "copying")
+        second, _ = made.copier().communicate(timeout=60)
+        assert f"another kafka-meta is copying from this source: process {first.pid} on {os.uname().nodename}" in second
+        said, _ = first.communicate(timeout=120)
+        assert said.endswith("end\n"), said
+        made.assert_exact()
