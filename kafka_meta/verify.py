@@ -20,7 +20,10 @@ from kafka_meta import wire
 from kafka_meta.batches import AbortedTransactions, Batch, Digest, MalformedBatch, MessageSet, scan
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Progress, Waiting
-from kafka_meta.journal import Place, Position
+from kafka_meta.journal import GroupOffset, Place, Position
+from kafka_meta.model import Remark
+from kafka_meta.plan import Difference, Report
+from kafka_meta.plan.report import KINDS
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Unanswered, Wire
 from kafka_meta.wire.channel import Channel
@@ -58,10 +61,11 @@ def check(
     positions: Sequence[Position],
     *,
     source: ClusterSettings | None = None,
+    both: bool = False,
     emit: Emit,
 ) -> Iterator[Checked]:
     """Each partition's copy, as its destination has it now; with `source`, both sides are read where the digest of the
-    batches cannot tell. Records that others have written behind the copy do not count.
+    batches cannot tell, or with `both` everywhere. Records that others have written behind the copy do not count.
 
     Raises KafkaMetaError when a cluster cannot be reached.
     """
@@ -70,8 +74,11 @@ def check(
             takes = taking(connection, {position.begun.dest_topic for position in positions})
         except Unanswered as silence:
             raise KafkaMetaError(f"the destination does not tell what its topics take: {silence.reason}") from silence
-    kept = [position for position in positions if takes[position.begun.dest_topic].compression == "producer"]
-    anew = [position for position in positions if takes[position.begun.dest_topic].compression != "producer"]
+    kept: list[Position] = []
+    anew: list[Position] = []
+    for position in positions:
+        as_it_came = takes[position.begun.dest_topic].compression == "producer"
+        (kept if as_it_came and not both else anew).append(position)
     yield from _by_batches(dest, kept, emit)
     if source is None:
         for position in anew:
@@ -80,6 +87,81 @@ def check(
     else:
         stamped = {name for name, topic in takes.items() if topic.stamps}
         yield from check_both(source, dest, anew, stamped=stamped, emit=emit)
+
+
+def report(dest: ClusterSettings, checked: Sequence[Checked], positions: Sequence[GroupOffset]) -> Report:
+    """Partitions and groups' positions as an answer. `positions` are those that the mirror has set.
+
+    A group that has read on since is as it should be. Raises KafkaMetaError when the destination cannot be reached.
+    """
+    differences: list[Difference] = []
+    intended: list[Difference] = []
+    unread: list[Remark] = []
+    counts = {section: dict.fromkeys(KINDS, 0) for section in ("partitions", "positions")}
+    for each in checked:
+        begun = each.position.begun
+        resource = f"partition {begun.dest_topic}-{begun.partition}"
+        if not each.position.done:
+            reason = f"its copy stands at offset {each.position.source} of {begun.end}"
+            differences.append(_differs(resource, "records", begun.end, each.position.source, reason))
+        elif each.content == "not compared":
+            unread.append(Remark(resource=resource, reason=each.reason or "not compared"))
+        elif not each.equal:
+            differences.append(_differs(resource, "records", each.position.rank, each.arrived, each.reason))
+        else:
+            counts["partitions"]["equal"] += 1
+    counts["partitions"]["different"] = len(differences)
+    names = {each.position.begun.place: each.position.begun.dest_topic for each in checked}
+    for set_by_us, found in _positions(dest, positions, names):
+        resource = f"group {set_by_us.group}"
+        aspect = f"offset {names[set_by_us.topic, set_by_us.partition]}-{set_by_us.partition}"
+        if isinstance(found, str):
+            unread.append(Remark(resource=resource, reason=found))
+        elif found is None:
+            counts["positions"]["missing"] += 1
+            differences.append(
+                Difference(resource=resource, difference="missing", aspect=aspect, source=set_by_us.offset)
+            )
+        elif found == set_by_us.offset:
+            counts["positions"]["equal"] += 1
+        elif found > set_by_us.offset:
+            counts["positions"]["intended"] += 1
+            intended.append(_differs(resource, aspect, set_by_us.offset, found, "it has read on since"))
+        else:
+            counts["positions"]["different"] += 1
+            differences.append(_differs(resource, aspect, set_by_us.offset, found, "it was set back since"))
+    return Report(
+        verdict="different" if differences else "inconclusive" if unread else "equal",
+        counts=counts,
+        differences=tuple(differences),
+        intended=tuple(intended),
+        unread=tuple(unread),
+    )
+
+
+def _differs(resource: str, aspect: str, ought: int, found: int | None, reason: str | None) -> Difference:
+    return Difference(resource=resource, difference="different", aspect=aspect, source=ought, dest=found, reason=reason)
+
+
+def _positions(
+    dest: ClusterSettings, positions: Sequence[GroupOffset], names: Mapping[Place, str]
+) -> Iterator[tuple[GroupOffset, int | str | None]]:
+    """Each position with the one that is there now: None when there is none, a reason when it is not known."""
+    groups = sorted({each.group for each in positions})
+    if not groups:
+        return
+    with wire.connect(dest) as connection:
+        told = wire.positions(connection, groups)
+    for each in positions:
+        place = (each.topic, each.partition)
+        there = told[each.group]
+        if place not in names:
+            continue
+        if isinstance(there, Unanswered):
+            yield each, f"its positions could not be read: {there.reason}"
+            continue
+        found = {(offset.topic, offset.partition): offset.offset for offset in there.offsets}
+        yield each, found.get((names[place], each.partition))
 
 
 def _by_batches(dest: ClusterSettings, positions: Sequence[Position], emit: Emit) -> Iterator[Checked]:

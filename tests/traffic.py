@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without saying so
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
 Row = tuple[int, bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...], tuple[int, int]]
 """Offset, key, value, headers in order, (timestamp type, timestamp)."""
@@ -50,15 +58,51 @@ def produce(
 def commit(bootstrap_servers: str, group: str, positions: Mapping[tuple[str, int], int], metadata: str = "") -> None:
     places = [TopicPartition(topic, part, offset, metadata) for (topic, part), offset in positions.items()]
     client = admin(bootstrap_servers)
-    asked = client.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
-    for place in asked[group].result(30).topic_partitions:
-        assert place.error is None, place.error
+
+    def ask() -> None:
+        asked = client.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
+        for place in asked[group].result(30).topic_partitions:
+            if place.error is not None:
+                raise KafkaException(place.error)
+
+    _patiently(ask)
 
 
 def committed(bootstrap_servers: str, group: str) -> dict[tuple[str, int], int]:
     client = admin(bootstrap_servers)
-    told = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group]
-    return {(place.topic, place.partition): place.offset for place in told.result(30).topic_partitions}
+    asked = [ConsumerGroupTopicPartitions(group)]
+    told = _patiently(lambda: client.list_consumer_group_offsets(asked)[group].result(30))
+    return {(place.topic, place.partition): place.offset for place in told.topic_partitions}
+
+
+T = TypeVar("T")
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """The first group of a cluster makes the topic of the groups' positions, and its coordinator needs a moment."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if "OORDINATOR" not in error.args[0].name() or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def config(bootstrap_servers: str, topic: str, name: str) -> str | None:
+    """The topic's own value, None when it has none."""
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    client = admin(bootstrap_servers)
+    entry = client.describe_configs([resource])[resource].result(30)[name]
+    return entry.value if entry.source == 1 else None
+
+
+def set_config(bootstrap_servers: str, topic: str, name: str, value: str) -> None:
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    client = admin(bootstrap_servers)
+    client.incremental_alter_configs([resource])[resource].result(30)
 
 
 def purge(bootstrap_servers: str, topic: str, partition: int, before: int) -> None:

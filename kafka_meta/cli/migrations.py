@@ -49,7 +49,7 @@ def _cluster_id(settings: ClusterSettings) -> str:
 
 
 @contextmanager
-def _existing(
+def existing_journal(
     flags: Mapping[str, Any], toml: Toml | None, path: Path | None, screen: Screen
 ) -> Iterator[tuple[ClusterSettings, Journal]]:
     """The destination and the journal of a migration to it. The source need not be there any more."""
@@ -81,7 +81,7 @@ def _only_source(dest_id: str, path: Path | None) -> str:
 
 def status(flags: Mapping[str, Any], toml: Toml | None, path: Path | None, screen: Screen) -> int:
     """Where every partition stands by the journal, what is guarded, and where each group goes on."""
-    with _existing(flags, toml, path, screen) as (_, journal):
+    with existing_journal(flags, toml, path, screen) as (_, journal):
         now = stands(journal)
     screen.document(encode_mirror(now))
     screen.result([f"Migration  {now.source_id} → {now.dest_id}      (journal: {journal.path})", ""])
@@ -94,7 +94,7 @@ def release(flags: Mapping[str, Any], toml: Toml | None, path: Path | None, scre
     """Puts retention and compaction back, and says who has not read everything."""
     left: list[Remark] = []
     done = 0
-    with _existing(flags, toml, path, screen) as (dest, journal), screen.progress() as meter:
+    with existing_journal(flags, toml, path, screen) as (dest, journal), screen.progress() as meter:
         before = journal.guards()
         actual = cluster.read(
             dest, EVERYTHING, emit=meter.emit, taken_at_ms=0, sections=frozenset({"groups"}), offsets=False
@@ -129,7 +129,7 @@ def release(flags: Mapping[str, Any], toml: Toml | None, path: Path | None, scre
 
 def restart(flags: Mapping[str, Any], toml: Toml | None, path: Path | None, screen: Screen) -> int:
     """Forgets the journal, if nothing of the copy is left on the destination."""
-    with _existing(flags, toml, path, screen) as (dest, journal), screen.progress() as meter:
+    with existing_journal(flags, toml, path, screen) as (dest, journal), screen.progress() as meter:
         if guards := journal.guards():
             raise KafkaMetaError(
                 f"the journal holds how {len(guards)} topics of the destination were before the copy",

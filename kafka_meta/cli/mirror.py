@@ -15,7 +15,7 @@ from kafka_meta.cli import options as given
 from kafka_meta.cli.migrations import open_journal, release, restart, status
 from kafka_meta.cli.quantities import rate_bytes, seconds, size_bytes
 from kafka_meta.cli.screen import Screen
-from kafka_meta.cli.sides import dest_settings, has_dest, options, policy, side, source_settings
+from kafka_meta.cli.sides import dest_settings, dest_settings_if_any, options, policy, side, source_settings
 from kafka_meta.errors import ExitStatus, UsageError
 from kafka_meta.events import Emit
 from kafka_meta.files import write_private
@@ -145,7 +145,7 @@ def mirror(
         give_up_after_s=seconds("--give-up-after", give_up_after),
     )
     source = source_settings(flags, toml, screen)
-    dest = dest_settings(flags, toml, screen) if commit or has_dest(flags, toml) else None
+    dest = (dest_settings if commit else dest_settings_if_any)(flags, toml, screen)
     log = Path(f"kafka-meta-mirror-{datetime.now(UTC):%Y%m%d-%H%M%S}.log")
     require_writable(log)
     run = _Run(

@@ -215,7 +215,7 @@ def _missing(action: CommitOffsets, existing: Sequence[CommittedOffset]) -> list
     missing: list[CommittedOffset] = []
     for wanted in action.offsets:
         there = positions.get((wanted.topic, wanted.partition))
-        if there is None or (there != wanted and there in attempt.action.replaces):
+        if there is None or (there != wanted and there in action.replaces):
             missing.append(wanted)
         elif there != wanted:
             return None

@@ -10,7 +10,8 @@ from kafka_meta.journal import Journal, Place, Position
 from kafka_meta.mirror.document import GroupOutcome, GroupPosition
 from kafka_meta.mirror.prepare import Preparation
 from kafka_meta.model import CommittedOffset, Group, Snapshot
-from kafka_meta.plan import CommitOffsets, Outcome, Policy, Result, plural
+from kafka_meta.plan import CommitOffsets, Outcome, Policy, Result
+from kafka_meta.plan.groups import liveness
 from kafka_meta.plan.policy import COMMIT_METADATA_PREFIX
 from kafka_meta.ranges import Range
 
@@ -110,8 +111,8 @@ def _occupied(group: Group | None, wanted: CommittedOffset, mine: int | None) ->
     """What stands in the place: nothing, one of ours, or why it is left alone."""
     if group is None:
         return None
-    if group.members:
-        return f"{plural(len(group.members), 'live member')} on the destination"
+    if (alive := liveness(group)) is not None:
+        return f"its consumers run on the destination: {alive}"
     if group.offsets is None:
         return "its positions on the destination could not be read"
     place = (wanted.topic, wanted.partition)

@@ -48,11 +48,12 @@ def migrate(
     Raises KafkaMetaError when somebody else copies, when a cluster cannot be reached, or when the guard is refused.
     """
     overrides = {topic.name: topic.configs for topic in checked.dest.topics or ()}
+    so_far = {position.begun.place: position.source for position in journal.positions()}
     with Lease(dest, journal.source_id) as lease, cluster.Writer(dest) as writer:
         set_guard(
             writer,
             journal,
-            {each.dest_topic for each in checked.begun if each.start < each.end},
+            {each.dest_topic for each in checked.begun if so_far.get(each.place, each.start) < each.end},
             overrides=overrides,
             effective=checked.dest_configs,
             emit=emit,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kafka_meta import cluster, wire
@@ -15,15 +15,16 @@ from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Waiting
 from kafka_meta.journal import Begun, Place, Position
 from kafka_meta.mirror.prepare import OpenTransaction, Preparation, read_source
+from kafka_meta.mirror.takes import Candidate, limits, refused_records
 from kafka_meta.model import EVERYTHING, Remark, Snapshot, Topic, sorted_remarks
 from kafka_meta.plan import Policy, plural
+from kafka_meta.plan.groups import liveness
 from kafka_meta.ranges import Range
 from kafka_meta.settings import ClusterSettings
+from kafka_meta.verify import Span
 from kafka_meta.wire import Config, LogDirs, Unanswered, Wire
 from kafka_meta.wire.configs import effective
 from kafka_meta.wire.rights import group_operations, topic_operations
-
-NO_LIMIT = 2**63 - 1
 
 _CONFIGS = (
     "cleanup.policy",
@@ -110,7 +111,8 @@ def preflight(
         _of_rights(from_source, to_dest, prepared, decided, names, topics, actual, found)
         brokers = wire.broker_configs(to_dest)
         _of_room(unread.ranges, known, names, topics, wire.log_dirs(to_dest), found)
-        _of_timestamps(from_source, prepared, known, names, dest_configs, now_ms, found)
+        candidates = _candidates(prepared, known, names, source_configs, dest_configs)
+        found.findings += refused_records(source, from_source, candidates, now_ms=now_ms, emit=emit)
     begun = _begun(prepared, known, names, topics, {gap.resource: gap.reason for gap in hidden}, allowed, found)
     _of_configs(names, source_configs, dest_configs, found)
     quiet = _is_quiet(source, prepared, decided, began, emit, allowed, found)
@@ -350,60 +352,30 @@ def _of_room(
             )
 
 
-def _of_timestamps(
-    from_source: Wire,
+def _candidates(
     prepared: Preparation,
     known: Mapping[Place, Position],
     names: Mapping[str, str],
+    source_configs: Mapping[str, Mapping[str, str]],
     dest_configs: Mapping[str, Mapping[str, str]],
-    now_ms: int,
-    found: _Found,
-) -> None:
-    """Records older or younger than a destination topic takes: it would refuse them in the midst of the copy.
-
-    Brokers tell the first record at or after a time, so the oldest limit is checked at the range's beginning.
-    """
-    by_limit: dict[tuple[str, int], dict[Place, Range]] = defaultdict(dict)
+) -> dict[Place, Candidate]:
+    """What is left to copy into topics whose limits are known."""
+    found: dict[Place, Candidate] = {}
     for each in prepared.unconsumed.ranges:
-        configs = dest_configs.get(names[each.topic], {})
-        if each.start == each.end or configs.get("message.timestamp.type") == "LogAppendTime":
+        place = (each.topic, each.partition)
+        leader = prepared.topics[each.topic].partitions[each.partition].leader
+        start = max(each.start, known[place].source) if place in known else each.start
+        configs = dest_configs.get(names[each.topic])
+        if configs is None or leader is None or start >= each.end:
             continue
-        both = _limit(configs, "message.timestamp.difference.max.ms")
-        before = min(both, _limit(configs, "message.timestamp.before.max.ms"))
-        after = min(both, _limit(configs, "message.timestamp.after.max.ms"))
-        if before <= now_ms:
-            by_limit["before", before][each.topic, each.partition] = each
-        if after < NO_LIMIT - now_ms:
-            by_limit["after", after][each.topic, each.partition] = each
-    leaders = {
-        (topic.name, partition.partition): partition.leader
-        for topic in prepared.topics.values()
-        for partition in topic.partitions
-        if partition.leader is not None
-    }
-    for (kind, limit), ranges in by_limit.items():
-        at = now_ms - limit if kind == "before" else now_ms + limit + 1
-        first, _ = wire.offsets(from_source, {place: leaders[place] for place in ranges if place in leaders}, at)
-        for place, offset in first.items():
-            each = ranges[place]
-            start = max(each.start, known[place].source) if place in known else each.start
-            if kind == "before" and start < each.end and (offset is None or offset > start):
-                told = "is" if offset == start + 1 else "and those behind it are"
-                found.find(
-                    f"{each.topic}-{each.partition}",
-                    f"the record at {start} {told} older than the destination takes: "
-                    f"message.timestamp.before.max.ms is {limit} there; raise it on topic {names[each.topic]}",
-                )
-            if kind == "after" and offset is not None and start <= offset < each.end:
-                found.find(
-                    f"{each.topic}-{each.partition}",
-                    f"the record at {offset} lies further in the future than the destination takes: "
-                    f"message.timestamp.after.max.ms is {limit} there; raise it on topic {names[each.topic]}",
-                )
-
-
-def _limit(configs: Mapping[str, str], name: str) -> int:
-    return int(configs.get(name, NO_LIMIT))
+        largest = source_configs.get(each.topic, {}).get("max.message.bytes")
+        found[place] = Candidate(
+            span=Span(start, each.end),
+            limits=limits(names[each.topic], configs),
+            leader=leader,
+            source_max_bytes=None if largest is None else int(largest),
+        )
+    return found
 
 
 def _of_configs(
@@ -471,10 +443,8 @@ def movements(source: ClusterSettings, prepared: Preparation, decided: Policy, e
         offsets = {(each.topic, each.partition): each.offset for each in group.offsets or ()}
         if group.source != "broker" or not offsets.keys() & copied:
             continue
-        if group.members:
-            yield Remark(
-                resource=f"group {group.id}", reason=f"{plural(len(group.members), 'live member')} on the source"
-            )
+        if (alive := liveness(group)) is not None:
+            yield Remark(resource=f"group {group.id}", reason=f"its consumers run on the source: {alive}")
         old = before[group.id].offsets if group.id in before else ()
         positions = {(each.topic, each.partition): each.offset for each in old or ()}
         moved = [place for place in offsets.keys() & copied if positions.get(place) != offsets[place]]
@@ -508,11 +478,3 @@ def _offsets_retention_ms(brokers: Mapping[int, Mapping[str, Config] | Unanswere
         and config.value is not None
     ]
     return min(minutes) * 60_000 if minutes else None
-
-
-def findings_error(findings: Sequence[Remark]) -> KafkaMetaError:
-    """The run that they stop."""
-    return KafkaMetaError(
-        f"nothing was copied: {plural(len(findings), 'finding')} first",
-        "\n".join(f"{finding.resource}: {finding.reason}" for finding in findings[:20]),
-    )

@@ -1,0 +1,320 @@
+"""What stops a copy before its first byte, or in its midst: each with its sentence, and nothing written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, Producer
+
+from kafka_meta import playground
+from kafka_meta.mirror.preflight import _Found, _of_room
+from kafka_meta.model import Partition, Topic
+from kafka_meta.playground import Cluster
+from kafka_meta.ranges import Range
+from kafka_meta.wire import LogDirs
+from kafka_meta.wire.topics import Volume
+from tests.conftest import Cli, clean_environment
+from tests.mirrored import Mirror, small
+from tests.traffic import admin, commit, committed, config, create, produce, purge, set_config, watermarks
+
+__all__ = ["small"]
+
+DAY_MS = 86_400_000
+
+
+def refused(mirror: Mirror, *arguments: str, topic: str | None = None, end: int = 0) -> str:
+    """What `--commit` finds in the way, all of it; nothing on the destination has changed by it."""
+    document = mirror.document("--commit", *arguments, status=1)
+    assert document["committed"] is False and document["copied"] == []
+    if topic is not None:
+        assert watermarks(mirror.dest, topic, 0)[1] == end
+        assert config(mirror.dest, topic, "retention.ms") is None
+    assert committed(mirror.dest, mirror.group) == {}
+    return "\n".join(f"{each['resource']}: {each['reason']}" for each in document["findings"])
+
+
+def test_a_destination_that_is_not_empty(small: Mirror) -> None:
+    produce(small.dest, small.topic, 0, [b"there before"] * 3)
+    said = refused(small, topic=small.topic, end=3)
+    assert f"{small.topic}-0: it is not empty on the destination: offsets 0 to 3; --append" in said
+
+
+def test_a_topic_that_is_missing_there(small: Mirror) -> None:
+    said = refused(small, "--rename", r"(.*\.t)=\1.elsewhere")
+    assert f"topic {small.topic}.elsewhere: it is not on the destination: run kafka-meta import first" in said
+
+
+def test_another_partition_count(small: Mirror) -> None:
+    create(small.dest, {f"{small.topic}.three": 3})
+    said = refused(small, "--rename", r"(.*\.t)=\1.three", topic=f"{small.topic}.three")
+    assert "3 partitions on the destination, 2 on the source" in said
+
+
+def test_all_findings_are_told_at_once_and_by_the_check_already(small: Mirror) -> None:
+    name = small.topic.removesuffix(".t")
+    create(small.source, {f"{name}.other": 1})
+    commit(small.source, small.group, {(f"{name}.other", 0): 0})
+    produce(small.dest, small.topic, 0, [b"there before"])
+    said = refused(small)
+    assert "is not empty" in said and f"topic {name}.other: it is not on the destination" in said
+    checked = small.document()
+    assert "\n".join(f"{each['resource']}: {each['reason']}" for each in checked["findings"]) == said
+
+
+def test_a_single_record_that_is_too_large_for_the_topic_there(small: Mirror) -> None:
+    produce(small.source, small.topic, 1, [b"x" * 5_000])
+    commit(small.source, small.group, {(small.topic, 1): 0})
+    set_config(small.dest, small.topic, "max.message.bytes", "4000")
+    said = refused(small, topic=small.topic)
+    assert f"{small.topic}-1: the record at offset 0 needs a batch of" in said
+    assert "the destination takes 4000" in said and "raise max.message.bytes" in said
+
+
+def test_records_older_than_the_topic_there_takes(small: Mirror) -> None:
+    old = round(time.time() * 1000) - 30 * DAY_MS
+    produce(small.source, small.topic, 1, [{"value": b"old", "timestamp": old}])
+    commit(small.source, small.group, {(small.topic, 1): 0})
+    set_config(small.dest, small.topic, "message.timestamp.before.max.ms", str(7 * DAY_MS))
+    said = refused(small, topic=small.topic)
+    assert f"{small.topic}-1: the record at offset 0 is older than the destination takes" in said
+    assert str(7 * DAY_MS) in said
+
+
+def test_an_old_record_behind_a_new_one_is_found_too(small: Mirror) -> None:
+    now = round(time.time() * 1000)
+    times = [now, now - 30 * DAY_MS, now]
+    produce(small.source, small.topic, 1, [{"value": b"x", "timestamp": each} for each in times])
+    commit(small.source, small.group, {(small.topic, 1): 0})
+    set_config(small.dest, small.topic, "message.timestamp.before.max.ms", str(7 * DAY_MS))
+    assert f"{small.topic}-1: the record at offset 1 is older" in refused(small, topic=small.topic)
+
+
+def test_records_further_in_the_future_than_the_topic_there_takes(small: Mirror) -> None:
+    later = round(time.time() * 1000) + 2 * DAY_MS
+    produce(small.source, small.topic, 1, [b"now", {"value": b"later", "timestamp": later}])
+    commit(small.source, small.group, {(small.topic, 1): 0})
+    said = refused(small, topic=small.topic)
+    # One hour is the default of 4.x.
+    assert f"{small.topic}-1: the record at offset 1 lies further in the future than the destination takes" in said
+    assert "message.timestamp.after.max.ms is 3600000 there" in said
+
+
+def test_an_open_transaction_unless_told_to_copy_up_to_it(small: Mirror) -> None:
+    producer = Producer({"bootstrap.servers": small.source, "transactional.id": "refused-open"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(small.topic, partition=0, value=b"pending")
+    producer.flush(30)
+    try:
+        said = refused(small, topic=small.topic)
+        assert f"{small.topic}-0: a transaction of producer " in said
+        assert "(transactional id refused-open) is open: everything from offset 100 to 101 waits" in said
+        document = small.document("--commit", "--until-lso")
+        assert [each["messages"] for each in document["copied"]] == [60, 0]
+    finally:
+        producer.abort_transaction(30)
+
+
+def test_a_source_that_somebody_writes_to(small: Mirror) -> None:
+    producer = Producer({"bootstrap.servers": small.source, "linger.ms": 0})
+    stop = False
+
+    def write() -> None:
+        while not stop:
+            producer.produce(small.topic, partition=1, value=b"more")
+            producer.flush()
+
+    thread = Thread(target=write)
+    thread.start()
+    try:
+        said = refused(small, topic=small.topic)
+        assert f"{small.topic}-1: somebody writes to it on the source: its end was" in said
+        assert "--allow-live-source" in said
+        live = small.document("--commit", "--allow-live-source")
+        assert {each["outcome"] for each in live["groups"]} == {"later"}
+        assert committed(small.dest, small.group) == {}
+    finally:
+        stop = True
+        thread.join()
+    quiet = small.document("--commit")
+    assert {each["outcome"] for each in quiet["groups"]} == {"set"}
+    assert watermarks(small.dest, small.topic, 1)[1] == watermarks(small.source, small.topic, 1)[1]
+
+
+def test_a_source_that_somebody_reads_from(small: Mirror) -> None:
+    consumer = Consumer({"bootstrap.servers": small.source, "group.id": small.group, "enable.auto.commit": False})
+    consumer.subscribe([small.topic])
+    try:
+        deadline = time.monotonic() + 30
+        while not consumer.assignment() and time.monotonic() < deadline:
+            consumer.poll(0.2)
+        assert consumer.assignment()
+        said = refused(small, topic=small.topic)
+        assert f"group {small.group}: its consumers run on the source: 1 live member" in said
+    finally:
+        consumer.close()
+
+
+def test_a_position_behind_the_end_of_the_log(small: Mirror) -> None:
+    commit(small.source, small.group, {(small.topic, 1): 12})
+    assert f"group {small.group} has committed 12, the partition ends at 0" in refused(small, topic=small.topic)
+
+
+def test_a_source_topic_that_has_been_recreated_since(small: Mirror) -> None:
+    small.document("--commit")
+    client = admin(small.source)
+    client.delete_topics([small.topic])[small.topic].result(30)
+    poll(lambda: created(small))
+    produce(small.source, small.topic, 0, [b"another"] * 100)
+    commit(small.source, small.group, {(small.topic, 0): 40})
+    document = small.document("--commit", status=1)
+    (finding,) = document["findings"]
+    assert "it has been recreated on the source: its id was" in finding["reason"]
+    assert watermarks(small.dest, small.topic, 0) == (0, 60)
+
+
+def test_the_source_itself_as_the_destination(small: Mirror) -> None:
+    small.dest = small.source
+    done = small("--commit")
+    assert done.returncode == 1
+    assert "the destination is the source itself" in done.stderr
+
+
+@pytest.mark.parametrize("word", ["--append", "--restart", "--commit"])
+def test_what_only_a_person_may_say_is_not_taken_from_a_file(cli: Cli, tmp_path: Path, word: str) -> None:
+    (tmp_path / "kafka-meta.toml").write_text(f"[policy]\n{word.removeprefix('--')} = true\n")
+    done = cli("mirror", "--source-bootstrap-servers", "127.0.0.1:1")
+    assert done.returncode == 2 and "command line only" in done.stderr
+
+
+def test_too_little_room_is_counted_with_every_replica() -> None:
+    each = Range(topic="t", partition=0, start=50, end=100, earliest=0, reason="", size_bytes=500)
+    there = Topic(name="t", partitions=(Partition(partition=0, replicas=(1, 2, 3)),))
+    volumes = {1: Volume(total_bytes=1000, usable_bytes=499), 2: Volume(total_bytes=1000, usable_bytes=500)}
+    found = _Found()
+    _of_room([each], {}, {"t": "t"}, {"t": there}, LogDirs(sizes={}, volumes=volumes, gaps=()), found)
+    (finding,) = found.findings
+    assert finding.resource == "broker 1 of the destination"
+    assert finding.reason == "too little room: 500 bytes would arrive there, 499 are free"
+    (warning,) = found.warnings
+    assert warning.resource == "broker 3 of the destination" and "look yourself" in warning.reason
+
+
+def created(mirror: Mirror) -> bool:
+    """Not as long as the topic of that name is being deleted."""
+    try:
+        create(mirror.source, {mirror.topic: 2})
+    except KafkaException as error:
+        assert error.args[0].name() == "TOPIC_ALREADY_EXISTS"
+        return False
+    return True
+
+
+def poll(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+ACL_COMMAND = "org.apache.kafka.tools.AclCommand"
+LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+
+
+def test_missing_rights_are_named_one_by_one(source: Cluster, cli: Cli, tmp_path: Path) -> None:
+    with playground.kraft_cluster(
+        listeners={"SASL": "SASL_PLAINTEXT"},
+        settings={
+            "listener.name.sasl.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl.plain.sasl.jaas.config": f'{LOGIN} user_limited="limited-secret";',
+        },
+    ) as strict:
+        mirror = Mirror(cli, source, strict, tmp_path, r"rights\..*", "rights")
+        for servers in (mirror.source, mirror.dest):
+            create(servers, {"rights.t": 1, "rights.hidden": 1})
+        for topic in ("rights.t", "rights.hidden"):
+            produce(mirror.source, topic, 0, [b"x"] * 5)
+        commit(mirror.source, "rights.g", {("rights.t", 0): 0, ("rights.hidden", 0): 0})
+        # So that the topic of the groups is there: asking for a coordinator would create it.
+        commit(mirror.dest, "somebody", {("rights.t", 0): 0})
+        strict.tool(
+            ACL_COMMAND,
+            *("--bootstrap-server", strict.bootstrap_servers, "--add", "--allow-principal", "User:limited"),
+            *(
+                "--operation",
+                "Describe",
+                "--operation",
+                "Read",
+                "--operation",
+                "DescribeConfigs",
+                "--topic",
+                "rights.t",
+            ),
+        )
+        (tmp_path / "limited.properties").write_text(
+            f"bootstrap.servers={strict.bootstrap('SASL')}\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n"
+            f'sasl.jaas.config={LOGIN} username="limited" password="limited-secret";\n'
+        )
+        done = cli(
+            "mirror",
+            *("--source-bootstrap-servers", mirror.source, "--dest-config", "limited.properties", *mirror.mine),
+            *("--commit", "--output", "json"),
+            env={"XDG_STATE_HOME": str(tmp_path)},
+        )
+        assert done.returncode == 1, done.stderr
+        said = {(each["resource"], each["reason"]) for each in json.loads(done.stdout)["findings"]}
+        assert ("topic rights.t", "no right to WRITE it on the destination, to write the records") in said
+        keeps = "no right to ALTER_CONFIGS it on the destination, to keep what arrives from expiring"
+        assert ("topic rights.t", keeps) in said
+        hidden = [reason for resource, reason in said if resource == "topic rights.hidden"]
+        assert hidden == ["the destination does not show it to us: TOPIC_AUTHORIZATION_FAILED"]
+        assert ("group rights.g", "no right to READ it on the destination, to set its positions") in said
+        assert watermarks(mirror.dest, "rights.t", 0) == (0, 0)
+
+
+# In the midst of the copy.
+
+
+def midway(mirror: Mirror, act: Callable[[], None]) -> tuple[int, str, str]:
+    """A slow copy of 4 MB, with something done when its first records have arrived."""
+    produce(mirror.source, mirror.topic, 1, (b"%06d" % number * 1_000 for number in range(700)), {"linger.ms": 0})
+    commit(mirror.source, mirror.group, {(mirror.topic, 1): 0})
+    sides = ("--source-bootstrap-servers", mirror.source, "--dest-bootstrap-servers", mirror.dest)
+    slowly = ("--max-rate", "500kB/s", "--memory", "1MB")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "kafka_meta", "mirror", *sides, *mirror.mine, "--commit", *slowly],
+        cwd=mirror.state,
+        env={**clean_environment(), "XDG_STATE_HOME": str(mirror.state)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        poll(lambda: watermarks(mirror.dest, mirror.topic, 1)[1] > 0)
+        act()
+        out, err = running.communicate(timeout=90)
+    finally:
+        running.kill()
+    return running.returncode, out, err
+
+
+def test_somebody_else_who_produces_there_stops_the_partition(small: Mirror) -> None:
+    status, out, _ = midway(small, lambda: produce(small.dest, small.topic, 1, [b"not ours"]))
+    assert status == 1
+    assert f"{small.topic}-1: " in out and "someone else writes there" in out
+    # The other partition is complete; the group's position on this one waits.
+    assert "1 position set" in out and "1 position not set yet" in out
+    assert (small.topic, 1) not in committed(small.dest, small.group)
+
+
+def test_a_source_that_is_purged_ahead_of_the_copy_is_told_with_the_offsets(small: Mirror) -> None:
+    status, out, _ = midway(small, lambda: purge(small.source, small.topic, 1, 700))
+    assert status == 1
+    assert f"{small.topic}-1: lost offsets " in out and "–700" in out
