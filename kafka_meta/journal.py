@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import struct
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -150,6 +151,7 @@ class Journal:
             raise
         self._rows = {(topic, partition): row for row, topic, partition in self._all_rows()}
         self._generations: dict[Place, int] = {}
+        self._owner: str | None = None
 
     def __enter__(self) -> Journal:
         return self
@@ -219,13 +221,25 @@ class Journal:
         with self._transaction():
             self._db.execute("INSERT INTO about VALUES ('producer', ?)", (f"{producer.id} {producer.epoch}",))
 
-    def claim(self, owner: str) -> None:
-        """Whoever claims last owns the journal: a copier that was stopped meanwhile sees it by `owner`."""
+    def claim(self) -> None:
+        """Makes this the copier that writes positions. Whoever claims last is: from then on `record`, `settle` and
+        `fail` of another one, which had been stopped perhaps, raise `KafkaMetaError` and change nothing."""
+        self._owner = uuid.uuid4().hex
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO about VALUES ('owner', ?)", (owner,))
+            self._db.execute("INSERT OR REPLACE INTO about VALUES ('owner', ?)", (self._owner,))
 
-    def owner(self) -> str | None:
-        return self._about("owner")
+    def check_claim(self) -> None:
+        """Raises `KafkaMetaError` when another copier has claimed the journal since."""
+        if self._about("owner") != self._owner:
+            raise KafkaMetaError(
+                "another kafka-meta has taken over this migration meanwhile", "let it finish; this one stops here"
+            )
+
+    @contextmanager
+    def _claimed(self) -> Iterator[None]:
+        with self._transaction():
+            self.check_claim()
+            yield
 
     # What is copied, and how far.
 
@@ -292,7 +306,7 @@ class Journal:
 
     def record(self, work: Round) -> None:
         """Writes what is about to be sent, and what has been acknowledged since; all of it or nothing."""
-        with self._transaction():
+        with self._claimed():
             for place, (boundary, size_bytes) in work.acknowledged.items():
                 self._advance(place, boundary, size_bytes, self._generation(place))
             for place, boundaries in work.intents.items():
@@ -310,7 +324,7 @@ class Journal:
         None where nothing of that rank was ever intended, or where more has been acknowledged.
         """
         found: dict[Place, Position | None] = {}
-        with self._transaction():
+        with self._claimed():
             for place, rank in landed.items():
                 position = self.position(place)
                 if rank != position.rank:
@@ -366,7 +380,7 @@ class Journal:
         )
 
     def fail(self, place: Place, reason: str) -> None:
-        with self._transaction():
+        with self._claimed():
             self._db.execute("UPDATE partition SET failure = ? WHERE id = ?", (reason, self._rows[place]))
 
     # What was changed on the destination to protect the copy.

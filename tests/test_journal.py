@@ -40,6 +40,7 @@ def opened(path: Path, **ids: str) -> Journal:
 def journal(tmp_path: Path) -> Journal:
     made = opened(tmp_path)
     made.begin([begun()])
+    made.claim()
     return made
 
 
@@ -109,6 +110,7 @@ def test_what_has_landed_is_found_among_what_was_intended(journal: Journal, tmp_
     intend(journal, boundary(110, 10), boundary(125, 20), boundary(130, 25))
     journal.close()
     again = opened(tmp_path)
+    again.claim()
     position = again.settle({PLACE: 20})[PLACE]
     assert position is not None
     assert (position.source, position.rank, position.digest) == (125, 20, boundary(125, 20).digest)
@@ -152,6 +154,23 @@ def test_of_two_generations_that_meet_the_younger_one_counts(journal: Journal) -
     assert [journal.rank(*PLACE, offset) for offset in (110, 139, 140, 141, 150)] == [10, 10, 10, 11, 20]
 
 
+def test_whoever_has_claimed_before_writes_no_more(journal: Journal, tmp_path: Path) -> None:
+    journal.settle({PLACE: 0})
+    intend(journal, boundary(110, 10))
+    another = opened(tmp_path)
+    another.claim()
+    another.settle({PLACE: 10})
+    for write in (
+        lambda: journal.record(Round(acknowledged={PLACE: (boundary(105, 5), 1)})),
+        lambda: journal.settle({PLACE: 0}),
+        lambda: journal.fail(PLACE, "why"),
+    ):
+        with pytest.raises(KafkaMetaError, match="another kafka-meta has taken over"):
+            write()
+    (position,) = another.positions()
+    assert (position.rank, position.failure) == (10, None)
+
+
 def test_acknowledged_rounds_leave_one_row_behind(journal: Journal) -> None:
     journal.settle({PLACE: 0})
     for number in range(50):
@@ -173,6 +192,7 @@ def test_the_rank_of_every_passed_offset_is_the_count_of_records_before_it(
 ) -> None:
     """Batches with gaps in and between them, interruptions anywhere, each of which lands at any intended boundary."""
     made = Journal(tmp_path_factory.mktemp("ranks") / "journal", source_id="S", dest_id="D")
+    made.claim()
     offsets = sorted(data.draw(st.sets(st.integers(100, 199), max_size=60)))
     made.begin([begun()])
     source, rank = 100, 0
@@ -211,7 +231,6 @@ def test_the_rank_of_every_passed_offset_is_the_count_of_records_before_it(
 def test_the_producer_the_owner_guards_and_commits_are_remembered(journal: Journal, tmp_path: Path) -> None:
     assert journal.producer() is None
     journal.remember_producer(Producer(id=5000, epoch=2))
-    journal.claim("me")
     journal.remember_guard("topic", {"retention.ms": "5", "cleanup.policy": None})
     journal.remember_guard("topic", {"retention.ms": "-1"})
     journal.set_committed("group", "topic", 0, 17)
@@ -219,7 +238,6 @@ def test_the_producer_the_owner_guards_and_commits_are_remembered(journal: Journ
     journal.close()
     again = opened(tmp_path)
     assert again.producer() == Producer(id=5000, epoch=2)
-    assert again.owner() == "me"
     assert again.guards() == {"topic": {"cleanup.policy": None, "retention.ms": "5"}}
     assert [(each.group, each.topic, each.partition, each.offset) for each in again.committed()] == [
         ("group", "topic", 0, 17)

@@ -198,7 +198,7 @@ def test_a_stopped_copier_that_wakes_up_after_another_has_finished_adds_nothing(
         first.send_signal(signal.SIGCONT)
         said, _ = first.communicate(timeout=60)
         assert first.returncode == 1
-        assert "refused: the lease on the destination is lost" in said
+        assert "refused: another kafka-meta has taken over this migration" in said
         made.assert_exact()
 
 

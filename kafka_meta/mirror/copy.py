@@ -11,13 +11,14 @@ its own offset makes the partition unsettled, and the copy goes on from where th
 
 from __future__ import annotations
 
+import threading
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
@@ -34,7 +35,7 @@ from kafka_meta.wire import connect
 from kafka_meta.wire.channel import Channel
 from kafka_meta.wire.connection import Unanswered, error_text, is_retriable
 from kafka_meta.wire.fetch import Fetch, Fetched, Wanted
-from kafka_meta.wire.partitions import Failure, Leader, listed_offsets, new_producer, taking
+from kafka_meta.wire.partitions import Failure, Leader, Taking, listed_offsets, new_producer, taking
 from kafka_meta.wire.produce import Produce, Produced, Sent
 from kafka_meta.wire.topics import EARLIEST
 
@@ -102,7 +103,7 @@ def copy(
 
     Emits `Progress` of the stages "offsets" (of the ranges' source offsets) and "bytes" (sent by this run, no total),
     and `Waiting` when nothing moves. Raises `KafkaMetaError` when a cluster cannot be reached at all, when the lease is
-    lost, or when the journal has another owner by now. `max_rate_bytes` is a second's.
+    taken by somebody else, or when another copier has claimed the journal. `max_rate_bytes` is a second's.
     """
     with ExitStack() as stack:
         engine = _Engine(source, dest, journal, lease, emit, max_rate_bytes, memory_bytes, give_up_after_s, stack=stack)
@@ -135,10 +136,8 @@ class _Engine:
         self._memory_bytes = self._free_bytes = memory_bytes
         self._give_up_after_s = give_up_after_s
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="look-up")
-        stack.callback(self._pool.shutdown, wait=False, cancel_futures=True)
-        opening = [self._pool.submit(connect, settings) for settings in (source, dest)]
-        self._source_wire, self._dest_wire = (stack.enter_context(each.result()) for each in opening)
+        self._source_wire = stack.enter_context(connect(source))
+        self._dest_wire = stack.enter_context(connect(dest))
         self._lines: dict[tuple[str, int], list[_Line]] = {}
         stack.callback(self._close_lines)
 
@@ -158,6 +157,7 @@ class _Engine:
         self._outcomes: deque[Outcome] = deque()
         self._complete: list[Track] = []
 
+        self._term = lease.term
         self._moved = time.monotonic()
         self._told = 0.0
         self._may_send = 0.0
@@ -185,8 +185,7 @@ class _Engine:
 
     def _begin(self) -> None:
         """Makes a track of every partition that is not finished."""
-        self._owner = uuid.uuid4().hex
-        self._journal.claim(self._owner)
+        self._journal.claim()
         positions = self._journal.positions()
         self._total_offsets = sum(each.begun.end - each.begun.start for each in positions)
         self._done_offsets = sum(min(each.source, each.begun.end) - each.begun.start for each in positions)
@@ -194,7 +193,7 @@ class _Engine:
         if not unfinished:
             return
         producer = self._producer()
-        takes = _patiently(lambda: taking(self._dest_wire, {each.begun.dest_topic for each in unfinished}))
+        takes = self._takes({each.begun.dest_topic for each in unfinished})
         for position in unfinished:
             topic = takes[position.begun.dest_topic]
             track = Track(
@@ -209,6 +208,12 @@ class _Engine:
             self._tracks[track.place] = track
         self._open = len(self._tracks)
         self._unled, self._unsettled = set(self._tracks), set(self._tracks)
+
+    def _takes(self, topics: set[str]) -> dict[str, Taking]:
+        """A topic whose configs are not told is taken as Kafka's defaults have it: it may be missing, which its
+        partitions will hear of; and a broker refuses what does not fit."""
+        told = _patiently(lambda: taking(self._dest_wire, topics))
+        return {topic: told.get(topic) or Taking(stamps=False, max_message_bytes=None) for topic in topics}
 
     def _producer(self) -> Producer:
         """Of this migration; -1 where the destination refuses idempotence: then the position rule stands alone."""
@@ -238,11 +243,20 @@ class _Engine:
                 self._looking[side] = True
                 wire = self._source_wire if side == "source" else self._dest_wire
                 asked = [self._tracks[place].begun for place in places]
-                future = self._pool.submit(look, wire, asked)
-                future.add_done_callback(self._later(heard))
+                self._meanwhile(partial(look, wire, asked), heard)
 
-    def _later(self, heard: Callable[[Any], None]) -> Callable[[Future[Any]], None]:
-        return lambda future: self._events.put(lambda: heard(future.result()))
+    def _meanwhile(self, ask: Callable[[], Any], heard: Callable[[Any], None]) -> None:
+        """Asks on a thread of its own; what it hears, an error too, becomes an event."""
+
+        def work() -> None:
+            future: Future[Any] = Future()
+            try:
+                future.set_result(ask())
+            except Exception as error:
+                future.set_exception(error)
+            self._events.put(lambda: heard(future.result()))
+
+        threading.Thread(target=work, name="look-up", daemon=True).start()
 
     def _heard_leaders(self, found: dict[Place, Leader | Failure]) -> None:
         self._looking["source"] = False
@@ -262,7 +276,7 @@ class _Engine:
 
     def _heard_ends(self, found: dict[Place, LogEnd | Failure]) -> None:
         self._looking["dest"] = False
-        self._look_again["dest"] = time.monotonic() + _PAUSE_SECONDS
+        self._look_again["dest"] = max(self._look_again["dest"], time.monotonic() + _PAUSE_SECONDS)
         ends: dict[Place, LogEnd] = {}
         for place, told in found.items():
             track = self._tracks[place]
@@ -276,7 +290,6 @@ class _Engine:
                 self._fail(track, told.reason)
         if not ends:
             return
-        self._check_owner()
         self._write_down()
         positions = self._journal.settle(
             {place: told.offset - self._tracks[place].begun.base for place, told in ends.items()}
@@ -306,12 +319,6 @@ class _Engine:
             f"the destination's log ends at {log_end}, which is not the end of a batch that was sent"
             f" (acknowledged up to {expected}): someone else writes there"
         )
-
-    def _check_owner(self) -> None:
-        if self._journal.owner() != self._owner:
-            raise KafkaMetaError(
-                "another kafka-meta has taken over this migration meanwhile", "let it finish; this one stops here"
-            )
 
     # Fetching.
 
@@ -429,8 +436,7 @@ class _Engine:
     def _fetch_refused(self, track: Track, fetched: Fetched) -> None:
         reason = error_text(fetched.error_code)
         if fetched.error_code == _OFFSET_OUT_OF_RANGE:
-            future = self._pool.submit(self._earliest, track)
-            future.add_done_callback(self._later(lambda told: self._heard_earliest(track, told)))
+            self._meanwhile(lambda: self._earliest(track), lambda told: self._heard_earliest(track, told))
         elif is_retriable(fetched.error_code):
             self._trouble = f"{_name(track)} on the source: {reason}"
             self._seek_leader(track)
@@ -477,7 +483,12 @@ class _Engine:
         now = time.monotonic()
         if now < self._may_send:
             return
-        self._lease.check()
+        if not self._lease.check():
+            self._trouble = "the lease on the destination has run out; its group's coordinator does not answer"
+            return
+        if self._lease.term != self._term:
+            self._start_term()
+            return
         for sendable in self._sendable.values():
             while sendable:
                 leader = next(iter(sendable.values())).dest_leader
@@ -488,6 +499,14 @@ class _Engine:
                 self._send_some(line, sendable)
                 if now < self._may_send:
                     return
+
+    def _start_term(self) -> None:
+        """The lease was lost and has been taken anew: somebody else may have copied in between."""
+        self._journal.check_claim()
+        self._term = self._lease.term
+        for track in self._tracks.values():
+            if track.settled:
+                self._unsettle(track, "the lease on the destination had run out")
 
     def _send_some(self, line: _Line, sendable: dict[Place, Track]) -> None:
         tracks: list[Track] = []
@@ -519,7 +538,9 @@ class _Engine:
         eras = {(track.begun.dest_topic, track.begun.partition): (track, track.era) for track in tracks}
         line.busy = True
         line.channel.ask(
-            Produce(batches=batches, timeout_ms=timeout_ms), self._deliver(self._heard_produce, line, eras)
+            Produce(batches=batches, timeout_ms=timeout_ms),
+            self._deliver(self._heard_produce, line, eras),
+            self._lease.permit(self._term),
         )
 
     def _busy_beside(self, line: _Line) -> bool:
@@ -601,11 +622,8 @@ class _Engine:
             if not line.busy:
                 return line
         if len(lines) < most:
-            if side == "source":
-                channel = Channel(self._source, broker)
-            else:
-                channel = Channel(self._dest, broker, permit=self._lease.holds)
-            lines.append(_Line(channel=channel))
+            settings = self._source if side == "source" else self._dest
+            lines.append(_Line(channel=Channel(settings, broker)))
             return lines[-1]
         return None
 

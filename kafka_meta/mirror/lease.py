@@ -17,7 +17,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 
@@ -52,6 +52,8 @@ class Lease:
         self._holding = False
         self._valid_until = 0.0
         self._lost: str | None = None
+        self.term = 0
+        """Goes up whenever the lease has been taken anew: in between somebody else may have had it."""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._wire: Wire | None = None
@@ -84,13 +86,16 @@ class Lease:
         """Whether a byte may leave now. Asks nobody, so it can be asked before every one."""
         return _now() < self._valid_until
 
-    def check(self) -> None:
-        """Returns when the lease holds; waits while the coordinator does not answer. Raises `KafkaMetaError` when the
-        lease is lost for good."""
-        while not self.holds():
-            if self._lost is not None:
-                raise KafkaMetaError(self._lost, "run the same command again; it goes on where the copy stands")
-            time.sleep(_PAUSE_SECONDS / 4)
+    def permit(self, term: int) -> Callable[[], bool]:
+        """What `holds` says in that term, and nothing in a later one."""
+        return lambda: self.holds() and self.term == term
+
+    def check(self) -> bool:
+        """Whether it holds; not for the moment while the coordinator does not answer. Raises `KafkaMetaError` when
+        somebody else has it."""
+        if self._lost is not None:
+            raise KafkaMetaError(self._lost, "run the same command again; it goes on where the copy stands")
+        return self.holds()
 
     def _take(self) -> None:
         for attempt in range(_TRIES):
@@ -128,7 +133,9 @@ class Lease:
                 f"another kafka-meta is copying from this source: process {holder['pid']} on {holder['host']}",
                 f"let it finish, or end it: its lease ends {self._session_seconds:.0f} s later",
             )
-        self._holding = True
+        if not self._holding:
+            self._holding = True
+            self.term += 1
         self._extend(asked)
 
     def _extend(self, asked: float) -> None:
@@ -142,31 +149,28 @@ class Lease:
                 self._extend(asked)
             except Rebalancing:
                 # Somebody else knocks, and only waits to hear that we are here.
-                self._rejoin()
+                self._rejoin(self._joined.member_id)
             except Expelled:
-                self._lose("its membership has ended (was this process stopped, or out of reach, for a while?)")
+                # We were stopped or out of reach for a session: now we are one of those that knock.
+                self._valid_until, self._holding = 0.0, False
+                self._rejoin("")
             except Unanswered:
                 self._look_for_coordinator()
             if self._lost is not None:
                 return
 
-    def _rejoin(self) -> None:
+    def _rejoin(self, member_id: str) -> None:
         try:
-            self._join(self._joined.member_id)
-        except Expelled:
-            self._lose("its membership has ended")
+            self._join(member_id)
         except KafkaMetaError as error:
-            self._lose(error.message)
-        except (Rebalancing, Unanswered):
+            self._valid_until = 0.0
+            self._lost = f"the lease on the destination is lost: {error.message}"
+        except (Expelled, Rebalancing, Unanswered):
             pass
 
     def _look_for_coordinator(self) -> None:
         with suppress(Unanswered, Expelled, Rebalancing):
             self._coordinator = self._member.coordinator()
-
-    def _lose(self, reason: str) -> None:
-        self._valid_until = 0.0
-        self._lost = f"the lease on the destination is lost: {reason}"
 
     _coordinator: int
     _joined: Joined

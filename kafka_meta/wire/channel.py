@@ -52,6 +52,10 @@ class Request(Protocol):
         ...
 
 
+def _always() -> bool:
+    return True
+
+
 class Channel:
     """A thread that asks one broker, in the order of `ask`, and connects anew after a failure.
 
@@ -64,9 +68,9 @@ class Channel:
         self._settings = settings
         assert broker.host is not None and broker.port is not None
         self._address = _Address(host=broker.host, port=broker.port)
-        self._permit = permit
+        self._permit: Callable[[], bool] = _always
         self._timeout_seconds = settings.request_timeout_ms / 1000
-        self._jobs: SimpleQueue[tuple[Request, Callable[[Any], None]] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[Request, Callable[[Any], None], Callable[[], bool]] | None] = SimpleQueue()
         self._socket: socket.socket | None = None
         self._versions: dict[int, tuple[int, int]] = {}
         self._asked = 0
@@ -76,9 +80,9 @@ class Channel:
         self._thread = threading.Thread(target=self._serve, name=f"channel to broker {broker.id}", daemon=True)
         self._thread.start()
 
-    def ask(self, request: Request, deliver: Callable[[Any], None]) -> None:
+    def ask(self, request: Request, deliver: Callable[[Any], None], permit: Callable[[], bool] = _always) -> None:
         """`deliver` gets the answer, or an `Unanswered`, on the channel's own thread."""
-        self._jobs.put((request, deliver))
+        self._jobs.put((request, deliver, permit))
 
     def close(self) -> None:
         """Breaks off what is under way."""
@@ -91,7 +95,7 @@ class Channel:
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
-            request, deliver = job
+            request, deliver, self._permit = job
             try:
                 answer: Any = self._exchange(request)
             except Unanswered as error:

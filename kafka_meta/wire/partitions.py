@@ -157,25 +157,24 @@ def listed_offsets(wire: Wire, leaders: Mapping[Place, Leader], at: int = LATEST
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taking:
-    """What a topic takes: who stamps its records, how large a batch may be, whether it is kept in the codec it has."""
+    """What a topic takes: whether it stamps its records itself, and how large a batch may be."""
 
     stamps: bool
     max_message_bytes: int | None
-    compression: str
 
 
 def taking(wire: Wire, topics: Iterable[str]) -> dict[str, Taking]:
-    """Raises `Unanswered`."""
-    names = ("message.timestamp.type", "max.message.bytes", "compression.type")
+    """Of those topics whose configs the broker tells. Raises `Unanswered` when it does not answer."""
     found: dict[str, Taking] = {}
-    for topic, configs in effective(wire, sorted(set(topics)), names):
+    for topic, configs in effective(wire, sorted(set(topics)), ("message.timestamp.type", "max.message.bytes")):
         if isinstance(configs, Unanswered):
-            raise Unanswered(f"the configs of topic {topic}: {configs.reason}", retriable=configs.retriable)
+            if configs.retriable:
+                raise configs
+            continue
         limit = configs.get("max.message.bytes")
         found[topic] = Taking(
             stamps=configs.get("message.timestamp.type") == "LogAppendTime",
             max_message_bytes=int(limit) if limit else None,
-            compression=configs.get("compression.type") or "producer",
         )
     return found
 
