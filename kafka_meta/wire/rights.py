@@ -30,9 +30,7 @@ def topic_operations(wire: Wire, topics: Iterable[str]) -> Mapping[str, frozense
         )
     except Unanswered:
         return {}
-    told = {
-        topic.name: authorized(topic.authorized_operations) for topic in answer.topics if not topic.error_code
-    }
+    told = {topic.name: authorized(topic.authorized_operations) for topic in answer.topics if not topic.error_code}
     return {name: operations for name, operations in told.items() if operations is not None}
 
 
@@ -40,7 +38,8 @@ def group_operations(wire: Wire, groups: Iterable[str]) -> Mapping[str, frozense
     """By group, whether it exists or not; one is missing where its coordinator does not say. GROUP_AUTHORIZATION_FAILED
     is an empty set: whoever may do anything with a group may describe it."""
     names = sorted(set(groups))
-    if OFFSETS_TOPIC not in metadata(wire, [OFFSETS_TOPIC]).topics:
+    told = metadata(wire, [OFFSETS_TOPIC])
+    if OFFSETS_TOPIC not in told.topics and not any("AUTHORIZATION" in gap.reason for gap in told.gaps):
         # Asking for a coordinator creates the topic: that is not for us.
         return {}
     coordinators: list[Any] = wire.ask_all(
@@ -48,13 +47,13 @@ def group_operations(wire: Wire, groups: Iterable[str]) -> Mapping[str, frozense
     )
     requests = [
         # Version 6 answers for a group that is not there with an error, and without operations.
-        (told.node_id, DescribeGroupsRequest(groups=[name], include_authorized_operations=True, max_version=5))
-        for name, told in zip(names, coordinators, strict=True)
-        if not isinstance(told, Unanswered) and not told.error_code
+        (coordinator.node_id, DescribeGroupsRequest(groups=[name], include_authorized_operations=True, max_version=5))
+        for name, coordinator in zip(names, coordinators, strict=True)
+        if not isinstance(coordinator, Unanswered) and not coordinator.error_code
     ]
     found: dict[str, frozenset[str]] = {}
-    for name, told in zip(names, coordinators, strict=True):
-        if getattr(told, "error_code", None) == _NOT_AUTHORIZED:
+    for name, coordinator in zip(names, coordinators, strict=True):
+        if getattr(coordinator, "error_code", None) == _NOT_AUTHORIZED:
             found[name] = frozenset()
     for answer in wire.ask_all(requests):
         for group in () if isinstance(answer, Unanswered) else answer.groups:
