@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -27,9 +27,10 @@ from kafka_meta.plan.report import KINDS
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Unanswered, Wire
 from kafka_meta.wire.channel import Channel
+from kafka_meta.wire.configs import effective
 from kafka_meta.wire.connection import error_text, is_retriable
 from kafka_meta.wire.fetch import Fetch, Fetched, Wanted
-from kafka_meta.wire.partitions import Failure, leaders, taking
+from kafka_meta.wire.partitions import Failure, leaders
 
 Content: TypeAlias = Literal["equal", "different", "not compared"]
 
@@ -69,15 +70,11 @@ def check(
 
     Raises KafkaMetaError when a cluster cannot be reached.
     """
-    with wire.connect(dest) as connection:
-        try:
-            takes = taking(connection, {position.begun.dest_topic for position in positions})
-        except Unanswered as silence:
-            raise KafkaMetaError(f"the destination does not tell what its topics take: {silence.reason}") from silence
+    configs = _configs(dest, {position.begun.dest_topic for position in positions})
     kept: list[Position] = []
     anew: list[Position] = []
     for position in positions:
-        as_it_came = takes[position.begun.dest_topic].compression == "producer"
+        as_it_came = configs[position.begun.dest_topic].get("compression.type", "producer") == "producer"
         (kept if as_it_came and not both else anew).append(position)
     yield from _by_batches(dest, kept, emit)
     if source is None:
@@ -85,8 +82,17 @@ def check(
             reason = "the destination compresses anew: only reading both sides can tell (--both)"
             yield Checked(position=position, arrived=None, content="not compared", reason=reason)
     else:
-        stamped = {name for name, topic in takes.items() if topic.stamps}
+        stamped = {name for name, each in configs.items() if each.get("message.timestamp.type") == "LogAppendTime"}
         yield from check_both(source, dest, anew, stamped=stamped, emit=emit)
+
+
+def _configs(dest: ClusterSettings, topics: Iterable[str]) -> dict[str, Mapping[str, str]]:
+    """What decides how a topic keeps batches; empty where the broker does not tell."""
+    found: dict[str, Mapping[str, str]] = {}
+    with wire.connect(dest) as connection:
+        for topic, told in effective(connection, sorted(topics), ("compression.type", "message.timestamp.type")):
+            found[topic] = {} if isinstance(told, Unanswered) else told
+    return found
 
 
 def report(dest: ClusterSettings, checked: Sequence[Checked], positions: Sequence[GroupOffset]) -> Report:
