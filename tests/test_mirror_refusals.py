@@ -22,7 +22,7 @@ from kafka_meta.wire import LogDirs
 from kafka_meta.wire.topics import Volume
 from tests.conftest import Cli, clean_environment
 from tests.mirrored import Mirror, small
-from tests.traffic import admin, commit, committed, config, create, produce, purge, set_config, watermarks
+from tests.traffic import admin, commit, committed, config, create, produce, purge, rows, set_config, watermarks
 
 __all__ = ["small"]
 
@@ -282,7 +282,7 @@ def test_missing_rights_are_named_one_by_one(source: Cluster, cli: Cli, tmp_path
 # In the midst of the copy.
 
 
-def midway(mirror: Mirror, act: Callable[[], None]) -> tuple[int, str, str]:
+def midway(mirror: Mirror, act: Callable[[subprocess.Popen[str]], object]) -> tuple[int, str, str]:
     """A slow copy of 4 MB, with something done when its first records have arrived."""
     produce(mirror.source, mirror.topic, 1, (b"%06d" % number * 1_000 for number in range(700)), {"linger.ms": 0})
     commit(mirror.source, mirror.group, {(mirror.topic, 1): 0})
@@ -298,7 +298,7 @@ def midway(mirror: Mirror, act: Callable[[], None]) -> tuple[int, str, str]:
     )
     try:
         poll(lambda: watermarks(mirror.dest, mirror.topic, 1)[1] > 0)
-        act()
+        act(running)
         out, err = running.communicate(timeout=90)
     finally:
         running.kill()
@@ -306,7 +306,7 @@ def midway(mirror: Mirror, act: Callable[[], None]) -> tuple[int, str, str]:
 
 
 def test_somebody_else_who_produces_there_stops_the_partition(small: Mirror) -> None:
-    status, out, _ = midway(small, lambda: produce(small.dest, small.topic, 1, [b"not ours"]))
+    status, out, _ = midway(small, lambda _: produce(small.dest, small.topic, 1, [b"not ours"]))
     assert status == 1
     assert f"{small.topic}-1: " in out and "someone else writes there" in out
     # The other partition is complete; the group's position on this one waits.
@@ -315,6 +315,19 @@ def test_somebody_else_who_produces_there_stops_the_partition(small: Mirror) -> 
 
 
 def test_a_source_that_is_purged_ahead_of_the_copy_is_told_with_the_offsets(small: Mirror) -> None:
-    status, out, _ = midway(small, lambda: purge(small.source, small.topic, 1, 700))
+    status, out, _ = midway(small, lambda _: purge(small.source, small.topic, 1, 700))
     assert status == 1
     assert f"{small.topic}-1: lost offsets " in out and "–700" in out
+
+
+def test_a_copy_that_is_ended_says_where_it_stands_and_goes_on_next_time(small: Mirror) -> None:
+    status, out, err = midway(small, lambda running: running.terminate())
+    assert status == 143
+    assert "stopped; what was copied stays" in out and "1 of 2 partitions complete" in out
+    assert "ended by SIGTERM" in err
+    assert 0 < watermarks(small.dest, small.topic, 1)[1] < 700
+    document = small.document("--commit")
+    assert [each["arrived"] for each in document["copied"]] == [60, 700]
+    assert [row[2] for row in rows(small.dest, small.topic, 1)] == [
+        row[2] for row in rows(small.source, small.topic, 1)
+    ]

@@ -22,12 +22,19 @@ from kafka_meta.files import write_private
 from kafka_meta.files.writing import require_writable
 from kafka_meta.journal import Journal
 from kafka_meta.mirror.document import Mirrored, encode_mirror
-from kafka_meta.mirror.migrate import Pace, migrate
+from kafka_meta.mirror.migrate import Pace, migrate, stands
 from kafka_meta.mirror.preflight import Allowed, Preflight, preflight
 from kafka_meta.mirror.prepare import Preparation, prepare
 from kafka_meta.plan import Policy
 from kafka_meta.ranges import UncommittedPolicy
-from kafka_meta.render.mirror import copied_lines, finding_lines, group_lines, next_lines, prepare_lines
+from kafka_meta.render.mirror import (
+    copied_lines,
+    finding_lines,
+    group_lines,
+    next_lines,
+    prepare_lines,
+    standing_lines,
+)
 from kafka_meta.settings import ClusterSettings
 
 if TYPE_CHECKING:
@@ -219,10 +226,19 @@ class _Run:
                         pace=pace,
                         emit=meter.emit,
                     )
-                except BaseException:
-                    self.screen.say("stopped; what was copied stays, and the same command goes on from there")
+                except BaseException as interruption:
+                    if not isinstance(interruption, Exception):  # ^C, SIGTERM
+                        self._stopped(mirrored, journal)
                     raise
         return self._finish(done, lines)
+
+    def _stopped(self, mirrored: Mirrored, journal: Journal) -> None:
+        """Where it stands is said in any case."""
+        now = stands(journal)
+        document = encode_mirror(replace(mirrored, committed=True, copied=now.copied, guarded=now.guarded))
+        self.screen.document({**document, "interrupted": True})
+        self.screen.result(["", *standing_lines(now.copied, verbose=False)])
+        self.screen.result(["stopped; what was copied stays, and the same command goes on from there"])
 
     def _prepare(self, emit: Emit) -> Preparation:
         return prepare(
