@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -142,6 +143,9 @@ def begin(
         dest_id = str(wire.cluster_id)
         dest_leaders = only_leaders(leaders(wire, topics))
         bases = listed_offsets(wire, dest_leaders)
+        while not all(isinstance(base, int) for base in bases.values()):
+            time.sleep(0.1)  # a topic that was created a moment ago
+            bases = listed_offsets(wire, dest_leaders)
     with Journal(path, source_id=source_id, dest_id=dest_id) as journal:
         journal.begin(begun(source_leaders, dest_leaders, first | (starts or {}), last | (ends or {}), bases))
     return source_id, dest_id

@@ -352,3 +352,19 @@ def test_two_thousand_partitions_and_one_with_all_of_it_finish_within_the_memory
         assert len(outcomes) == 2001
         places = [("copy-one", 0), *(("copy-many", partition) for partition in range(2000))]
         assert_same(read(source, places), read(dest, places))
+
+
+def test_small_uncompressed_batches_arrive_as_large_ones(source: Cluster, dest: Cluster, tmp_path: Path) -> None:
+    topic = "copy-joined"
+    for cluster in (source, dest):
+        create(cluster, topic)
+    now = int(time.time() * 1000)
+    fill(source, topic, 4000, partitions=1, value_bytes=900, timestamp_ms=now - DAY_MS, config={"batch.size": 4000})
+    ids = begin(tmp_path / "journal", source, dest, [topic])
+    assert not failures(run(tmp_path / "journal", source, dest, ids))
+    assert_same(read(source, [(topic, 0)]), read(dest, [(topic, 0)]))
+    log = dest.brokers[0].data_dir / f"{topic}-0" / "00000000000000000000.log"
+    dumped = dest.tool("org.apache.kafka.tools.DumpLogSegments", "--files", str(log))
+    counts = [int(line.split(" count: ")[1].split()[0]) for line in dumped.splitlines() if " count: " in line]
+    assert sum(counts) == 4000
+    assert len(counts) < 40

@@ -1,8 +1,9 @@
 """Surgery on record batches: what a Fetch brings, made ready for a Produce, without touching the records.
 
 Pure: bytes in, bytes out. `scan` finds the batches of a Fetch response and checks them, `AbortedTransactions` knows
-whose transaction was aborted, `decide` says what becomes of each, `forward` puts a new header before its own bytes
-and `rebuild` encodes anew what cannot go as it is. `records` and `Digest` read both sides for comparing them.
+whose transaction was aborted, `decide` says what becomes of each, `forward` puts a new header before its own bytes,
+`rebuild` encodes anew what cannot go as it is, `join` makes one of many small ones. `records` and `Digest` read both
+sides for comparing them.
 
     aborted = AbortedTransactions(response.aborted)
     for batch in scan(response.records):
@@ -27,6 +28,7 @@ from kafka_meta.batches.errors import MalformedBatch, RecordTooLarge
 from kafka_meta.batches.format import Batch, Codec, Header, MessageSet, TimestampType, scan
 from kafka_meta.batches.records import Record, count_between, records
 from kafka_meta.batches.surgery import (
+    JOINED_BYTES,
     AbortedTransactions,
     Destination,
     Drop,
@@ -37,10 +39,13 @@ from kafka_meta.batches.surgery import (
     Rebuild,
     decide,
     forward,
+    join,
+    joinable,
     rebuild,
 )
 
 __all__ = [
+    "JOINED_BYTES",
     "AbortedTransactions",
     "Batch",
     "Codec",
@@ -61,6 +66,8 @@ __all__ = [
     "count_between",
     "decide",
     "forward",
+    "join",
+    "joinable",
     "rebuild",
     "records",
     "scan",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -155,24 +155,58 @@ def rebuild(
     pieces = _fitting(kept, codec, destination.max_message_bytes)
     last_end = min(batch.next_offset, end)
     for piece, body in pieces:
-        header = Header(
-            base_offset=0,
-            length=HEADER_BYTES - BEFORE_LENGTH_BYTES + len(body),
-            partition_leader_epoch=-1,
-            magic=2,
-            crc=0,
-            attributes=codec,
-            last_offset_delta=len(piece) - 1,
-            base_timestamp=piece.timestamps[0],
-            max_timestamp=max(piece.timestamps),
-            producer_id=producer.id,
-            producer_epoch=producer.epoch,
-            base_sequence=producer.sequence(rank),
-            record_count=len(piece),
-        )
         piece_end = piece.offsets[-1] + 1
-        yield _sealed(header, body, source_end=last_end if piece_end > kept.offsets[-1] else piece_end)
+        source_end = last_end if piece_end > kept.offsets[-1] else piece_end
+        yield _encoded(piece, body, codec, producer=producer, rank=rank, source_end=source_end)
         rank += len(piece)
+
+
+JOINED_BYTES = 256 << 10
+_JOINABLE_RECORD_BYTES = 256
+
+
+def joinable(batch: Batch) -> bool:
+    """Whether a batch that could be forwarded had better be joined with its neighbours.
+
+    A broker takes one batch a partition and request, and most of its work on 16 KiB (what producers send by default) is
+    the same for 256 KiB. Uncompressed records of some size cost less to copy into a larger batch than that is worth;
+    measured with 1 KB records: three times the throughput for less of our own processor time.
+    """
+    header = batch.header
+    small = header.size_bytes <= JOINED_BYTES // 2
+    return small and header.codec is Codec.NONE and header.length >= header.record_count * _JOINABLE_RECORD_BYTES
+
+
+def join(batches: Sequence[Batch], *, producer: Producer, rank: int) -> Outgoing:
+    """Neighbours that `decide` would all forward, as one uncompressed batch; gaps between them vanish.
+    Raises MalformedBatch."""
+    parts = [contents(batch) for batch in batches]
+    joined = Contents(
+        offsets=[offset for part in parts for offset in part.offsets],
+        timestamps=[timestamp for part in parts for timestamp in part.timestamps],
+        bodies=[body for part in parts for body in part.bodies],
+    )
+    body = packed(joined)
+    return _encoded(joined, body, Codec.NONE, producer=producer, rank=rank, source_end=batches[-1].next_offset)
+
+
+def _encoded(part: Contents, body: bytes, codec: Codec, *, producer: Producer, rank: int, source_end: int) -> Outgoing:
+    header = Header(
+        base_offset=0,
+        length=HEADER_BYTES - BEFORE_LENGTH_BYTES + len(body),
+        partition_leader_epoch=-1,
+        magic=2,
+        crc=0,
+        attributes=codec,
+        last_offset_delta=len(part) - 1,
+        base_timestamp=part.timestamps[0],
+        max_timestamp=max(part.timestamps),
+        producer_id=producer.id,
+        producer_epoch=producer.epoch,
+        base_sequence=producer.sequence(rank),
+        record_count=len(part),
+    )
+    return _sealed(header, body, source_end=source_end)
 
 
 def _fitting(part: Contents, codec: Codec, limit: int | None) -> Iterator[tuple[Contents, bytes]]:

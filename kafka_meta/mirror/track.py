@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from kafka_meta.batches import (
+    JOINED_BYTES,
     AbortedTransactions,
     Batch,
     Destination,
@@ -18,6 +19,8 @@ from kafka_meta.batches import (
     Rebuild,
     decide,
     forward,
+    join,
+    joinable,
     rebuild,
     scan,
 )
@@ -121,6 +124,7 @@ class Track:
         """Raises MalformedBatch and RecordTooLarge."""
         prepared = Prepared()
         aborted = AbortedTransactions(fetched.aborted)
+        joining: list[Batch] = []
         for batch in scan(fetched.records):
             covered = aborted.covers(batch)
             if self.next >= self.begun.end:
@@ -128,14 +132,42 @@ class Track:
             match decide(batch, start=self.next, end=self.begun.end, aborted=covered, destination=self.destination):
                 case Forward():
                     assert isinstance(batch, Batch)
-                    self._note_run(batch.base_offset, batch.next_offset, self.rank, prepared)
-                    self._add(forward(batch, producer=self.producer, rank=self.rank), held, prepared)
+                    if not self._fits(batch, joining):
+                        self._forward(joining, held, prepared)
+                    joining.append(batch)
                 case Rebuild():
+                    self._forward(joining, held, prepared)
                     self._rebuild(batch, held, prepared)
                 case Drop():
                     pass
             self.next = max(self.next, min(batch.next_offset, self.begun.end))
+        self._forward(joining, held, prepared)
         return prepared
+
+    def _fits(self, batch: Batch, joining: list[Batch]) -> bool:
+        """Whether it may share a batch with those before it."""
+        if not joining or not joinable(batch) or not joinable(joining[-1]):
+            return False
+        most = min(JOINED_BYTES, self.destination.max_message_bytes or JOINED_BYTES)
+        # Longer offset deltas take up to three bytes more a record, other timestamp deltas up to nine.
+        size = sum(each.header.size_bytes + 12 * each.header.record_count for each in (*joining, batch))
+        return size <= most
+
+    def _forward(self, batches: list[Batch], held: Held, prepared: Prepared) -> None:
+        """Sends these as one, and empties the list."""
+        if not batches:
+            return
+        rank = self.rank
+        for batch in batches:
+            self._note_run(batch.base_offset, batch.next_offset, rank, prepared)
+            rank += batch.header.record_count
+        if len(batches) == 1:
+            outgoing = forward(batches[0], producer=self.producer, rank=self.rank)
+        else:
+            outgoing = join(batches, producer=self.producer, rank=self.rank)
+            held.size_bytes += outgoing.size_bytes
+        self._add(outgoing, held, prepared)
+        batches.clear()
 
     def _rebuild(self, batch: Batch | MessageSet, held: Held, prepared: Prepared) -> None:
         rank = self.rank
