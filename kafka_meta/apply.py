@@ -3,13 +3,13 @@ who depends on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Protocol
 
 from kafka_meta.events import Waiting
-from kafka_meta.model import Acl
+from kafka_meta.model import Acl, CommittedOffset
 from kafka_meta.plan import Action, AddPartitions, CommitOffsets, CreateAcl, CreateTopic, Result, describe_acl
 from kafka_meta.plan.access import overlap
 
@@ -28,14 +28,15 @@ def apply(actions: Sequence[Action], writer: Writer) -> Iterator[Result | Waitin
     A position on a topic that could not be created is not set. An ALLOW is not created when a DENY
     that overlaps it has failed: for that moment the right would be wider than on the source.
     """
-    failed_topics: set[str] = set()
+    missing: dict[str, int] = {}
+    """Topics that failed, with the first of their partitions that is not there."""
     failed_denies: list[Acl] = []
     for _, group in groupby(actions, key=_stage):
         batch: list[Action] = []
         for action in group:
             match action:
-                case CommitOffsets() if any(offset.topic in failed_topics for offset in action.offsets):
-                    yield from _commit_possible(action, failed_topics, writer)
+                case CommitOffsets() if any(_is_missing(offset, missing) for offset in action.offsets):
+                    yield from _commit_possible(action, missing, writer)
                 case CreateAcl() if (deny := _failed_deny(action.acl, failed_denies)) is not None:
                     reason = f"not created, because the overlapping rule failed: {describe_acl(deny)}"
                     yield Result(action=action, outcome="failed", error=reason)
@@ -44,8 +45,10 @@ def apply(actions: Sequence[Action], writer: Writer) -> Iterator[Result | Waitin
         for result in writer.apply(batch) if batch else ():
             if isinstance(result, Result) and result.outcome == "failed":
                 match result.action:
-                    case CreateTopic() | AddPartitions():
-                        failed_topics.add(result.action.topic)
+                    case CreateTopic():
+                        missing[result.action.topic] = 0
+                    case AddPartitions():
+                        missing[result.action.topic] = result.action.existing
                     case CreateAcl() if result.action.acl.permission == "DENY":
                         failed_denies.append(result.action.acl)
                     case _:
@@ -64,10 +67,15 @@ def _failed_deny(acl: Acl, failed_denies: Sequence[Acl]) -> Acl | None:
     return next((deny for deny in failed_denies if overlap(deny, acl)), None)
 
 
-def _commit_possible(action: CommitOffsets, failed_topics: set[str], writer: Writer) -> Iterator[Result | Waiting]:
-    """The positions on topics that exist are set; the action as a whole has failed."""
-    possible = tuple(offset for offset in action.offsets if offset.topic not in failed_topics)
-    error = f"no position on {', '.join(sorted({o.topic for o in action.offsets} & failed_topics))}: the topic failed"
+def _is_missing(offset: CommittedOffset, missing: Mapping[str, int]) -> bool:
+    return offset.topic in missing and offset.partition >= missing[offset.topic]
+
+
+def _commit_possible(action: CommitOffsets, missing: Mapping[str, int], writer: Writer) -> Iterator[Result | Waiting]:
+    """The positions on partitions that exist are set; the action as a whole has failed."""
+    possible = tuple(offset for offset in action.offsets if not _is_missing(offset, missing))
+    failed = sorted({offset.topic for offset in action.offsets if _is_missing(offset, missing)})
+    error = f"no position on {', '.join(failed)}: the topic failed"
     for result in writer.apply([replace(action, offsets=possible)]) if possible else ():
         if isinstance(result, Waiting):
             yield result

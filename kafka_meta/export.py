@@ -11,6 +11,7 @@ from kafka_meta import cluster, zookeeper
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit
 from kafka_meta.model import Acl, Cluster, Remark, Selection, Snapshot, Topic, sorted_remarks
+from kafka_meta.plan.configs import same_value
 from kafka_meta.settings import ClusterSettings
 
 _T = TypeVar("_T")
@@ -133,7 +134,7 @@ def _merge_topic(here: Topic, there: Topic, disagreements: list[Remark]) -> Topi
     if here.configs is not None and there.configs is not None:
         for config in sorted(here.configs.keys() | there.configs.keys()):
             mine_value, their_value = here.configs.get(config), there.configs.get(config)
-            if mine_value != their_value:
+            if not same_value(config, mine_value, their_value):
                 disagree(config, mine_value, their_value)
     return replace(
         there,
@@ -176,13 +177,16 @@ def _remaining_gaps(in_zookeeper: Snapshot, in_brokers: Snapshot, merged: Snapsh
     sections: Mapping[str, object] = {
         name: getattr(merged, name) for name in ("topics", "groups", "acls", "users", "quotas", "defaults")
     }
-    configured = {f"configs of topic {topic.name}" for topic in merged.topics or () if topic.configs is not None}
+    configured = {f"topic {topic.name}" for topic in merged.topics or () if topic.configs is not None}
 
     def filled(gap: Remark, own: Snapshot) -> bool:
-        if gap.resource in configured:
+        if gap.resource in configured and gap.reason.startswith("configs: "):
             return True
-        # A section that its own side could read in part keeps its gaps.
-        return sections.get(gap.resource) is not None and getattr(own, gap.resource) is None
+        # A section that its own side could read in part keeps its gaps. Groups do not fill in for each other: those
+        # of the brokers and those of old consumers in ZooKeeper are different ones.
+        return (
+            gap.resource != "groups" and sections.get(gap.resource) is not None and getattr(own, gap.resource) is None
+        )
 
     return sorted_remarks(gap for own in (in_zookeeper, in_brokers) for gap in own.gaps if not filled(gap, own))
 

@@ -75,7 +75,10 @@ def _running_brokers() -> list[tuple[Path, Mapping[str, str]]]:
             parsed = properties.read(path.read_bytes(), str(path))
         except (psutil.Error, OSError, StopIteration, UsageError):
             continue
-        brokers.append((path, {entry.key: entry.value for entry in parsed.entries}))
+        # kafka-server-start.sh FILE --override NAME=VALUE
+        overrides = (arguments[i + 1].split("=", 1) for i, word in enumerate(arguments[:-1]) if word == "--override")
+        settings = {entry.key: entry.value for entry in parsed.entries}
+        brokers.append((path, settings | {pair[0]: pair[1] for pair in overrides if len(pair) == 2}))
     return brokers
 
 
@@ -88,10 +91,11 @@ def _listener(settings: Mapping[str, str]) -> str | None:
         name, _, address = listener.partition("://")
         if name not in controllers and address:
             host, _, port = address.rpartition(":")
-            addresses.append((name != "PLAINTEXT", f"{host or 'localhost'}:{port}"))
+            here = host in ("", "0.0.0.0", "[::]")
+            addresses.append((name != "PLAINTEXT", f"{'localhost' if here else host}:{port}"))
     if not addresses:
         return None if settings.get("process.roles") == "controller" else f"localhost:{KAFKA_PORT}"
-    return min(addresses, key=lambda address: address[0])[1].replace("0.0.0.0:", "localhost:")
+    return min(addresses, key=lambda address: address[0])[1]
 
 
 def _listens(port: int) -> bool:

@@ -29,11 +29,10 @@ from kafka_meta.plan import (
 FEW = 10
 """How many examples a screen shows of a kind; --verbose shows all, documents always hold all."""
 
-# C0 and C1 controls, soft hyphen, zero-width and bidirectional marks, line and paragraph separators,
-# lone surrogates, the byte order mark, tags: everything that can hide or rearrange text on a terminal.
-_INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f]"
+# What Python calls printable and nobody sees: joiners, fillers, variation selectors (Default_Ignorable_Code_Point
+# of Unicode's DerivedCoreProperties), and the blank of Braille.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
 
 
@@ -42,7 +41,12 @@ def visible(text: str) -> str:
 
     Every name that came from a cluster or a file goes through here before a person sees it.
     """
-    return _INVISIBLE.sub(lambda match: _escape(match.group()), text)
+    if text.isprintable() and not _UNSEEN.search(text):
+        return text
+    return "".join(
+        character if character.isprintable() and not _UNSEEN.match(character) else _escape(character)
+        for character in text
+    )
 
 
 def _escape(character: str) -> str:
@@ -89,7 +93,9 @@ def _counts(snapshot: Snapshot) -> list[str]:
         rows.append((None, "groups", "not read"))
     else:
         states = Counter(
-            "old ZooKeeper consumers" if group.source == "zookeeper" else (group.state or "state unknown").lower()
+            "old ZooKeeper consumers"
+            if group.source == "zookeeper"
+            else visible(group.state or "state unknown").lower()
             for group in snapshot.groups
         )
         details = [f"{count:,} {state}" for state, count in sorted(states.items())]
@@ -149,7 +155,9 @@ def access_lines(side: Mapping[str, Any]) -> list[str]:
     if side["via"] == "brokers":
         who = visible(side["principal"] or "unknown")
         rights = "not told by the brokers" if side["operations"] is None else ", ".join(side["operations"]) or "none"
-        authorizer = {None: "authorizer unknown", "": "no authorizer"}.get(side["authorizer"], side["authorizer"])
+        authorizer = {None: "authorizer unknown", "": "no authorizer"}.get(side["authorizer"]) or visible(
+            side["authorizer"]
+        )
         lines.append(f"      as {who}; rights on the cluster: {rights}; {authorizer}")
     lines += [f"  ! right missing: {operation}, {use}" for operation, use in sorted(side["missing"].items())]
     lines += [f"  ! {visible(gap['resource'])}: {visible(gap['reason'])}" for gap in side["gaps"]]
@@ -251,7 +259,8 @@ def result_line(result: Result) -> str:
         case AddPartitions():
             text = f"PartitionsAdd {outcome}, topic={visible(action.topic)}, partition number={action.total}"
         case SetConfigs():
-            text = f"ConfigsSet {outcome}, topic={visible(action.topic)}, configs={','.join(sorted(action.configs))}"
+            configs = visible(",".join(sorted(action.configs)))
+            text = f"ConfigsSet {outcome}, topic={visible(action.topic)}, configs={configs}"
         case CommitOffsets():
             text = f"ConsumerCreate {outcome}, consumer group={visible(action.group)}"
         case CreateAcl():
@@ -287,17 +296,17 @@ def _differences(title: str, differences: Sequence[Difference], verbose: bool) -
 
 
 def _difference(difference: Difference) -> str:
-    resource = visible(difference.resource)
+    resource, aspect = visible(difference.resource), visible(difference.aspect or "")
     match difference.difference:
         case "missing":
-            text = f"{resource} is missing" if difference.aspect is None else f"{resource}: no {difference.aspect}"
+            text = f"{resource}: no {aspect}" if aspect else f"{resource} is missing"
         case "extra":
             text = f"{resource} is only on the destination"
         case "different":
             here, there = (visible(str(value)) for value in (difference.source, difference.dest))
-            text = f"{resource}: {difference.aspect} is {there}, {here} expected"
+            text = f"{resource}: {aspect} is {there}, {here} expected"
             if difference.reason is not None and difference.reason.startswith("--"):
-                text = f"{resource}: {difference.aspect} {here} → {there}"
+                text = f"{resource}: {aspect} {here} → {there}"
     return text if difference.reason is None else f"{text}  ({visible(difference.reason)})"
 
 
@@ -317,7 +326,7 @@ def _together(resources: Sequence[str], verbose: bool) -> str:
     kinds = {resource.partition(" ")[0] for resource in resources}
     if len(resources) > 1 and len(kinds) == 1 and all(" " in resource for resource in resources):
         kind = kinds.pop()
-        return f"{kind} {_some([resource.partition(' ')[2] for resource in resources], verbose)}"
+        return f"{visible(kind)} {_some([resource.partition(' ')[2] for resource in resources], verbose)}"
     return _some(resources, verbose)
 
 

@@ -21,7 +21,7 @@ from kafka_meta.settings.stores import Store
 
 
 class JavaStores:
-    """A root, an intermediate authority, a client's and a server's key (127.0.0.1, localhost), in stores of every kind.
+    """A root, an intermediate authority, a client's and a server's key (for 127.0.0.1), in stores of every kind.
 
     trust.{jks,p12,pem}, trust-legacy.p12: the root. key.{jks,p12,pem}, key-legacy.p12, key.jceks: the client's key; in
     key.jks and key.pem it has a password of its own. server.jks: a broker's. leaf.pem: the client's certificate alone.
@@ -139,10 +139,7 @@ def _certificate(
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
-    names: Sequence[x509.GeneralName] = (
-        x509.DNSName("localhost"),
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-    )
+    names: Sequence[x509.GeneralName] = (x509.IPAddress(ipaddress.ip_address("127.0.0.1")),)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

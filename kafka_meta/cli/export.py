@@ -82,7 +82,7 @@ def export_to_file(
         return ExitStatus.DONE
     if write:
         write_private(path, text)
-    screen.say(f"Source  {side(source)}  {cluster_words(snapshot.cluster)}")
+    screen.result([f"Source  {side(source)}  {cluster_words(snapshot.cluster)}"])
     screen.result(snapshot_lines(snapshot, verbose=screen.verbose))
     size_bytes = len(text.encode())
     if write:

@@ -95,7 +95,7 @@ def import_snapshot(
         actual = read_dest(dest, desired.cluster.id, meter.emit)
         plan = make_plan(desired, actual, dest, decided)
         plan, rejected = _validated(plan, dest)
-    screen.say(f"{name}  →  {headline(actual, dest)}")
+    screen.result([f"{name}  →  {headline(actual, dest)}"])
     if save_plan is not None:
         write_private(Path(save_plan), dumps(encode_plan(plan)))
         screen.say(f"plan written into {save_plan}")
@@ -214,5 +214,5 @@ def _import_plan(session: Session, flags: dict[str, Any], path: Path, *, commit:
             f"{path} no longer fits the destination; nothing was changed",
             "\n".join(remark_line(remark) for remark in broken[:20]) + "\nMake a new plan with --save-plan.",
         )
-    screen.say(f"{path}  →  {headline(actual, dest)}")
+    screen.result([f"{path}  →  {headline(actual, dest)}"])
     return _commit(open_plan, (), dest, screen) if commit else _show(open_plan, screen)

@@ -78,7 +78,7 @@ def verify(
         actual = read_dest(dest, desired.cluster.id, meter.emit)
         plan = make_plan(desired, actual, dest, decided)
     answer = report(plan, ignore_extra=ignore_extra)
-    screen.say(f"{name}  ↔  {headline(actual, dest)}")
+    screen.result([f"{name}  ↔  {headline(actual, dest)}"])
     screen.document(encode_verify(answer))
     screen.result(report_lines(answer, verbose=screen.verbose))
     screen.result(["", answer.verdict])

@@ -7,6 +7,7 @@ say what it should raise `Unreadable`, whose text never repeats the data: it may
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -175,14 +176,18 @@ def quota_entity(nodes: tuple[tuple[str, str], ...], data: bytes, *, secrets: bo
 
 
 def _quota_values(config: Mapping[str, str]) -> Mapping[str, float]:
-    values = {}
-    for name, text in config.items():
-        if not name.startswith(SCRAM_PREFIX):
-            try:
-                values[name] = float(text)
-            except ValueError:
-                raise Unreadable(f"has a {name} that is no number") from None
-    return values
+    quotas = {name: text for name, text in config.items() if not name.startswith(SCRAM_PREFIX)}
+    return {name: _number(text, name) for name, text in quotas.items()}
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise Unreadable(f"has a {name} that is no number")
+    return number
 
 
 def _scram_credential(mechanism: str, text: str, *, secrets: bool) -> ScramCredential:
