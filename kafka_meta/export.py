@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
 from kafka_meta import cluster, zookeeper
+from kafka_meta.cluster.clients import background
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit
 from kafka_meta.model import Acl, Cluster, Remark, Selection, Snapshot, Topic, sorted_remarks
@@ -37,18 +37,14 @@ def export(
         return _from_brokers(source, selection, emit=emit, taken_at_ms=taken_at_ms)
     if not source.bootstrap_servers:
         return zookeeper.read(source.zookeeper, selection, emit=emit, secrets=secrets, taken_at_ms=taken_at_ms)
-    with ThreadPoolExecutor(max_workers=1) as other:
-        in_zookeeper = other.submit(
-            zookeeper.read,
-            source.zookeeper,
-            selection,
-            emit=emit,
-            secrets=secrets,
-            states=False,
-            taken_at_ms=taken_at_ms,
+    zookeeper_settings = source.zookeeper
+    in_zookeeper = background(
+        lambda: zookeeper.read(
+            zookeeper_settings, selection, emit=emit, secrets=secrets, states=False, taken_at_ms=taken_at_ms
         )
-        in_brokers = _from_brokers(source, selection, emit=emit, taken_at_ms=taken_at_ms)
-        return merge(in_zookeeper.result(), in_brokers)
+    )
+    in_brokers = _from_brokers(source, selection, emit=emit, taken_at_ms=taken_at_ms)
+    return merge(in_zookeeper.result(), in_brokers)
 
 
 def _from_brokers(source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at_ms: int) -> Snapshot:

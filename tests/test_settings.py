@@ -30,6 +30,8 @@ from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.model import Secret
 from kafka_meta.settings import (
     ClusterSettings,
+    Sasl,
+    Tls,
     TokenProvider,
     ZooKeeperSettings,
     find_toml,
@@ -379,16 +381,18 @@ def test_keys_of_consumers_and_producers_are_passed_over_in_one_sentence() -> No
 
 
 def test_a_key_that_is_not_understood_is_named_with_the_nearest_one() -> None:
-    settings = from_properties("securty.protocol=SSL\nlog.dirs=/data\n")
+    settings = from_properties("securty.protocol=SSL\nlog.dirs=/data\na.b=c\n")
     assert settings.notes == (
         "old.properties, line 1: securty.protocol is not understood and not used; did you mean security.protocol?",
-        "old.properties, line 2: log.dirs is not understood and not used",
+        "old.properties: not understood and not used: log.dirs (line 2), a.b (line 3)",
     )
 
 
 def test_a_line_that_may_be_a_password_is_not_named() -> None:
     settings = from_properties('sasl.jaas.config=x\n  hunter2\n  password="hunter2"\n')
-    assert len(settings.notes) == 2
+    assert settings.notes == (
+        "old.properties: not understood and not used: a text without a key (line 2), a text without a key (line 3)",
+    )
     assert "hunter2" not in repr(settings)
 
 
@@ -684,6 +688,12 @@ def test_settings_that_contradict_themselves_cannot_be_made() -> None:
         ClusterSettings(role="source", security_protocol="SASL_PLAINTEXT")
     with pytest.raises(ValueError):
         ZooKeeperSettings(connect="h:1", username="a")
+    with pytest.raises(ValueError):
+        Tls(certificate_file="c.pem")
+    with pytest.raises(ValueError):
+        Sasl(mechanism="PLAIN", username="a")
+    with pytest.raises(ValueError):
+        Sasl(mechanism="OAUTHBEARER", username="a", password=Secret("b"))
 
 
 # -- tokens -----------------------------------------------------------------------------------------------------------
@@ -927,6 +937,11 @@ def test_pem_texts_in_the_properties_are_taken(stores_made_by_java: JavaStores) 
 def test_a_store_that_is_not_there_is_named_with_its_line() -> None:
     error = refusal("security.protocol=SSL\nssl.truststore.location=no.jks")
     assert error.message == "old.properties, line 2: ssl.truststore.location names 'no.jks', and there is no such file"
+
+
+def test_a_store_that_is_a_folder_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"client\.properties, line 2: ssl\.truststore\.location .* Is a directory"):
+        from_disk_text(tmp_path, f"security.protocol=SSL\nssl.truststore.location={tmp_path}")
 
 
 def test_host_names_are_checked_unless_the_file_turns_it_off_and_that_is_said() -> None:

@@ -144,7 +144,10 @@ def test_a_host_name_is_not_checked_where_the_file_says_so(cluster: Cluster, sto
 def zookeeper_port(stores_made_by_java: JavaStores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """ZooKeeper 3.8 with a TLS port that wants a client's certificate and knows user `zk`."""
     jaas = tmp_path_factory.mktemp("zookeeper") / "jaas.conf"
-    jaas.write_text('Server { org.apache.zookeeper.server.auth.DigestLoginModule required user_zk="zk pw"; };\n')
+    jaas.write_text(
+        'Server { org.apache.zookeeper.server.auth.DigestLoginModule required user_zk="zk \\"pü"; };\n',
+        encoding="utf-8",
+    )
     port = playground.free_port()
     settings = {
         "secureClientPort": str(port),
@@ -179,7 +182,8 @@ def test_zookeeper_is_logged_in_to_over_tls(
 ) -> None:
     jaas = tmp_path / "jaas.conf"
     jaas.write_text(
-        'Client { org.apache.zookeeper.server.auth.DigestLoginModule required username="zk" password="zk pw"; };\n'
+        'Client { org.apache.zookeeper.server.auth.DigestLoginModule required username="zk" password="zk \\"pü"; };\n',
+        encoding="utf-8",
     )
     login = f"java.security.auth.login.config={jaas}\n" if scheme == "sasl" else "zookeeper.digest=me:my pw\n"
     settings = stores_made_by_java.resolve(zookeeper_file(zookeeper_port, stores_made_by_java, login))

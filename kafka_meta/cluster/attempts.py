@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, TopicPartition
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without saying so
     AdminClient,
     AlterConfigOpType,
@@ -22,12 +22,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 )
 
 from kafka_meta import wire
-from kafka_meta.cluster.clients import code
-from kafka_meta.cluster.groups import committed_offsets, described_groups
+from kafka_meta.cluster.clients import code, reason
+from kafka_meta.cluster.groups import NO_MEMBERS
 from kafka_meta.cluster.patience import Again, Try, Verdict, verdict
 from kafka_meta.model import Acl, CommittedOffset
 from kafka_meta.plan import Action, AddPartitions, CommitOffsets, CreateAcl, CreateTopic, Result, SetConfigs
-from kafka_meta.wire import Unanswered, Wire
+from kafka_meta.wire import Described, Place, Unanswered, Wire
 
 A = TypeVar("A", bound=Action)
 
@@ -37,6 +37,8 @@ class Tools:
     client: AdminClient
     wire: Wire
     timeout_seconds: float
+    created: set[str] = field(default_factory=set)
+    """Topics that exist by us: brokers may hear of them later than the controller answers."""
 
 
 def create_topics(tools: Tools, tries: Sequence[Try[CreateTopic]], *, pretend: bool = False) -> list[Verdict]:
@@ -61,6 +63,7 @@ def create_topics(tools: Tools, tries: Sequence[Try[CreateTopic]], *, pretend: b
         action = attempt.action
         error = _error(futures[action.topic])
         if error is None:
+            tools.created.add(action.topic)
             verdicts.append(Result(action=action, outcome="done"))
         elif code(error) == KafkaError.TOPIC_ALREADY_EXISTS:
             verdicts.append(_there(attempt, "the topic exists"))
@@ -93,7 +96,12 @@ def add_partitions(tools: Tools, tries: Sequence[Try[AddPartitions]]) -> list[Ve
             operation_timeout=tools.timeout_seconds / 2,
         )
         for attempt in wanted:
-            verdicts[attempt.action.topic] = _settled(attempt.action, futures[attempt.action.topic])
+            error = _error(futures[attempt.action.topic])
+            if error is not None and code(error) == KafkaError.INVALID_PARTITIONS:
+                # The controller knows of more partitions than the brokers have heard of.
+                verdicts[attempt.action.topic] = Again(reason=reason(error), unsure=attempt.unsure)
+            else:
+                verdicts[attempt.action.topic] = _settled(attempt.action, futures[attempt.action.topic])
     return [verdicts[attempt.action.topic] for attempt in tries]
 
 
@@ -165,41 +173,42 @@ def create_acls(tools: Tools, tries: Sequence[Try[CreateAcl]]) -> list[Verdict]:
 
 
 def commit_offsets(tools: Tools, tries: Sequence[Try[CommitOffsets]]) -> list[Verdict]:
-    """One request a group. Positions are committed without a leader epoch: one of another cluster breaks consumers."""
     groups = [attempt.action.group for attempt in tries]
-    described = described_groups(tools.client, groups, tools.timeout_seconds)
-    committed = committed_offsets(tools.client, groups, tools.timeout_seconds)
+    # The brokers' list knows the state of groups of every type; only classic ones can be described, older ones must be.
+    listings, _ = wire.groups(tools.wire)
+    states = {listing.id: listing.state for listing in listings or ()}
+    described = wire.described(tools.wire, [group for group in groups if states.get(group) is None], tries=1)
+    positions = wire.positions(tools.wire, groups, tries=1)
     verdicts: dict[str, Verdict] = {}
-    futures: dict[str, Future[Any]] = {}
+    wanted: dict[str, list[CommittedOffset]] = {}
     for attempt in tries:
         action = attempt.action
-        there, positions = described[action.group], committed[action.group]
-        if isinstance(there, BaseException):
-            verdicts[action.group] = verdict(action, there)
-        elif isinstance(positions, BaseException):
-            verdicts[action.group] = verdict(action, positions)
-        elif there.members:
-            verdicts[action.group] = _broken(action, f"{len(there.members)} live members on the destination")
-        elif (missing := _missing(attempt, positions.offsets)) is None:
-            verdicts[action.group] = _broken(action, _occupied(action, positions.offsets))
+        there, committed = described.get(action.group), positions[action.group]
+        state = there.state if isinstance(there, Described) else states.get(action.group)
+        if isinstance(there, Unanswered):
+            verdicts[action.group] = _silence(action, there)
+        elif isinstance(committed, Unanswered):
+            verdicts[action.group] = _silence(action, committed)
+        elif state not in NO_MEMBERS:
+            verdicts[action.group] = _broken(action, f"the group is in use on the destination ({state})")
+        elif (missing := _missing(action, committed.offsets)) is None:
+            verdicts[action.group] = _broken(action, _occupied(action, committed.offsets))
         elif not missing:
             verdicts[action.group] = _there(attempt, "the group has these positions")
         else:
-            futures[action.group] = tools.client.alter_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(action.group, [_position(offset) for offset in missing])],
-                request_timeout=tools.timeout_seconds,
-            )[action.group]
+            wanted[action.group] = missing
+    answers = wire.commit(tools.wire, wanted, tries=1)
     for attempt in tries:
-        if attempt.action.group in futures:
-            verdicts[attempt.action.group] = _committed(attempt.action, futures[attempt.action.group])
+        if attempt.action.group in wanted:
+            verdicts[attempt.action.group] = _committed(tools, attempt.action, answers[attempt.action.group])
     return [verdicts[group] for group in groups]
 
 
-def _missing(attempt: Try[CommitOffsets], existing: Sequence[CommittedOffset]) -> list[CommittedOffset] | None:
+def _missing(action: CommitOffsets, existing: Sequence[CommittedOffset]) -> list[CommittedOffset] | None:
     """What is still to be committed; None when a position there is another than ours."""
     positions = {(offset.topic, offset.partition): offset for offset in existing}
     missing: list[CommittedOffset] = []
-    for wanted in attempt.action.offsets:
+    for wanted in action.offsets:
         there = positions.get((wanted.topic, wanted.partition))
         if there is None:
             missing.append(wanted)
@@ -214,20 +223,16 @@ def _occupied(action: CommitOffsets, existing: Sequence[CommittedOffset]) -> str
     return f"the group has a position of its own on {other.topic}-{other.partition}: {other.offset}"
 
 
-def _position(offset: CommittedOffset) -> TopicPartition:
-    return TopicPartition(offset.topic, offset.partition, offset.offset, offset.metadata)
-
-
-def _committed(action: CommitOffsets, future: Future[Any]) -> Verdict:
-    error = _error(future)
-    if error is not None:
-        return verdict(action, error)
-    refused = [place for place in future.result().topic_partitions if place.error is not None]
-    if not refused:
+def _committed(tools: Tools, action: CommitOffsets, answer: Mapping[Place, str] | Unanswered) -> Verdict:
+    if isinstance(answer, Unanswered):
+        return _silence(action, answer)
+    if not answer:
         return Result(action=action, outcome="done")
-    first = refused[0]
-    others = f" (and {len(refused) - 1} more partitions)" if len(refused) > 1 else ""
-    return _broken(action, f"{first.topic}-{first.partition}: {first.error.name()}: {first.error.str()}{others}")
+    if all(error == "UNKNOWN_TOPIC_OR_PARTITION" and topic in tools.created for (topic, _), error in answer.items()):
+        return Again(reason="the group's coordinator has not heard of the new topics yet")
+    (topic, partition), error = min(answer.items())
+    others = f" (and {len(answer) - 1} more partitions)" if len(answer) > 1 else ""
+    return _broken(action, f"{topic}-{partition}: {error}{others}")
 
 
 def _error(future: Future[Any]) -> BaseException | None:

@@ -15,9 +15,9 @@ from kafka_meta.plan import Action, Result
 
 A = TypeVar("A", bound=Action)
 
-_SECONDS_WITHOUT_PROGRESS = 60.0
+_SECONDS_WITHOUT_PROGRESS = 120.0
 _FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 2.0
 
 _UNSURE = frozenset(
     {KafkaError.REQUEST_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.NETWORK_EXCEPTION}

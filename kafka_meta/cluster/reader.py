@@ -77,7 +77,7 @@ def read(
         topics = _with_configs(chosen, configs)
         topics = _without_leaving_replicas(connection, metadata, topics, gaps)
         if offsets:
-            topics = _with_offsets(connection, topics, gaps)
+            topics = _with_offsets(connection, topics, emit, gaps)
         found_groups = groups.found
         return Snapshot(
             taken_at_ms=taken_at_ms,
@@ -197,7 +197,7 @@ def _without_leaving_replicas(
     return {**topics, **{name: replace(topics[name], partitions=staying(topics[name])) for name in moving}}
 
 
-def _with_offsets(connection: Wire, topics: Mapping[str, Topic], gaps: list[Gap]) -> dict[str, Topic]:
+def _with_offsets(connection: Wire, topics: Mapping[str, Topic], emit: Emit, gaps: list[Gap]) -> dict[str, Topic]:
     """With start and end offsets and the sizes of the leaders' replicas; gaps by topic, naming the partitions."""
     leaders: dict[Place, int] = {}
     missing: dict[Place, str] = {}
@@ -208,8 +208,8 @@ def _with_offsets(connection: Wire, topics: Mapping[str, Topic], gaps: list[Gap]
                 missing[place] = "no leader"
             else:
                 leaders[place] = partition.leader
-    starts, no_start = wire.offsets(connection, leaders, wire.EARLIEST)
-    ends, no_end = wire.offsets(connection, leaders, wire.LATEST)
+    starts, no_start = wire.offsets(connection, leaders, wire.EARLIEST, emit=emit)
+    ends, no_end = wire.offsets(connection, leaders, wire.LATEST, emit=emit)
     disk = wire.log_dirs(connection)
     gaps.extend(disk.gaps)
     gaps.extend(_offset_gaps({**missing, **no_start, **no_end}))

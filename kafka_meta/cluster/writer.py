@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TypeVar, assert_never, cast
@@ -14,18 +13,17 @@ from kafka_meta.cluster.patience import Patience, Try, Verdict
 from kafka_meta.events import Emit, Waiting, silent
 from kafka_meta.plan import Action, AddPartitions, CommitOffsets, CreateAcl, CreateTopic, Result, SetConfigs
 from kafka_meta.settings import ClusterSettings
-from kafka_meta.wire import Unanswered
 
 A = TypeVar("A", bound=Action)
 
-_ACTIONS_A_REQUEST = 1_000
-_RECORDS_A_REQUEST = 5_000
-"""Half of what a KRaft controller takes in one operation (QuorumController.MAX_RECORDS_PER_USER_OP is 10,000)."""
+_ACTIONS_A_REQUEST = 2_000
+_RECORDS_A_REQUEST = 9_000
+"""A KRaft controller takes 10,000 in one operation (QuorumController.MAX_RECORDS_PER_USER_OP). Brokers make the logs of
+one operation before they look at the next: in two halves, the topics of the second are known seconds later."""
+_TOPICS_A_REQUEST_BY_ZOOKEEPER = 500
+"""Some 20 ms each, all before the answer: more would outlast the request's time."""
 _ACLS_A_REQUEST = 500
-_GROUPS_AT_ONCE = 100
-
-_SPREAD_SECONDS = 30.0
-_POLL_SECONDS = 0.2
+_GROUPS_AT_ONCE = 500
 
 
 class Writer:
@@ -49,6 +47,14 @@ class Writer:
     def close(self) -> None:
         self._wire.close()
 
+    def announce(self, actions: Iterable[Action]) -> None:
+        """What is going to come, before the first `apply`: not needed, but it saves time.
+
+        A new cluster has no offsets topic; asked for after thousands of topics, it would be made after all their logs.
+        """
+        if any(isinstance(action, CommitOffsets) for action in actions):
+            wire.wake(self._wire)
+
     def apply(self, actions: Sequence[Action]) -> Iterator[Result | Waiting]:
         """A result for each action, all of one type, as they come, not always in order. A failure stops no other.
 
@@ -61,7 +67,8 @@ class Writer:
             raise ValueError("a batch has actions of one type")
         match first:
             case CreateTopic():
-                yield from self._create_topics(cast(Sequence[CreateTopic], actions))
+                topics = cast(Sequence[CreateTopic], actions)
+                yield from self._results(_topic_requests(self._tools, topics), attempts.create_topics)
             case AddPartitions():
                 wanted = cast(Sequence[AddPartitions], actions)
                 yield from self._results(_requests(wanted, _new_partitions), attempts.add_partitions)
@@ -83,26 +90,6 @@ class Writer:
         for request in requests:
             yield from self._patience.results(request, lambda tries: attempt(self._tools, tries))
 
-    def _create_topics(self, actions: Sequence[CreateTopic]) -> Iterator[Result | Waiting]:
-        created: set[str] = set()
-        for result in self._results(_requests(actions, _records), attempts.create_topics):
-            if isinstance(result, Result) and result.outcome == "done" and isinstance(result.action, CreateTopic):
-                created.add(result.action.topic)
-            yield result
-        yield from self._until_everybody_knows(created)
-
-    def _until_everybody_knows(self, topics: set[str]) -> Iterator[Waiting]:
-        """A controller answers before all brokers have heard of a topic; commits to one that is unknown are refused."""
-        deadline = time.monotonic() + _SPREAD_SECONDS
-        for broker in self._wire.broker_ids:
-            missing = topics
-            while missing := missing - _led(self._wire, missing, broker):
-                if time.monotonic() > deadline:
-                    return
-                reason = f"broker {broker} does not know {len(missing)} of the new topics yet"
-                yield Waiting(reason=reason, seconds=_POLL_SECONDS)
-                time.sleep(_POLL_SECONDS)
-
 
 def validate(settings: ClusterSettings, actions: Sequence[CreateTopic], *, emit: Emit = silent) -> list[Result]:
     """What the destination's controller would answer to these topics, which it does not create: "done" stands for yes.
@@ -115,7 +102,7 @@ def validate(settings: ClusterSettings, actions: Sequence[CreateTopic], *, emit:
             client=admin(settings), wire=connection, timeout_seconds=settings.request_timeout_ms / 1000
         )
         patience = Patience()
-        for request in _requests(actions, _records):
+        for request in _topic_requests(tools, actions):
             for told in patience.results(request, lambda tries: attempts.create_topics(tools, tries, pretend=True)):
                 if isinstance(told, Result):
                     results.append(told)
@@ -124,12 +111,9 @@ def validate(settings: ClusterSettings, actions: Sequence[CreateTopic], *, emit:
     return results
 
 
-def _led(connection: wire.Wire, topics: set[str], broker: int) -> set[str]:
-    try:
-        known = wire.metadata(connection, topics, broker).topics
-    except Unanswered:
-        return set()
-    return {name for name, topic in known.items() if all(part.leader is not None for part in topic.partitions)}
+def _topic_requests(tools: attempts.Tools, actions: Iterable[CreateTopic]) -> Iterator[list[CreateTopic]]:
+    most = _ACTIONS_A_REQUEST if tools.wire.kraft else _TOPICS_A_REQUEST_BY_ZOOKEEPER
+    return _requests(actions, _records, most=most)
 
 
 def _records(action: CreateTopic) -> int:

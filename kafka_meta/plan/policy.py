@@ -123,16 +123,10 @@ def _parse_rename(text: str) -> Rename:
     try:
         pattern = re.compile(old)
         replacement = re.sub(r"\$(\d+)", r"\\\1", new)
-        # Expanding against a template match is the only way to learn that \3 has no group.
-        _check_references(pattern, replacement)
-    except (re.error, IndexError) as error:
+        # Reads the replacement, too: \3 needs a third group, \x is no escape.
+        pattern.sub(replacement, "")
+    except (re.error, IndexError, RecursionError, OverflowError) as error:
         raise UsageError(
             f"--rename {text!r}: {error}", "OLD is a regular expression; NEW may use its groups: \\1"
         ) from None
     return Rename(kind=kind, pattern=pattern, replacement=replacement)
-
-
-def _check_references(pattern: re.Pattern[str], replacement: str) -> None:
-    for reference in re.findall(r"\\(\d+)", replacement):
-        if int(reference) > pattern.groups:
-            raise IndexError(f"NEW refers to group {reference}, OLD has {pattern.groups}")

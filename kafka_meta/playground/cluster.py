@@ -152,7 +152,7 @@ class Cluster:
         """
         try:
             done = subprocess.run(
-                [*self._jvm("tool", self._jars, ("-Xmx256m",)), main_class, *arguments],
+                self.tool_command(main_class, *arguments),
                 check=False,
                 input=input if input is not None else "",
                 capture_output=True,
@@ -166,6 +166,10 @@ class Cluster:
         if done.returncode != 0:
             raise KafkaMetaError(f"{main_class} ended with status {done.returncode}:\n{done.stderr}{done.stdout}")
         return done.stdout
+
+    def tool_command(self, main_class: str, *arguments: str) -> list[str]:
+        """The command that `tool` runs, for who wants to start it otherwise."""
+        return [*self._jvm("tool", self._jars, ("-Xmx256m",)), main_class, *arguments]
 
     def start(self) -> None:
         """Starts whatever of it does not run; returns when every broker answers and knows all the others."""

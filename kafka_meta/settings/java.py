@@ -133,6 +133,7 @@ class JavaProperties:
     def _remark(self) -> None:
         first: dict[str, int] = {}
         unused: list[str] = []
+        unknown: list[str] = []
         path = self._properties.path
         for entry in self._properties.entries:
             key, line = entry.key, entry.line
@@ -145,11 +146,15 @@ class JavaProperties:
                 self.notes.append(f"{path}, line {line}: group.id is not joined; kafka-meta consumes as no group")
             elif key in keys.CONSUMING_OR_PRODUCING or key in keys.TUNING or key in keys.LOADS_CODE:
                 unused.append(key)
+            elif near := nearest(key, keys.CARRIED, likeness=0.8):
+                self.notes.append(f"{path}, line {line}: {key} is not understood and not used; did you mean {near}?")
             else:
-                self.notes.append(f"{path}, line {line}: {_not_understood(key)}")
+                unknown.append(f"{_shown(key)} (line {line})")
             first.setdefault(key, line)
         if unused:
             self.notes.append(f"{path}: not used here: {', '.join(sorted(set(unused)))}")
+        if unknown:
+            self.notes.append(f"{path}: not understood and not used: {', '.join(unknown)}")
         for line in self._properties.latin1_lines:
             self.notes.append(
                 f"{path}, line {line}: letters beyond ASCII are read as ISO-8859-1, as Java does; "
@@ -157,9 +162,6 @@ class JavaProperties:
             )
 
 
-def _not_understood(key: str) -> str:
-    """Names a key only when it looks like one: a line that lost its key may be a password."""
-    near = nearest(key, keys.CARRIED)
-    if near is None and not re.fullmatch(r"[a-z][a-z0-9_-]*(\.[a-zA-Z0-9_-]+)+", key):
-        return "a key that is not understood is not used"
-    return f"{key} is not understood and not used" + (f"; did you mean {near}?" if near else "")
+def _shown(key: str) -> str:
+    """A key only when it looks like one: a line that lost its key may be a password."""
+    return key if re.fullmatch(r"[a-z][a-z0-9_-]*(\.[a-zA-Z0-9_-]+)+", key) else "a text without a key"

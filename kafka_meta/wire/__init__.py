@@ -6,17 +6,19 @@
     topics       metadata, offsets, sizes on disk, running reassignments
     configs      of topics and brokers
     groups       every group of every type; open transactions
+    coordinators members and positions of groups
     acls         of every resource type
 
 librdkafka asks and decides much by itself: it lists groups of consumers only, knows no log directories, and makes an
 object of each synonym of each config. Here each answer is seen whole, with the broker and the error it came with.
-`create_acls` is the only function in this room that changes a cluster.
+`create_acls`, `commit` and `wake` are the only functions in this room that change a cluster.
 """
 
 from kafka_meta.wire.acls import NO_AUTHORIZER, acls, create_acls
 from kafka_meta.wire.configs import Config, broker_configs, overrides
 from kafka_meta.wire.connection import OPERATIONS, Unanswered, Wire
 from kafka_meta.wire.contact import connect
+from kafka_meta.wire.coordinators import Described, Positions, commit, described, positions, wake
 from kafka_meta.wire.groups import Listing, groups, transactional_ids
 from kafka_meta.wire.topics import (
     EARLIEST,
@@ -36,21 +38,27 @@ __all__ = [
     "NO_AUTHORIZER",
     "OPERATIONS",
     "Config",
+    "Described",
     "Listing",
     "LogDirs",
     "Metadata",
     "Place",
+    "Positions",
     "Unanswered",
     "Wire",
     "acls",
     "broker_configs",
+    "commit",
     "connect",
     "create_acls",
+    "described",
     "groups",
     "leaving_replicas",
     "log_dirs",
     "metadata",
     "offsets",
     "overrides",
+    "positions",
     "transactional_ids",
+    "wake",
 ]

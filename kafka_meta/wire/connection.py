@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from queue import SimpleQueue
@@ -20,6 +21,7 @@ RECEIVE_MAX_BYTES = 512 * 1024 * 1024
 """The manager's own limit of 1,000,000 bytes aborts the connection at the metadata of a large cluster."""
 
 _IN_FLIGHT = 2
+_PAUSE_SECONDS = 0.05
 
 _LIBRARY = logging.getLogger("kafka")
 
@@ -46,12 +48,16 @@ class Wire:
     """A cluster that has been reached. Made by `connect`; a context manager that closes its connections.
 
     `version` is that of the broker which was reached first: "3.9", None when it is newer than what is known here.
+    `kraft` tells whether that broker is run by KRaft.
     """
 
-    def __init__(self, net: NetworkSelector, manager: KafkaConnectionManager, version: str | None) -> None:
+    def __init__(
+        self, net: NetworkSelector, manager: KafkaConnectionManager, *, version: str | None, kraft: bool
+    ) -> None:
         self._net = net
         self._manager = manager
         self.version = version
+        self.kraft = kraft
 
     def __enter__(self) -> Wire:
         return self
@@ -77,6 +83,11 @@ class Wire:
     def broker_ids(self) -> tuple[int, ...]:
         return tuple(sorted(broker.node_id for broker in self._manager.cluster.brokers()))
 
+    def speaks(self, request: Any, version: int = 0) -> bool:
+        """Whether the brokers know this version of a request; they are taken to be of one release."""
+        known = self._manager.broker_version_data.api_versions.get(request.API_KEY)
+        return known is not None and known[1] >= version
+
     def ask(self, request: Any, broker: BrokerId | None = None) -> Any:
         """One answer, from any broker when none is named. Raises `Unanswered`."""
         (answer,) = self.ask_all([(broker, request)])
@@ -94,8 +105,7 @@ class Wire:
     def ask_each(self, requests: Sequence[tuple[BrokerId | None, Any]]) -> Iterator[tuple[int, Any]]:
         """Position and answer (or `Unanswered`) of each request as they arrive, so that none need be kept.
 
-        All brokers are asked at once, and each one is working on a request while the answer before it is decoded;
-        kafka-python refuses a sixth request in flight on a connection instead of keeping it back.
+        All brokers are asked at once, and each one is working on a request while the answer before it is decoded.
         """
         arrived: SimpleQueue[tuple[int, Any]] = SimpleQueue()
         waiting: dict[BrokerId | None, deque[int]] = {}
@@ -107,7 +117,7 @@ class Wire:
                 position = positions.popleft()
                 broker, request = requests[position]
                 try:
-                    arrived.put((position, await self._manager.send(request, node_id=broker)))
+                    arrived.put((position, await self._send(request, broker)))
                 except errors.KafkaError as error:
                     arrived.put((position, Unanswered(_reason(error), retriable=error.retriable)))
                 except Exception as error:
@@ -121,6 +131,17 @@ class Wire:
             if isinstance(answer, Exception) and not isinstance(answer, Unanswered):
                 raise answer
             yield position, answer
+
+    async def _send(self, request: Any, broker: BrokerId | None) -> Any:
+        """kafka-python refuses what it cannot send now: to a throttled or busy connection, or one that just failed."""
+        deadline = time.monotonic() + self._manager.config["request_timeout_ms"] / 1000
+        while True:
+            try:
+                return await self._manager.send(request, node_id=broker)
+            except errors.NodeNotReadyError:
+                if time.monotonic() > deadline:
+                    raise
+                await self._net.sleep(_PAUSE_SECONDS)
 
 
 def error_text(code: int, message: str | None = None) -> str:

@@ -235,7 +235,7 @@ def _log_in(settings: ClusterSettings, address: _Address, context: ssl.SSLContex
         if isinstance(error, errors.KafkaError):
             raise _no_login(settings, address, error) from error
         raise
-    return Wire(net, manager, release(api_versions, metadata_version))
+    return Wire(net, manager, version=release(api_versions, metadata_version), kraft=metadata_version is not None)
 
 
 def _metadata_version(answer: Any) -> int | None:

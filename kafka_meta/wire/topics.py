@@ -14,6 +14,7 @@ from kafka.protocol.admin import DescribeClusterRequest, DescribeLogDirsRequest,
 from kafka.protocol.consumer import ListOffsetsRequest
 from kafka.protocol.metadata import MetadataRequest
 
+from kafka_meta.events import Emit, Waiting, silent
 from kafka_meta.model import Broker, Gap, Partition, Remark, Topic
 from kafka_meta.wire.connection import Unanswered, Wire, authorized, error_text, is_retriable
 
@@ -25,8 +26,8 @@ LATEST = -1
 """As the time of a `ListOffsetsRequest`."""
 
 _PARTITIONS_A_REQUEST = 10_000
-_TRIES = 10
-_PAUSE_SECONDS = 0.3
+_TRIES = 30
+_PAUSE_SECONDS = 0.5
 _NO_ID = UUID(int=0)
 
 
@@ -136,49 +137,68 @@ def _partition(told: Any) -> Partition:
     )
 
 
-def offsets(wire: Wire, leaders: Mapping[Place, int], at: int) -> tuple[dict[Place, int | None], dict[Place, str]]:
+def offsets(
+    wire: Wire, leaders: Mapping[Place, int], at: int, *, emit: Emit = silent
+) -> tuple[dict[Place, int | None], dict[Place, str]]:
     """The offset of each partition's first record at or after `at`: milliseconds since 1970, `EARLIEST` or `LATEST`.
 
     `LATEST` is the high watermark: records of open transactions count. None: no record is that young. The second part
-    says why an offset is not known. Leaders that are moving are waited for, some seconds.
+    says why an offset is not known. Leaders that are moving or being made are waited for, some seconds.
     """
     found: dict[Place, int | None] = {}
     failed: dict[Place, str] = {}
     wanted = dict(leaders)
     for attempt in range(_TRIES):
-        requests = [
-            (leader, _offsets_request(places, at))
-            for leader in sorted(set(wanted.values()))
-            for places in _batches((place for place in wanted if wanted[place] == leader), _PARTITIONS_A_REQUEST)
-        ]
-        moving: set[str] = set()
-        for (leader, _), answer in zip(requests, wire.ask_all(requests), strict=True):
-            if isinstance(answer, Unanswered):
-                failed |= {place: answer.reason for place in wanted if wanted[place] == leader}
-                continue
-            for topic in answer.topics:
-                for told in topic.partitions:
-                    place = (topic.name, told.partition_index)
-                    if told.error_code == 0:
-                        found[place] = None if told.offset < 0 else told.offset
-                        failed.pop(place, None)
-                    else:
-                        failed[place] = error_text(told.error_code)
-                        if is_retriable(told.error_code):
-                            moving.add(topic.name)
+        moving = _ask_offsets(wire, wanted, at, found, failed)
         if not moving or attempt == _TRIES - 1:
             break
+        reason = f"the leaders of {len(moving)} partitions are not ready ({failed[min(moving)]})"
+        emit(Waiting(reason=reason, seconds=_PAUSE_SECONDS))
         time.sleep(_PAUSE_SECONDS)
-        topics = metadata(wire, moving).topics
-        wanted = {
-            (name, partition.partition): partition.leader
-            for name, topic in topics.items()
-            for partition in topic.partitions
-            if partition.leader is not None and (name, partition.partition) in failed
-        }
-        if not wanted:
-            break
+        wanted = _leaders(wire, moving)
     return found, failed
+
+
+def _ask_offsets(
+    wire: Wire, leaders: Mapping[Place, int], at: int, found: dict[Place, int | None], failed: dict[Place, str]
+) -> set[Place]:
+    """Those that may be known a little later."""
+    moving: set[Place] = set()
+    parts = [
+        (leader, part)
+        for leader in sorted(set(leaders.values()))
+        for part in _batches((place for place in leaders if leaders[place] == leader), _PARTITIONS_A_REQUEST)
+    ]
+    answers = wire.ask_all([(leader, _offsets_request(part, at)) for leader, part in parts])
+    for (_, part), answer in zip(parts, answers, strict=True):
+        if isinstance(answer, Unanswered):
+            failed |= dict.fromkeys(part, answer.reason)
+            moving |= set(part) if answer.retriable else set()
+            continue
+        for topic in answer.topics:
+            for told in topic.partitions:
+                place = (topic.name, told.partition_index)
+                if told.error_code:
+                    failed[place] = error_text(told.error_code)
+                    moving |= {place} if is_retriable(told.error_code) else set()
+                else:
+                    found[place] = told.offset if told.offset >= 0 else None
+                    failed.pop(place, None)
+    return moving
+
+
+def _leaders(wire: Wire, places: Iterable[Place]) -> dict[Place, int]:
+    wanted = set(places)
+    try:
+        topics = metadata(wire, {topic for topic, _ in wanted}).topics
+    except Unanswered:
+        return {}
+    return {
+        (name, partition.partition): partition.leader
+        for name, topic in topics.items()
+        for partition in topic.partitions
+        if partition.leader is not None and (name, partition.partition) in wanted
+    }
 
 
 def _offsets_request(places: Iterable[Place], at: int) -> Any:
