@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from kafka_meta.model import EVERYTHING, Group, Partition, Remark, Selection, Snapshot, Topic, sorted_remarks
-from kafka_meta.plan.groups import coordination_only
 
 UncommittedPolicy: TypeAlias = Literal["earliest", "latest", "skip"]
 Note: TypeAlias = Literal["expired", "skip migrate"]
@@ -181,7 +180,7 @@ def _positions(source: Snapshot, selection: Selection, found: _Findings) -> _Pos
 def _why_without_positions(group: Group) -> str | None:
     if group.type == "share":
         return "a share group: its positions are broker state of their own kind, not committed offsets"
-    if coordination_only(group):
+    if group.protocol in ("connect", "sr"):  # Connect's workers, schema registries
         return f"coordination only (protocol type {group.protocol}): it has no positions that anybody reads"
     return None
 

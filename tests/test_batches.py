@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import lz4.frame
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -61,6 +62,10 @@ OLD_CODECS = (Codec.NONE, Codec.GZIP, Codec.SNAPPY, Codec.LZ4)
 
 def log_of(name: str) -> bytes:
     return (CASES / f"{name}.log").read_bytes()
+
+
+def codecs_in(name: str) -> set[Codec]:
+    return {batch.header.codec if isinstance(batch, Batch) else batch.codec for batch in scan(log_of(name))}
 
 
 def expected(name: str, *, committed: bool = False) -> list[Record]:
@@ -172,7 +177,7 @@ def test_a_moved_log_holds_exactly_the_committed_records_without_a_gap(name: str
     assert [record.offset for record in data_records(stored)] == list(range(len(data_records(stored))))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "snappy" not in name and "zstd" not in name])
+@pytest.mark.parametrize("name", [name for name in NAMES if not {Codec.SNAPPY, Codec.ZSTD} & codecs_in(name)])
 def test_kafka_python_reads_the_same_from_a_moved_log(name: str) -> None:
     assert plain(by_kafka_python(as_stored(moved(log_of(name), aborted=aborted_in(name))))) == plain(
         expected(name, committed=True)
@@ -327,6 +332,12 @@ def by_librdkafka(cluster: Cluster, topic: str, count: int) -> list[Record]:
     ]
 
 
+def test_the_old_checksum_is_found_behind_a_content_size_too() -> None:
+    right = lz4.frame.compress(b"some bytes" * 9, store_size=True)
+    wrong = right[:14] + bytes([right[14] ^ 0xFF]) + right[15:]
+    assert batch_codecs.with_right_lz4_checksum(wrong) == right
+
+
 # Any records.
 
 some_bytes = st.none() | st.binary(max_size=40) | st.integers(60, 20_000).map(bytes)
@@ -374,17 +385,16 @@ def an_old_set(
         builder = LegacyRecordBatchBuilder(magic, 0, 1 << 30)
         builder.append(offset, timestamp, key, value)
         log += bytes(builder.build())
-    if codec is not Codec.NONE:
-        builder = LegacyRecordBatchBuilder(magic, 0, 1 << 30)
-        builder.append(at[-1], max(row[0] for row in content), None, batch_codecs.encode(codec, log))
-        message = bytearray(builder.build())
-        message[17] = codec
-        if stamped is not None:
-            message[17] |= 0x08
-            message[18:26] = struct.pack(">q", stamped)
-        message[12:16] = struct.pack(">I", zlib.crc32(message[16:]))
-        log = bytes(message)
-    return log
+    return log if codec is Codec.NONE else an_old_wrapper(log, at[-1], magic, codec, stamped)
+
+
+def an_old_wrapper(inner: bytes, at: int, magic: int, codec: Codec, stamped: int | None = None) -> bytes:
+    builder = LegacyRecordBatchBuilder(magic, 0, 1 << 30)
+    builder.append(at, stamped or 0, None, batch_codecs.encode(codec, inner))
+    message = bytearray(builder.build())
+    message[17] = codec | (0x08 if stamped is not None else 0)
+    message[12:16] = struct.pack(">I", zlib.crc32(message[16:]))
+    return bytes(message)
 
 
 def as_records(content: Sequence[Content], at: Sequence[int]) -> list[Record]:
@@ -533,6 +543,15 @@ def test_old_messages_in_a_stamped_wrapper_have_its_time() -> None:
     assert {record.timestamp for record in by_kafka_python(bytes(sent))} == {7_000}
 
 
+@pytest.mark.parametrize(("magic", "inner"), [(0, [100, 101, 105]), (1, [0, 1, 5])])
+def test_offsets_inside_a_thinned_wrapper_are_absolute_with_magic_0_and_relative_with_magic_1(
+    magic: int, inner: list[int]
+) -> None:
+    wrapper_at = 105 if magic else 107  # what the inner messages say counts with magic 0
+    log = an_old_wrapper(an_old_set(ROWS[:3], inner, magic, Codec.NONE), wrapper_at, magic, Codec.GZIP)
+    assert [record.offset for record in data_records(log)] == [100, 101, 105]
+
+
 def test_transaction_and_delete_horizon_bits_do_not_travel_and_timestamps_do() -> None:
     log = a_batch(ROWS, AT, attributes=0x10 | 0x40, producer_id=9, producer_epoch=9, base_sequence=9)
     (sent,) = moved(log)
@@ -544,6 +563,13 @@ def test_the_limit_is_for_the_whole_batch_to_the_byte() -> None:
     log = a_batch(ROWS, AT)
     assert fate_of(log, Destination(max_message_bytes=len(log))) == Forward()
     assert isinstance(fate_of(log, Destination(max_message_bytes=len(log) - 1)), Rebuild)
+
+
+def test_a_rebuilt_batch_may_be_as_large_as_the_limit_to_the_byte() -> None:
+    log = a_batch(ROWS, AT)
+    (whole,) = moved(log, start=101)
+    assert len(moved(log, start=101, destination=Destination(max_message_bytes=whole.size_bytes))) == 1
+    assert len(moved(log, start=101, destination=Destination(max_message_bytes=whole.size_bytes - 1))) == 2
 
 
 def test_old_messages_are_rebuilt_together_and_not_one_by_one() -> None:
@@ -592,6 +618,10 @@ def test_a_producer_is_aborted_from_the_listed_offset_to_its_abort_marker() -> N
 
 def test_a_transaction_that_began_before_the_fetch_is_aborted_from_its_first_batch_on() -> None:
     assert covered(written(7, 50) + marker(7, 51, commit=False) + written(7, 52), [(7, 3)]) == [50]
+
+
+def test_an_aborted_transaction_begins_at_its_first_offset_and_not_a_batch_earlier() -> None:
+    assert covered(written(7, 0) + written(7, 1), [(7, 1)]) == [1]
 
 
 def test_two_aborted_transactions_of_one_producer_are_told_apart() -> None:
@@ -728,13 +758,13 @@ def test_records_whose_offsets_run_backwards_are_refused() -> None:
 
 def test_a_compressed_message_inside_a_compressed_message_is_refused_as_kafka_s_consumer_does() -> None:
     inner = an_old_set(ROWS, range(10), 1, Codec.GZIP)
-    builder = LegacyRecordBatchBuilder(1, 0, 1 << 30)
-    builder.append(9, 0, None, batch_codecs.encode(Codec.GZIP, inner))
-    message = bytearray(builder.build())
-    message[17] = Codec.GZIP
-    message[12:16] = struct.pack(">I", zlib.crc32(message[16:]))
     with pytest.raises(MalformedBatch, match="a compressed message inside a compressed message"):
-        data_records(bytes(message))
+        data_records(an_old_wrapper(inner, 9, 1, Codec.GZIP))
+
+
+def test_old_messages_whose_offsets_run_backwards_are_refused() -> None:
+    with pytest.raises(MalformedBatch, match="not in order"):
+        data_records(an_old_set(ROWS[:2], [5, 4], 1, Codec.NONE))
 
 
 @pytest.mark.parametrize("codec", [codec for codec in Codec if codec])
@@ -743,6 +773,18 @@ def test_what_a_batch_decodes_to_is_bounded(codec: Codec) -> None:
     assert batch_codecs.decode(codec, bomb, limit=3 << 20) == bytes(3 << 20)
     with pytest.raises(batch_codecs.UndecodableError, match="decodes to more than 3145727 bytes"):
         batch_codecs.decode(codec, bomb, limit=(3 << 20) - 1)
+
+
+@pytest.mark.parametrize("codec", [Codec.GZIP, Codec.ZSTD])
+def test_streams_may_follow_each_other_within_a_batch(codec: Codec) -> None:
+    both = batch_codecs.encode(codec, b"one") + batch_codecs.encode(codec, b"other")
+    assert batch_codecs.decode(codec, both) == b"oneother"
+    with pytest.raises(batch_codecs.UndecodableError, match="more than 7 bytes"):
+        batch_codecs.decode(codec, both, limit=7)
+
+
+def test_lz4_blocks_are_independent_since_kafka_reads_no_others() -> None:
+    assert batch_codecs.encode(Codec.LZ4, bytes(200_000))[4] & 0x20
 
 
 @settings(deadline=None)

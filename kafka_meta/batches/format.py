@@ -243,8 +243,7 @@ def _messages_alike(data: memoryview) -> MessageSet:
     last = first
     if first.codec is Codec.NONE:
         for message, message_end in found:
-            alike = message.magic == first.magic and message.attributes == first.attributes
-            if not alike or message.offset <= last.offset:
+            if message.magic != first.magic or message.attributes != first.attributes:
                 break
             last, end = message, message_end
     return MessageSet(
