@@ -54,7 +54,7 @@ from kafka_meta.plan import (
 BAD = Path(__file__).parent / "cases" / "files"
 REWRITE = "KAFKA_META_REWRITE_CASES"
 
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 # There and back again
@@ -203,6 +203,7 @@ def test_schemas_are_schemas(name: str) -> None:
     assert "$ref" not in json.dumps(schema(name))
 
 
+@settings(deadline=None)
 @given(time_ms=st.integers(0, 253402300799999))
 def test_times_are_exact_to_the_millisecond(time_ms: int) -> None:
     document = encode_metadata(Snapshot(taken_at_ms=time_ms), created_by="test")
@@ -292,7 +293,7 @@ def test_a_plan_that_is_none_is_refused(tmp_path: Path, change: Callable[[dict[s
     assert refused.value.message.startswith(f"{path}: {says}")
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(text=st.text(max_size=30) | st.text(st.sampled_from('{}[]",:0-e.9tnN \\u\x00'), max_size=30))
 def test_any_text_is_json_or_refused(text: str) -> None:
     try:
@@ -303,7 +304,7 @@ def test_any_text_is_json_or_refused(text: str) -> None:
         assert json.loads(text) == tree
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data(), snapshot=any_snapshots())
 def test_a_file_with_something_else_at_some_place_is_read_or_refused(data: st.DataObject, snapshot: Snapshot) -> None:
     document = json.loads(dumps(encode_metadata(snapshot, created_by="test")))
@@ -380,15 +381,15 @@ def test_an_endless_device_is_refused_in_bounded_time_and_memory(tmp_path: Path)
 
 
 def test_a_large_file_is_read_in_time_that_grows_with_its_size(tmp_path: Path) -> None:
-    """20,000 topics with three partitions each: about 15 MB."""
+    """4,000 topics with three partitions each: about 3 MB."""
     partitions = [{"partition": number, "leader": 1, "replicas": [1, 2, 3], "isr": [1, 2, 3]} for number in range(3)]
-    topics = [{"name": f"t{number}", "partitions": partitions, "configs": {"a": "b"}} for number in range(20_000)]
+    topics = [{"name": f"t{number}", "partitions": partitions, "configs": {"a": "b"}} for number in range(4_000)]
     path = tmp_path / "large.json"
     path.write_text(dumps(good(topics=topics)), "utf-8")
     begin = time.process_time()
-    assert len(read_metadata(path).topics or ()) == 20_000
-    # 5 s on an idle machine; what grows faster than the size takes minutes.
-    assert time.process_time() - begin < 40
+    assert len(read_metadata(path).topics or ()) == 4_000
+    # 1 s on an idle machine; what grows faster than the size takes minutes.
+    assert time.process_time() - begin < 20
 
 
 @pytest.mark.parametrize(

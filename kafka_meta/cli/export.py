@@ -80,13 +80,14 @@ def export_to_file(
     if to_stdout and write:
         sys.stdout.write(text)
         return ExitStatus.DONE
+    replaced = path.exists()
     if write:
         write_private(path, text)
     screen.result([f"Source  {side(source)}  {cluster_words(snapshot.cluster)}"])
     screen.result(snapshot_lines(snapshot, verbose=screen.verbose))
     size_bytes = len(text.encode())
     if write:
-        written = f"{path} written ({size(size_bytes)}, mode 0600)."
+        written = f"{path} {'replaced' if replaced else 'written'} ({size(size_bytes)}, mode 0600)."
         screen.result(["", f"{written} Next: kafka-meta import{_file_flag(path)}"])
     else:
         screen.result(["", f"Nothing was written. To write {path}: the same with --commit"])

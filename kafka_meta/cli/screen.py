@@ -29,6 +29,8 @@ class Screen:
         self.json = output == "json"
         self.out = _console(sys.stdout)
         self.err = _console(sys.stderr)
+        self.above_bar: Console | None = None
+        """While a bar is on the same terminal: who prints above it."""
         # Off a terminal nothing is shortened: somebody greps it.
         self.verbose = verbose or not self.out.is_terminal
 
@@ -36,7 +38,7 @@ class Screen:
         """Lines of the result; a document takes their place under `--output json`."""
         if not self.json:
             for line in lines:
-                _write(self.out, line)
+                _write(self.above_bar or self.out, line)
 
     def document(self, document: dict[str, Any]) -> None:
         """The one JSON document, under `--output json`."""
@@ -70,10 +72,10 @@ class Meter:
         self._rates = Rates()
         if screen.err.is_terminal and not screen.json:
             self._bar = Progress(
-                TextColumn("  {task.description:<12}"),
+                TextColumn("  {task.description:<12}", markup=False),
                 BarColumn(bar_width=32),
-                TextColumn("{task.fields[count]}"),
-                TextColumn("{task.fields[note]}"),
+                TextColumn("{task.fields[count]}", markup=False),
+                TextColumn("{task.fields[note]}", markup=False),
                 console=screen.err,
                 transient=False,
             )
@@ -81,12 +83,15 @@ class Meter:
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
+            if self._screen.out.is_terminal:
+                self._screen.above_bar = self._screen.err
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
+            self._screen.above_bar = None
             self._bar.stop()
 
     def emit(self, event: events.Event) -> None:
@@ -96,7 +101,9 @@ class Meter:
         match event:
             case events.Progress():
                 stage, done, total, count = self._read(event)
-                if self._bar is not None:
+                if total == 0:
+                    pass  # nothing to do is no stage
+                elif self._bar is not None:
                     self._show(stage, done, total, count)
                 elif total != done:
                     self._line(stage, f"{stage}: {count}")

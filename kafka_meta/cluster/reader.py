@@ -27,6 +27,7 @@ from kafka_meta.wire import LogDirs, Metadata, Place, Unanswered, Wire
 
 SECTIONS = frozenset({"topics", "groups", "acls", "users", "quotas"})
 _TOPICS_AN_EVENT = 200
+NO_SIZES = LogDirs(sizes={}, volumes={}, gaps=())
 
 
 def read(
@@ -37,11 +38,13 @@ def read(
     taken_at_ms: int,
     sections: frozenset[str] = SECTIONS,
     offsets: bool = True,
+    sizes: bool = True,
 ) -> Snapshot:
     """What the brokers tell. Cluster and defaults are always read; a section that was not asked for is None.
 
-    `offsets=False` leaves out start and end offsets and sizes, not the groups' committed offsets; those are read before
-    the end offsets, so that no group is ahead of its topic. Raises `KafkaMetaError` when the cluster cannot be reached.
+    `offsets=False` leaves out start and end offsets and sizes, `sizes=False` the sizes alone. Groups' committed offsets
+    are read before the end offsets, so that no group is ahead of its topic. Raises `KafkaMetaError` when the cluster
+    cannot be reached.
     """
     with wire.connect(settings) as connection:
         timeout_seconds = settings.request_timeout_ms / 1000
@@ -77,7 +80,7 @@ def read(
         topics = _with_configs(chosen, configs)
         topics = _without_leaving_replicas(connection, metadata, topics, gaps)
         if offsets:
-            topics = _with_offsets(connection, topics, emit, gaps)
+            topics = _with_offsets(connection, topics, emit, gaps, sizes=sizes)
         found_groups = groups.found
         return Snapshot(
             taken_at_ms=taken_at_ms,
@@ -199,7 +202,9 @@ def _without_leaving_replicas(
     return {**topics, **{name: replace(topics[name], partitions=staying(topics[name])) for name in moving}}
 
 
-def _with_offsets(connection: Wire, topics: Mapping[str, Topic], emit: Emit, gaps: list[Gap]) -> dict[str, Topic]:
+def _with_offsets(
+    connection: Wire, topics: Mapping[str, Topic], emit: Emit, gaps: list[Gap], *, sizes: bool
+) -> dict[str, Topic]:
     """With start and end offsets and the sizes of the leaders' replicas; gaps by topic, naming the partitions."""
     leaders: dict[Place, int] = {}
     missing: dict[Place, str] = {}
@@ -212,7 +217,7 @@ def _with_offsets(connection: Wire, topics: Mapping[str, Topic], emit: Emit, gap
                 leaders[place] = partition.leader
     starts, no_start = wire.offsets(connection, leaders, wire.EARLIEST, emit=emit)
     ends, no_end = wire.offsets(connection, leaders, wire.LATEST, emit=emit)
-    disk = wire.log_dirs(connection)
+    disk = wire.log_dirs(connection) if sizes else NO_SIZES
     gaps.extend(disk.gaps)
     gaps.extend(_offset_gaps({**missing, **no_start, **no_end}))
     return {

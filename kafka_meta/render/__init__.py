@@ -7,6 +7,7 @@
 """
 
 from kafka_meta.render.documents import (
+    FEW,
     access_lines,
     cluster_words,
     names,
@@ -22,6 +23,7 @@ from kafka_meta.render.documents import (
 )
 
 __all__ = [
+    "FEW",
     "access_lines",
     "cluster_words",
     "names",
