@@ -14,7 +14,8 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 
 from kafka_meta import playground
-from kafka_meta.mirror.preflight import _Found, _of_room
+from kafka_meta.mirror.findings import Findings
+from kafka_meta.mirror.room import look_at_room
 from kafka_meta.model import Partition, Topic
 from kafka_meta.playground import Cluster
 from kafka_meta.ranges import Range
@@ -198,8 +199,8 @@ def test_too_little_room_is_counted_with_every_replica() -> None:
     each = Range(topic="t", partition=0, start=50, end=100, earliest=0, reason="", size_bytes=500)
     there = Topic(name="t", partitions=(Partition(partition=0, replicas=(1, 2, 3)),))
     volumes = {1: Volume(total_bytes=1000, usable_bytes=499), 2: Volume(total_bytes=1000, usable_bytes=500)}
-    found = _Found()
-    _of_room([each], {}, {"t": "t"}, {"t": there}, LogDirs(sizes={}, volumes=volumes, gaps=()), found)
+    found = Findings()
+    look_at_room([each], {}, {"t": "t"}, {"t": there}, LogDirs(sizes={}, volumes=volumes, gaps=()), found)
     (finding,) = found.findings
     assert finding.resource == "broker 1 of the destination"
     assert finding.reason == "too little room: 500 bytes would arrive there, 499 are free"

@@ -21,9 +21,10 @@ from kafka_meta.events import Emit
 from kafka_meta.files import write_private
 from kafka_meta.files.writing import require_writable
 from kafka_meta.journal import Journal
-from kafka_meta.mirror.document import Mirrored, encode_mirror
+from kafka_meta.mirror.document import Copied, Mirrored, encode_mirror
+from kafka_meta.mirror.findings import Allowed
 from kafka_meta.mirror.migrate import Pace, migrate, stands
-from kafka_meta.mirror.preflight import Allowed, Preflight, preflight
+from kafka_meta.mirror.preflight import Preflight, preflight
 from kafka_meta.mirror.prepare import Preparation, prepare
 from kafka_meta.plan import Policy
 from kafka_meta.ranges import UncommittedPolicy
@@ -31,6 +32,7 @@ from kafka_meta.render.mirror import (
     copied_lines,
     finding_lines,
     group_lines,
+    known_lines,
     next_lines,
     prepare_lines,
     standing_lines,
@@ -186,11 +188,12 @@ class _Run:
     def check(self) -> int:
         with self.screen.progress() as meter:
             prepared = self._prepare(meter.emit)
-            looked = None
+            looked, copied = None, tuple[Copied, ...]()
             if self.dest is not None:
                 with open_journal(self.source, self.dest, self.journal, create=False) as journal:
                     looked = self._look(self.dest, prepared, journal, meter.emit)
-        mirrored = _prepared(prepared, looked)
+                    copied = () if journal is None else stands(journal).copied
+        mirrored = replace(_prepared(prepared, looked), copied=copied)
         self.screen.document(encode_mirror(mirrored))
         lines = self._show(mirrored)
         if mirrored.findings:
@@ -269,7 +272,7 @@ class _Run:
 
         def lines(*, verbose: bool) -> list[str]:
             found = finding_lines(mirrored.findings, verbose=verbose)
-            return [title, *prepare_lines(mirrored, verbose=verbose), *found]
+            return [title, *prepare_lines(mirrored, verbose=verbose), *known_lines(mirrored.copied), *found]
 
         self.screen.result(lines(verbose=self.screen.verbose))
         whole = lines(verbose=True)

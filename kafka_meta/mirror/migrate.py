@@ -15,8 +15,9 @@ from kafka_meta.mirror.document import Copied, GroupPosition, Mirrored
 from kafka_meta.mirror.groups import settled, translate
 from kafka_meta.mirror.guard import set_guard
 from kafka_meta.mirror.lease import Lease
-from kafka_meta.mirror.preflight import Preflight, movements
+from kafka_meta.mirror.preflight import Preflight
 from kafka_meta.mirror.prepare import Preparation
+from kafka_meta.mirror.quiet import movements
 from kafka_meta.model import Remark
 from kafka_meta.plan import CommitOffsets, Policy
 from kafka_meta.ranges import Unconsumed

@@ -8,23 +8,25 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kafka_meta import cluster, wire
 from kafka_meta.errors import KafkaMetaError
-from kafka_meta.events import Emit, Waiting
+from kafka_meta.events import Emit
 from kafka_meta.journal import Begun, Place, Position
-from kafka_meta.mirror.prepare import OpenTransaction, Preparation, read_source
+from kafka_meta.mirror.findings import Allowed, Findings
+from kafka_meta.mirror.prepare import OpenTransaction, Preparation
+from kafka_meta.mirror.quiet import is_quiet
+from kafka_meta.mirror.rights import look_at_rights
+from kafka_meta.mirror.room import look_at_retention, look_at_room
 from kafka_meta.mirror.takes import Candidate, limits, refused_records
 from kafka_meta.model import EVERYTHING, Remark, Snapshot, Topic, sorted_remarks
 from kafka_meta.plan import Policy, plural
-from kafka_meta.plan.groups import liveness
 from kafka_meta.ranges import Range
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.verify import Span
-from kafka_meta.wire import Config, LogDirs, Unanswered, Wire
+from kafka_meta.wire import Config, Unanswered, Wire
 from kafka_meta.wire.configs import effective
-from kafka_meta.wire.rights import group_operations, topic_operations
 
 _CONFIGS = (
     "cleanup.policy",
@@ -37,17 +39,6 @@ _CONFIGS = (
     "retention.bytes",
     "retention.ms",
 )
-_QUIET_SECONDS = 2.0
-"""Between two looks at the source: whoever writes or commits without a pause is seen."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
-    """What the operator has said he knows of."""
-
-    append: bool = False
-    until_lso: bool = False
-    live_source: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,18 +53,6 @@ class Preflight:
     quiet: bool
     """Nobody wrote to or read from the source between the two looks."""
     offsets_retention_ms: int | None
-
-
-@dataclass(slots=True, kw_only=True)
-class _Found:
-    findings: list[Remark] = field(default_factory=list)
-    warnings: list[Remark] = field(default_factory=list)
-
-    def find(self, resource: str, reason: str) -> None:
-        self.findings.append(Remark(resource=resource, reason=reason))
-
-    def warn(self, resource: str, reason: str) -> None:
-        self.warnings.append(Remark(resource=resource, reason=reason))
 
 
 def preflight(
@@ -92,7 +71,7 @@ def preflight(
     Raises KafkaMetaError when a cluster cannot be reached, or both are one.
     """
     began = time.monotonic()
-    found = _Found()
+    found = Findings()
     known = {position.begun.place: position for position in positions}
     actual = cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=now_ms, sections=frozenset({"topics", "groups"}))
     _refuse_one_cluster(prepared.source, actual)
@@ -108,14 +87,15 @@ def preflight(
         source_configs = _effective(from_source, names.keys())
         dest_configs = _effective(to_dest, (name for name in names.values() if name in topics))
         hidden = wire.metadata(to_dest, set(names.values()) - topics.keys()).gaps if names else ()
-        _of_rights(from_source, to_dest, prepared, decided, names, topics, actual, found)
+        look_at_rights(from_source, to_dest, prepared, decided, names, topics, actual, found)
         brokers = wire.broker_configs(to_dest)
-        _of_room(unread.ranges, known, names, topics, wire.log_dirs(to_dest), found)
+        look_at_room(unread.ranges, known, names, topics, wire.log_dirs(to_dest), found)
+        look_at_retention(from_source, prepared, known, source_configs, now_ms, found)
         candidates = _candidates(prepared, known, names, source_configs, dest_configs)
         found.findings += refused_records(source, from_source, candidates, now_ms=now_ms, emit=emit)
     begun = _begun(prepared, known, names, topics, {gap.resource: gap.reason for gap in hidden}, allowed, found)
     _of_configs(names, source_configs, dest_configs, found)
-    quiet = _is_quiet(source, prepared, decided, began, emit, allowed, found)
+    quiet = is_quiet(source, prepared, decided, began, emit, allowed, found)
     return Preflight(
         findings=sorted_remarks(found.findings),
         warnings=sorted_remarks(found.warnings),
@@ -141,7 +121,7 @@ def _refuse_one_cluster(source: Snapshot, dest: Snapshot) -> None:
         )
 
 
-def _of_unreadable(unreadable: Iterable[Remark], found: _Found) -> None:
+def _of_unreadable(unreadable: Iterable[Remark], found: Findings) -> None:
     for remark in unreadable:
         hint = (
             ": leave it out with --exclude-groups, or get the right to describe it"
@@ -163,7 +143,7 @@ def _waiting_for(each: OpenTransaction) -> Remark:
     )
 
 
-def _of_names(names: Mapping[str, str], found: _Found) -> None:
+def _of_names(names: Mapping[str, str], found: Findings) -> None:
     """Two topics into one would mix their records."""
     by_dest: dict[str, list[str]] = defaultdict(list)
     for name, dest in names.items():
@@ -188,10 +168,13 @@ def _begun(
     topics: Mapping[str, Topic],
     hidden: Mapping[str, str],
     allowed: Allowed,
-    found: _Found,
+    found: Findings,
 ) -> tuple[Begun, ...]:
     """Each partition's range bound to its place on the destination; one that has begun keeps its start and base."""
     begun: list[Begun] = []
+    ranges: dict[str, list[Range]] = defaultdict(list)
+    for each in prepared.unconsumed.ranges:
+        ranges[each.topic].append(each)
     for topic, dest_topic in names.items():
         here, there = prepared.topics[topic], topics.get(dest_topic)
         if there is None:
@@ -204,13 +187,12 @@ def _begun(
                 "source: every record goes into its own partition, so the counts must be the same",
             )
             continue
-        for each in prepared.unconsumed.ranges:
-            if each.topic == topic:
-                begun += _bound(each, here, there, known.get((topic, each.partition)), allowed, found)
+        for each in ranges[topic]:
+            begun += _bound(each, here, there, known.get((topic, each.partition)), allowed, found)
     return tuple(begun)
 
 
-def _of_missing(dest_topic: str, hidden: Mapping[str, str], found: _Found) -> None:
+def _of_missing(dest_topic: str, hidden: Mapping[str, str], found: Findings) -> None:
     reason = hidden.get(f"topic {dest_topic}", "")
     if reason and not reason.startswith("UNKNOWN_TOPIC"):
         found.find(f"topic {dest_topic}", f"the destination does not show it to us: {reason}")
@@ -219,7 +201,7 @@ def _of_missing(dest_topic: str, hidden: Mapping[str, str], found: _Found) -> No
 
 
 def _bound(
-    each: Range, here: Topic, there: Topic, position: Position | None, allowed: Allowed, found: _Found
+    each: Range, here: Topic, there: Topic, position: Position | None, allowed: Allowed, found: Findings
 ) -> Iterator[Begun]:
     place = f"{there.name}-{each.partition}"
     if position is not None:
@@ -273,85 +255,6 @@ def _as_begun(each: Range, here: Topic, there: Topic, *, base: int, start: int) 
     )
 
 
-_TOPIC_RIGHTS = {
-    "WRITE": "to write the records",
-    "DESCRIBE": "to see where its logs end",
-    "READ": "to compare what has arrived, and to set positions",
-    "DESCRIBE_CONFIGS": "to see what it takes",
-    "ALTER_CONFIGS": "to keep what arrives from expiring",
-}
-
-
-def _of_rights(
-    from_source: Wire,
-    to_dest: Wire,
-    prepared: Preparation,
-    decided: Policy,
-    names: Mapping[str, str],
-    topics: Mapping[str, Topic],
-    actual: Snapshot,
-    found: _Found,
-) -> None:
-    """What brokers say that we may do; where they do not say (before 2.3), the copy itself finds out."""
-    for topic, may in topic_operations(from_source, names).items():
-        for right, use in (("READ", "to copy it"), ("DESCRIBE", "to see where its logs end")):
-            if right not in may:
-                found.find(f"topic {topic}", f"no right to {right} it on the source, {use}")
-    dest_topics = {name for name in names.values() if name in topics}
-    told = topic_operations(to_dest, dest_topics) if dest_topics else {}
-    for topic, may in told.items():
-        for right, use in _TOPIC_RIGHTS.items():
-            if right not in may:
-                found.find(f"topic {topic}", f"no right to {right} it on the destination, {use}")
-    if dest_topics - told.keys():
-        found.warn("destination", "its brokers do not say what we may do with the topics: the copy will find out")
-    groups = {decided.group_name(group) for each in prepared.unconsumed.ranges for group in each.groups}
-    lease = f"kafka-meta-mirror.{prepared.source.cluster.id}"
-    for group, may in group_operations(to_dest, {*groups, lease}).items():
-        if "READ" not in may:
-            use = "that keeps a second copier away" if group == lease else "to set its positions"
-            found.find(f"group {group}", f"no right to READ it on the destination, {use}")
-
-
-def _of_room(
-    ranges: Iterable[Range],
-    known: Mapping[Place, Position],
-    names: Mapping[str, str],
-    topics: Mapping[str, Topic],
-    disks: LogDirs,
-    found: _Found,
-) -> None:
-    """What would arrive at each broker, replicas included, against what it has left."""
-    arriving: dict[int, int] = defaultdict(int)
-    for each in ranges:
-        topic = topics.get(names[each.topic])
-        if topic is None or each.partition >= len(topic.partitions):
-            continue
-        position = known.get((each.topic, each.partition))
-        left = each.end - max(each.start, position.source if position else 0)
-        if each.size_bytes is None:
-            found.warn(
-                f"{each.topic}-{each.partition}", "its size is not told: whether there is room for it is not known"
-            )
-            continue
-        size_bytes = each.size_bytes * max(0, left) // max(1, each.messages)
-        for replica in topic.partitions[each.partition].replicas:
-            arriving[replica] += size_bytes
-    for broker, size_bytes in sorted(arriving.items()):
-        volume = disks.volumes.get(broker)
-        if volume is None:
-            if size_bytes:
-                reason = "it does not tell how much room it has (brokers do since 3.3): look yourself"
-                found.warn(
-                    f"broker {broker} of the destination", f"{size_bytes:,} bytes will arrive there, and {reason}"
-                )
-        elif size_bytes > volume.usable_bytes:
-            found.find(
-                f"broker {broker} of the destination",
-                f"too little room: {size_bytes:,} bytes would arrive there, {volume.usable_bytes:,} are free",
-            )
-
-
 def _candidates(
     prepared: Preparation,
     known: Mapping[Place, Position],
@@ -382,7 +285,7 @@ def _of_configs(
     names: Mapping[str, str],
     source_configs: Mapping[str, Mapping[str, str]],
     dest_configs: Mapping[str, Mapping[str, str]],
-    found: _Found,
+    found: Findings,
 ) -> None:
     """What cannot be the same on the destination is said before."""
     for topic, dest_topic in names.items():
@@ -399,74 +302,6 @@ def _of_configs(
                 f"the destination compresses anew (compression.type is {there['compression.type']}): "
                 "records stay the same, batches do not",
             )
-
-
-def _is_quiet(
-    source: ClusterSettings,
-    prepared: Preparation,
-    decided: Policy,
-    began: float,
-    emit: Emit,
-    allowed: Allowed,
-    found: _Found,
-) -> bool:
-    """A second look at ends, positions and members, some time after the first one."""
-    pause = began + _QUIET_SECONDS - time.monotonic()
-    if pause > 0:
-        emit(Waiting(reason="a second look at the source will show whether it is quiet", seconds=pause))
-        time.sleep(pause)
-    moves = sorted_remarks(movements(source, prepared, decided, emit))
-    for move in moves:
-        if allowed.live_source:
-            found.warn(move.resource, f"{move.reason}: the groups' positions will not be set yet")
-        else:
-            found.find(move.resource, f"{move.reason}; stop it, or copy meanwhile with --allow-live-source")
-    return not moves
-
-
-def movements(source: ClusterSettings, prepared: Preparation, decided: Policy, emit: Emit) -> Iterator[Remark]:
-    """Who has written to, or read from, what is copied since the first look; and who is about to."""
-    now = read_source(source, decided.selection, emit=emit, taken_at_ms=prepared.source.taken_at_ms)
-    copied = {(each.topic, each.partition) for each in prepared.unconsumed.ranges}
-    ends = _high_watermarks(prepared)
-    for topic in now.topics or ():
-        for partition in topic.partitions:
-            place = (topic.name, partition.partition)
-            then = ends.get(place)
-            if place in copied and then is not None and partition.end_offset not in (None, then):
-                yield Remark(
-                    resource=f"{topic.name}-{partition.partition}",
-                    reason=f"somebody writes to it on the source: its end was {then}, now it is {partition.end_offset}",
-                )
-    before = {group.id: group for group in prepared.source.groups or () if group.source == "broker"}
-    for group in now.groups or ():
-        offsets = {(each.topic, each.partition): each.offset for each in group.offsets or ()}
-        if group.source != "broker" or not offsets.keys() & copied:
-            continue
-        if (alive := liveness(group)) is not None:
-            yield Remark(resource=f"group {group.id}", reason=f"its consumers run on the source: {alive}")
-        old = before[group.id].offsets if group.id in before else ()
-        positions = {(each.topic, each.partition): each.offset for each in old or ()}
-        moved = [place for place in offsets.keys() & copied if positions.get(place) != offsets[place]]
-        if moved:
-            topic_name, number = min(moved)
-            yield Remark(
-                resource=f"group {group.id}",
-                reason=f"it reads on the source: its position on {topic_name}-{number} was "
-                f"{positions.get((topic_name, number))}, now it is {offsets[topic_name, number]}",
-            )
-
-
-def _high_watermarks(prepared: Preparation) -> dict[Place, int]:
-    """The ends of the first look, as the second one reads them."""
-    ends = {
-        (topic.name, partition.partition): partition.end_offset
-        for topic in prepared.source.topics or ()
-        for partition in topic.partitions
-        if partition.end_offset is not None
-    }
-    held = {(each.topic, each.partition): each.high_watermark for each in prepared.open_transactions}
-    return {**ends, **held}
 
 
 def _offsets_retention_ms(brokers: Mapping[int, Mapping[str, Config] | Unanswered]) -> int | None:

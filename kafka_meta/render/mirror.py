@@ -38,6 +38,15 @@ def finding_lines(findings: Sequence[Remark], *, verbose: bool) -> list[str]:
     return _limited("×", findings, verbose)
 
 
+def known_lines(copied: Sequence[Copied]) -> list[str]:
+    """What earlier runs have copied of it."""
+    if not copied:
+        return []
+    done = sum(1 for each in copied if each.done)
+    messages = sum(each.messages for each in copied)
+    return [f"  = copied already: {messages:,} messages; {done} of {plural(len(copied), 'partition')} complete"]
+
+
 def _table(ranges: Sequence[Range]) -> list[str]:
     head = ("topic", "part", "groups", "committed", "earliest", "start", "end", "messages", "size", "")
     rows = [head, *map(_row, ranges)]
