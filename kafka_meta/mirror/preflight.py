@@ -5,7 +5,6 @@ A *finding* stops the run; a *warning* is for the operator to know first.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -70,7 +69,6 @@ def preflight(
 
     Raises KafkaMetaError when a cluster cannot be reached, or both are one.
     """
-    began = time.monotonic()
     found = Findings()
     known = {position.begun.place: position for position in positions}
     actual = cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=now_ms, sections=frozenset({"topics", "groups"}))
@@ -95,7 +93,7 @@ def preflight(
         found.findings += refused_records(source, from_source, candidates, now_ms=now_ms, emit=emit)
     begun = _begun(prepared, known, names, topics, {gap.resource: gap.reason for gap in hidden}, allowed, found)
     _of_configs(names, source_configs, dest_configs, found)
-    quiet = is_quiet(source, prepared, decided, began, emit, allowed, found)
+    quiet = is_quiet(source, prepared, decided, emit, allowed, found)
     return Preflight(
         findings=sorted_remarks(found.findings),
         warnings=sorted_remarks(found.warnings),

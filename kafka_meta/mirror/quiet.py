@@ -14,21 +14,21 @@ from kafka_meta.plan import Policy
 from kafka_meta.plan.groups import liveness
 from kafka_meta.settings import ClusterSettings
 
-_QUIET_SECONDS = 2.0
-"""Between the two: whoever writes or commits without a pause is seen."""
+_QUIET_SECONDS = 1.0
+"""Between the two: whoever writes or commits without a pause is seen, and who is a member of a group in any case.
+A third look follows the copy, before positions are set."""
 
 
 def is_quiet(
     source: ClusterSettings,
     prepared: Preparation,
     decided: Policy,
-    began: float,
     emit: Emit,
     allowed: Allowed,
     found: Findings,
 ) -> bool:
     """A second look at ends, positions and members, some time after the first one."""
-    pause = began + _QUIET_SECONDS - time.monotonic()
+    pause = prepared.source.taken_at_ms / 1000 + _QUIET_SECONDS - time.time()
     if pause > 0:
         emit(Waiting(reason="a second look at the source will show whether it is quiet", seconds=pause))
         time.sleep(pause)
