@@ -15,13 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from kafka_meta import playground
 from kafka_meta.journal import Journal
 from kafka_meta.playground import Cluster
 from kafka_meta.playground.design import Design
 from tests.conftest import clean_environment
-from tests.mirroring import assert_same, begin, create, fill, read
+from tests.mirroring import Record, assert_same, begin, create, fill, read
 
 pytestmark = pytest.mark.long
 
@@ -211,3 +213,97 @@ def test_a_second_copier_refuses_while_the_first_one_works(clusters: tuple[Clust
         said, _ = first.communicate(timeout=120)
         assert said.endswith("end\n"), said
         made.assert_exact()
+
+
+def test_a_source_that_is_compacted_between_crash_and_resume_is_copied_to_its_end(
+    clusters: tuple[Cluster, Cluster], tmp_path: Path
+) -> None:
+    source, dest = clusters
+    with migration(clusters, tmp_path, "compacted", False) as made:
+        topic, places = made.topics[0], [(made.topics[0], partition) for partition in range(PARTITIONS)]
+        before = read(source, places)
+        copier = made.copier(max_rate_bytes=6_000_000)
+        assert wait_for(copier, "copying")
+        time.sleep(1)
+        copier.kill()
+        copier.wait()
+        thin_out(source, topic)
+        after = read(source, places)
+        left = [each for place in places for each in after[place] if each.offset <= before[place][-1].offset]
+        assert len(left) < RECORDS * 3 // 4
+        made.finish()
+        copied = read(dest, places)
+        with Journal(made.journal, source_id=made.source_id, dest_id=made.dest_id) as journal:
+            for place in places:
+                offsets = origin(before[place], after[place], [record.content for record in copied[place]])
+                assert [record.offset for record in copied[place]] == list(range(len(offsets)))
+                for offset in range(0, journal.position(place).begun.end + 1, 7):
+                    assert journal.rank(*place, offset) == sum(each < offset for each in offsets)
+
+
+def thin_out(source: Cluster, topic: str) -> None:
+    """Tombstones for half of the keys, and the cleaner let loose on them."""
+    producer = Producer({"bootstrap.servers": source.bootstrap_servers})
+    for number in range(0, RECORDS, 2):
+        producer.produce(topic, key=b"%d" % number, value=None, partition=number % PARTITIONS)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+    admin = AdminClient({"bootstrap.servers": source.bootstrap_servers})
+    configs = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01", "segment.ms": "100"}
+    entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in configs.items()]
+    for future in admin.incremental_alter_configs(
+        [ConfigResource("topic", topic, incremental_configs=entries)]
+    ).values():
+        future.result(10)
+    places = [(topic, partition) for partition in range(PARTITIONS)]
+    deadline = time.monotonic() + 120
+    while sum(map(len, read(source, places).values())) > RECORDS + RECORDS // 4:
+        assert time.monotonic() < deadline, "the cleaner did not come"
+        # Only a record that arrives rolls a segment, and the active one is never cleaned.
+        for partition in range(PARTITIONS):
+            producer.produce(topic, key=b"last", value=b"", partition=partition)
+        producer.flush(10)
+        time.sleep(1)
+
+
+def origin(before: list[Record], after: list[Record], copied: list[tuple[object, ...]]) -> list[int]:
+    """Source offsets of what was copied: up to some point from the log as it was, behind it from the thinned one."""
+    same = [left == right for left, right in zip(contents(before), copied, strict=False)]
+    for split in range(same.index(False) if False in same else len(same), -1, -1):
+        at = before[split - 1].offset + 1 if split else 0
+        rest = [record for record in after if at <= record.offset <= before[-1].offset]
+        if contents(rest) == copied[split:]:
+            return [record.offset for record in (*before[:split], *rest)]
+    raise AssertionError("neither the log as it was nor as it is now")
+
+
+def contents(records: list[Record]) -> list[tuple[object, ...]]:
+    return [record.content for record in records]
+
+
+def test_leaders_that_move_while_their_brokers_die_cost_time_only(tmp_path: Path) -> None:
+    dice = random.Random(3)
+    jvm = ("-Xmx320m",)
+    with playground.running(
+        Design(version="3.9.1", mode="zookeeper", jvm_options=jvm),
+        Design(version="4.3.1", mode="kraft", brokers=3, settings=FORGETFUL, jvm_options=jvm),
+    ) as (source, dest):
+        made = Migration(source, dest, tmp_path, "elections", 0)
+        try:
+            copier = made.copier(max_rate_bytes=2_500_000)
+            assert wait_for(copier, "copying")
+            kills = 0
+            while copier.poll() is None and kills < 6:
+                broker = dest.brokers[kills % 3]
+                time.sleep(dice.uniform(0.5, 2))  # the moment is what is tried
+                broker.kill()
+                time.sleep(dice.uniform(0, 3))
+                broker.start()
+                kills += 1
+            said, _ = copier.communicate(timeout=300)
+            assert kills >= 2
+            assert said.endswith("end\n"), said
+            assert "PartitionFailed" not in said
+            made.assert_exact()
+        finally:
+            made.close()

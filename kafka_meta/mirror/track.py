@@ -92,6 +92,10 @@ class Track:
         return self.begun.place
 
     @property
+    def name(self) -> str:
+        return f"{self.begun.topic}-{self.begun.partition}"
+
+    @property
     def complete(self) -> bool:
         return self.settled and self.next >= self.begun.end and not self.ready and self.sending is None
 

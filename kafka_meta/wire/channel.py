@@ -28,7 +28,7 @@ from kafka_meta.errors import KafkaMetaError
 from kafka_meta.model import Broker
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire.connection import RECEIVE_MAX_BYTES, Unanswered, error_text
-from kafka_meta.wire.contact import _Address, _dial, _shake_hands, _ssl_context
+from kafka_meta.wire.contact import Address, dial, shake_hands, ssl_context
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -67,7 +67,7 @@ class Channel:
         self.broker = broker
         self._settings = settings
         assert broker.host is not None and broker.port is not None
-        self._address = _Address(host=broker.host, port=broker.port)
+        self._address = Address(host=broker.host, port=broker.port)
         self._permit: Callable[[], bool] = _always
         self._timeout_seconds = settings.request_timeout_ms / 1000
         self._jobs: SimpleQueue[tuple[Request, Callable[[Any], None], Callable[[], bool]] | None] = SimpleQueue()
@@ -140,11 +140,11 @@ class Channel:
 
     def _connect(self) -> None:
         deadline = time.monotonic() + self._timeout_seconds
-        connection = _dial(self._settings, self._address, deadline)
+        connection = dial(self._settings, self._address, deadline)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if (context := _ssl_context(self._settings)) is not None:
-                connection = _shake_hands(self._settings, self._address, connection, context, deadline)
+            if (context := ssl_context(self._settings)) is not None:
+                connection = shake_hands(self._settings, self._address, connection, context, deadline)
             connection.setblocking(False)
             self._socket = connection
             self._versions = _versions(self._call(_API_VERSIONS, 0, ()))

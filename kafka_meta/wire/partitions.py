@@ -13,7 +13,7 @@ from kafka.protocol.producer import InitProducerIdRequest
 from kafka_meta.model import Broker
 from kafka_meta.wire.configs import effective
 from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
-from kafka_meta.wire.topics import LATEST, Place, _topic_id
+from kafka_meta.wire.topics import LATEST, Place, topic_id
 
 _TOPICS_BY_NAME = 4
 """MetadataRequest from v4 (0.11) on can ask for a topic without creating it."""
@@ -68,7 +68,7 @@ def leaders(wire: Wire, topics: Iterable[str]) -> dict[Place, Leader | Failure]:
                 reason = error_text(partition.error_code) if partition.error_code else "it has no leader"
                 found[place] = Failure(reason=reason, retriable=True)
             else:
-                found[place] = Leader(broker=broker, epoch=partition.leader_epoch, topic_id=_topic_id(told.topic_id))
+                found[place] = Leader(broker=broker, epoch=partition.leader_epoch, topic_id=topic_id(told.topic_id))
     return found
 
 
