@@ -20,7 +20,7 @@ import sqlite3
 import struct
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -124,6 +124,16 @@ def default_path(source_id: str, dest_id: str) -> Path:
     """In the user's state folder (XDG Base Directory Specification)."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(state).expanduser() / "kafka-meta" / f"{source_id}--{dest_id}.sqlite"
+
+
+def clusters_of(path: Path) -> tuple[str, str]:
+    """Source and destination of the journal in this file. Raises `KafkaMetaError` for a file that is none."""
+    try:
+        with closing(sqlite3.connect(path)) as db:
+            told = dict(db.execute("SELECT name, value FROM about WHERE name IN ('source cluster', 'dest cluster')"))
+        return str(told["source cluster"]), str(told["dest cluster"])
+    except (sqlite3.DatabaseError, KeyError) as error:
+        raise KafkaMetaError(f"{path} is not the journal of a migration") from error
 
 
 class Journal:

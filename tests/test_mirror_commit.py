@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+from kazoo.client import KazooClient
+
 from kafka_meta.files import validate
 from kafka_meta.playground import Cluster
 from tests.conftest import Cli
@@ -92,6 +95,7 @@ def test_the_guard_is_put_back_exactly_by_release(small: Mirror) -> None:
     assert "nothing is guarded" in small("--release").stdout
 
 
+@pytest.mark.long
 def test_a_config_that_somebody_has_changed_meanwhile_is_left_alone_by_release(small: Mirror) -> None:
     topic = small.topic
     small.document("--commit")
@@ -115,6 +119,7 @@ def test_status_tells_where_a_migration_stands_without_its_source(small: Mirror)
     assert [(each["group"], each["destOffset"]) for each in document["groups"]] == [(small.group, 0)]
 
 
+@pytest.mark.long
 def test_restart_forgets_only_what_is_no_longer_there(small: Mirror) -> None:
     small.document("--commit")
     assert "--release" in small("--restart").stderr
@@ -140,6 +145,7 @@ def test_a_position_that_a_consumer_has_set_there_is_left_alone(small: Mirror) -
     assert committed(small.dest, small.group)[small.topic, 0] == 17
 
 
+@pytest.mark.long
 def test_a_position_that_import_has_set_there_is_replaced(small: Mirror) -> None:
     commit(small.dest, small.group, {(small.topic, 0): 99}, "kafka-meta:end")
     document = small.document("--commit")
@@ -147,6 +153,7 @@ def test_a_position_that_import_has_set_there_is_replaced(small: Mirror) -> None
     assert committed(small.dest, small.group) == {(small.topic, 0): 0}
 
 
+@pytest.mark.long
 def test_renamed_topics_and_groups_go_under_their_new_names(small: Mirror) -> None:
     new = f"{small.topic}.new"
     create(small.dest, {new: 2})
@@ -157,11 +164,35 @@ def test_renamed_topics_and_groups_go_under_their_new_names(small: Mirror) -> No
     assert watermarks(small.dest, small.topic, 0) == (0, 0)
 
 
+@pytest.mark.long
 def test_append_copies_behind_what_is_there(small: Mirror) -> None:
     produce(small.dest, small.topic, 0, [b"there before"] * 5)
     document = small.document("--commit", "--append")
     assert [(each["destStart"], each["destEnd"]) for each in document["copied"]] == [(5, 65), (0, 0)]
     assert committed(small.dest, small.group) == {(small.topic, 0): 5}
+
+
+@pytest.mark.long
+def test_a_journal_in_another_place_is_found_by_its_name(small: Mirror, tmp_path: Path) -> None:
+    small.document("--commit", "--journal", "mine.sqlite")
+    assert (tmp_path / "mine.sqlite").stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / "kafka-meta").exists()
+    done = small.cli("mirror", "--dest-bootstrap-servers", small.dest, "--status", "--journal", "mine.sqlite")
+    assert done.returncode == 0 and "60 messages copied" in done.stdout
+    (tmp_path / "other.sqlite").write_text("not a journal")
+    done = small.cli("mirror", "--dest-bootstrap-servers", small.dest, "--status", "--journal", "other.sqlite")
+    assert done.returncode == 1 and "is not the journal of a migration" in done.stderr
+
+
+def test_an_old_consumer_that_keeps_its_offsets_in_zookeeper_goes_on_as_a_group(small: Mirror, source: Cluster) -> None:
+    client = KazooClient(hosts=source.zookeeper_connect)
+    client.start(timeout=20)
+    client.create(f"/consumers/{small.group}.zk/offsets/{small.topic}/0", b"25", makepath=True)
+    client.stop()
+    document = small.document("--commit", "--source-zk-connect", str(source.zookeeper_connect))
+    assert [each["messages"] for each in document["copied"]] == [75, 0]
+    assert committed(small.dest, f"{small.group}.zk") == {(small.topic, 0): 0}
+    assert committed(small.dest, small.group) == {(small.topic, 0): 15}
 
 
 def test_the_log_of_a_copy_ends_with_its_summary(small: Mirror, tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def test_odd_records_of_every_codec_arrive_as_they_were(
         assert contents(rows(mirror.dest, mirror.topic, number)) == contents(sent)
 
 
+@pytest.mark.long
 def test_a_record_of_more_than_a_mebibyte_arrives(small: Mirror) -> None:
     for servers in (small.source, small.dest):
         set_config(servers, small.topic, "max.message.bytes", "6000000")
@@ -75,6 +76,7 @@ def test_a_record_of_more_than_a_mebibyte_arrives(small: Mirror) -> None:
     assert [row[2] for row in rows(small.dest, small.topic, 1)] == [b"before", large, b"behind"]
 
 
+@pytest.mark.long
 def test_larger_batches_are_split_for_a_topic_that_takes_smaller_ones(small: Mirror) -> None:
     produce(small.source, small.topic, 1, [b"%d" % number * 100 for number in range(300)], {"linger.ms": 100})
     commit(small.source, small.group, {(small.topic, 1): 0})
@@ -118,6 +120,7 @@ def send_raw(servers: str, topic: str, partition: int, times: Sequence[int]) -> 
     assert produced.error_code == 0, produced
 
 
+@pytest.mark.long
 def test_times_that_the_sources_log_has_stamped_arrive(small: Mirror) -> None:
     set_config(small.source, small.topic, "message.timestamp.type", "LogAppendTime")
     produce(small.source, small.topic, 1, [{"value": b"x", "timestamp": 1_000} for _ in range(50)])
@@ -142,6 +145,7 @@ def test_a_destination_that_stamps_itself_is_announced_before_the_copy(small: Mi
     assert all(mine[4][1] > theirs[4][1] for mine, theirs in zip(arrived, sent, strict=True))
 
 
+@pytest.mark.long
 def test_a_destination_that_compresses_anew_is_compared_record_by_record(small: Mirror) -> None:
     set_config(small.dest, small.topic, "compression.type", "zstd")
     assert "the destination compresses anew" in small().stdout

@@ -187,6 +187,24 @@ def test_a_source_of_an_older_version_and_its_message_formats(
                 assert message_has_time and [row[4][1] for row in arrived] == [row[4][1] for row in sent]
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("version", ["2.8.2", "3.9.1"])
+def test_a_destination_of_an_older_version(version: str, source: Cluster, cli: Cli, tmp_path: Path) -> None:
+    name = "to" + version.replace(".", "")
+    with playground.zookeeper_cluster(version) as dest:
+        mirror = Mirror(cli, source, dest, tmp_path, rf"{name}\..*", name)
+        for servers in (mirror.source, mirror.dest):
+            create(servers, {mirror.topic: 1})
+        produce(mirror.source, mirror.topic, 0, [b"%d" % each for each in range(500)], {"compression.type": "zstd"})
+        groups = stand(mirror, 0, 50, 500, random.Random(4))
+        document = mirror.document("--commit")
+        assert [(each["messages"], each["content"]) for each in document["copied"]] == [(450, "equal")]
+        agree(mirror, 0, groups, rows(mirror.source, mirror.topic, 0), rows(mirror.dest, mirror.topic, 0))
+        assert config(mirror.dest, mirror.topic, "retention.ms") == "-1"
+        assert mirror("--release").returncode == 0
+        assert config(mirror.dest, mirror.topic, "retention.ms") is None
+
+
 def commit_as_a_consumer(servers: str, group: str, positions: dict[tuple[str, int], int]) -> None:
     """Brokers before 1.1 have no request by which an administrator could."""
     consumer = Consumer({"bootstrap.servers": servers, "group.id": group, "enable.auto.commit": False})

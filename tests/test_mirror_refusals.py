@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
@@ -21,7 +23,7 @@ from kafka_meta.playground import Cluster
 from kafka_meta.ranges import Range
 from kafka_meta.wire import LogDirs
 from kafka_meta.wire.topics import Volume
-from tests.conftest import Cli, clean_environment
+from tests.conftest import Cli, clean_environment, command_line
 from tests.mirrored import Mirror, small
 from tests.traffic import admin, commit, committed, config, create, produce, purge, rows, set_config, watermarks
 
@@ -30,97 +32,118 @@ __all__ = ["small"]
 DAY_MS = 86_400_000
 
 
-def refused(mirror: Mirror, *arguments: str, topic: str | None = None, end: int = 0) -> str:
-    """What `--commit` finds in the way, all of it; nothing on the destination has changed by it."""
-    document = mirror.document("--commit", *arguments, status=1)
-    assert document["committed"] is False and document["copied"] == []
-    if topic is not None:
-        assert watermarks(mirror.dest, topic, 0)[1] == end
-        assert config(mirror.dest, topic, "retention.ms") is None
-    assert committed(mirror.dest, mirror.group) == {}
-    return "\n".join(f"{each['resource']}: {each['reason']}" for each in document["findings"])
+class Refused:
+    """One `--commit` of ten topics, each with something in its way; nothing on the destination has changed by it."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self.mirror = mirror
+        self.document = mirror.document("--commit", "--rename", r"(.*\.missing)=\1.there", status=1)
+
+    def __getitem__(self, topic: str) -> str:
+        """What was found about a topic or one of its partitions."""
+        about = (f"topic {self.mirror.topic}.{topic}", f"{self.mirror.topic}.{topic}-")
+        return "\n".join(
+            f"{each['resource']}: {each['reason']}".replace(f"{self.mirror.topic}.", "")
+            for each in self.document["findings"]
+            if each["resource"].startswith(about)
+        )
 
 
-def test_a_destination_that_is_not_empty(small: Mirror) -> None:
-    produce(small.dest, small.topic, 0, [b"there before"] * 3)
-    said = refused(small, topic=small.topic, end=3)
-    assert f"{small.topic}-0: it is not empty on the destination: offsets 0 to 3; --append" in said
-
-
-def test_a_topic_that_is_missing_there(small: Mirror) -> None:
-    said = refused(small, "--rename", r"(.*\.t)=\1.elsewhere")
-    assert f"topic {small.topic}.elsewhere: it is not on the destination: run kafka-meta import first" in said
-
-
-def test_another_partition_count(small: Mirror) -> None:
-    create(small.dest, {f"{small.topic}.three": 3})
-    said = refused(small, "--rename", r"(.*\.t)=\1.three", topic=f"{small.topic}.three")
-    assert "3 partitions on the destination, 2 on the source" in said
-
-
-def test_all_findings_are_told_at_once_and_by_the_check_already(small: Mirror) -> None:
-    name = small.topic.removesuffix(".t")
-    create(small.source, {f"{name}.other": 1})
-    commit(small.source, small.group, {(f"{name}.other", 0): 0})
-    produce(small.dest, small.topic, 0, [b"there before"])
-    said = refused(small)
-    assert "is not empty" in said and f"topic {name}.other: it is not on the destination" in said
-    checked = small.document()
-    assert "\n".join(f"{each['resource']}: {each['reason']}" for each in checked["findings"]) == said
-
-
-def test_a_single_record_that_is_too_large_for_the_topic_there(small: Mirror) -> None:
-    produce(small.source, small.topic, 1, [b"x" * 5_000])
-    commit(small.source, small.group, {(small.topic, 1): 0})
-    set_config(small.dest, small.topic, "max.message.bytes", "4000")
-    said = refused(small, topic=small.topic)
-    assert f"{small.topic}-1: the record at offset 0 needs a batch of" in said
-    assert "the destination takes 4000" in said and "raise max.message.bytes" in said
-
-
-def test_records_older_than_the_topic_there_takes(small: Mirror) -> None:
-    old = round(time.time() * 1000) - 30 * DAY_MS
-    produce(small.source, small.topic, 1, [{"value": b"old", "timestamp": old}])
-    commit(small.source, small.group, {(small.topic, 1): 0})
-    set_config(small.dest, small.topic, "message.timestamp.before.max.ms", str(7 * DAY_MS))
-    said = refused(small, topic=small.topic)
-    assert f"{small.topic}-1: the record at offset 0 is older than the destination takes" in said
-    assert str(7 * DAY_MS) in said
-
-
-def test_an_old_record_behind_a_new_one_is_found_too(small: Mirror) -> None:
+@pytest.fixture(scope="module")
+def refused(source: Cluster, dest: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refused]:
+    folder = tmp_path_factory.mktemp("refused")
+    mirror = Mirror(command_line(folder), source, dest, folder, r"refused\..*", "refused")
+    topics = ("full", "missing", "three", "large", "old", "behind", "young", "open", "beyond", "fine")
+    create(mirror.source, {f"{mirror.topic}.{name}": 1 for name in topics}, {"retention.ms": "-1"})
+    there = {f"{mirror.topic}.{name}": 3 if name == "three" else 1 for name in topics if name != "missing"}
+    create(mirror.dest, there)
     now = round(time.time() * 1000)
-    times = [now, now - 30 * DAY_MS, now]
-    produce(small.source, small.topic, 1, [{"value": b"x", "timestamp": each} for each in times])
-    commit(small.source, small.group, {(small.topic, 1): 0})
-    set_config(small.dest, small.topic, "message.timestamp.before.max.ms", str(7 * DAY_MS))
-    assert f"{small.topic}-1: the record at offset 1 is older" in refused(small, topic=small.topic)
-
-
-def test_records_further_in_the_future_than_the_topic_there_takes(small: Mirror) -> None:
-    later = round(time.time() * 1000) + 2 * DAY_MS
-    produce(small.source, small.topic, 1, [b"now", {"value": b"later", "timestamp": later}])
-    commit(small.source, small.group, {(small.topic, 1): 0})
-    said = refused(small, topic=small.topic)
-    # One hour is the default of 4.x.
-    assert f"{small.topic}-1: the record at offset 1 lies further in the future than the destination takes" in said
-    assert "message.timestamp.after.max.ms is 3600000 there" in said
-
-
-def test_an_open_transaction_unless_told_to_copy_up_to_it(small: Mirror) -> None:
-    producer = Producer({"bootstrap.servers": small.source, "transactional.id": "refused-open"})
+    month_ago, tomorrow = now - 30 * DAY_MS, now + DAY_MS
+    for name in topics:
+        values: list[Any] = {
+            "large": [b"small", b"x" * 5_000],
+            "old": [{"value": b"old", "timestamp": month_ago}],
+            "behind": [{"value": b"x", "timestamp": each} for each in (now, month_ago, now)],
+            "young": [b"now", {"value": b"later", "timestamp": tomorrow}],
+        }.get(name, [b"x"] * 5)
+        produce(mirror.source, f"{mirror.topic}.{name}", 0, values)
+    produce(mirror.dest, f"{mirror.topic}.full", 0, [b"there before"] * 3)
+    set_config(mirror.dest, f"{mirror.topic}.large", "max.message.bytes", "4000")
+    for name in ("old", "behind"):
+        set_config(mirror.dest, f"{mirror.topic}.{name}", "message.timestamp.before.max.ms", str(7 * DAY_MS))
+    positions = {(f"{mirror.topic}.{name}", 0): 12 if name == "beyond" else 0 for name in topics}
+    commit(mirror.source, mirror.group, positions)
+    producer = Producer({"bootstrap.servers": mirror.source, "transactional.id": "refused-open"})
     producer.init_transactions(30)
     producer.begin_transaction()
-    producer.produce(small.topic, partition=0, value=b"pending")
+    producer.produce(f"{mirror.topic}.open", partition=0, value=b"pending")
     producer.flush(30)
     try:
-        said = refused(small, topic=small.topic)
-        assert f"{small.topic}-0: a transaction of producer " in said
-        assert "(transactional id refused-open) is open: everything from offset 100 to 101 waits" in said
-        document = small.document("--commit", "--until-lso")
-        assert [each["messages"] for each in document["copied"]] == [60, 0]
+        yield Refused(mirror)
     finally:
         producer.abort_transaction(30)
+
+
+def test_nothing_is_written_when_anything_is_in_the_way(refused: Refused) -> None:
+    assert refused.document["committed"] is False and refused.document["copied"] == []
+    mirror = refused.mirror
+    assert watermarks(mirror.dest, f"{mirror.topic}.fine", 0) == (0, 0)
+    assert watermarks(mirror.dest, f"{mirror.topic}.full", 0) == (0, 3)
+    assert config(mirror.dest, f"{mirror.topic}.fine", "retention.ms") is None
+    assert committed(mirror.dest, mirror.group) == {}
+    assert refused["fine"] == ""
+
+
+def test_the_check_tells_the_same_findings(refused: Refused) -> None:
+    checked = refused.mirror.document("--rename", r"(.*\.missing)=\1.there")
+    assert checked["findings"] == refused.document["findings"]
+
+
+def test_a_destination_that_is_not_empty(refused: Refused) -> None:
+    assert "full-0: it is not empty on the destination: offsets 0 to 3; --append copies behind" in refused["full"]
+
+
+def test_a_topic_that_is_missing_there(refused: Refused) -> None:
+    assert refused["missing"] == "topic missing.there: it is not on the destination: run kafka-meta import first"
+
+
+def test_another_partition_count(refused: Refused) -> None:
+    assert "topic three: 3 partitions on the destination, 1 on the source" in refused["three"]
+
+
+def test_a_single_record_that_is_too_large_for_the_topic_there(refused: Refused) -> None:
+    assert "large-0: the record at offset 1 needs a batch of 50" in refused["large"]
+    assert "the destination takes 4000: raise max.message.bytes" in refused["large"]
+
+
+def test_records_older_than_the_topic_there_takes(refused: Refused) -> None:
+    assert "old-0: the record at offset 0 is older than the destination takes" in refused["old"]
+    assert f"message.timestamp.before.max.ms is {7 * DAY_MS} there" in refused["old"]
+
+
+def test_an_old_record_behind_a_new_one_is_found_too(refused: Refused) -> None:
+    assert "behind-0: the record at offset 1 is older" in refused["behind"]
+
+
+def test_records_further_in_the_future_than_the_topic_there_takes(refused: Refused) -> None:
+    assert "young-0: the record at offset 1 lies further in the future than the destination takes" in refused["young"]
+    assert "message.timestamp.after.max.ms is 3600000 there" in refused["young"]  # the default of 4.x
+
+
+def test_an_open_transaction(refused: Refused) -> None:
+    assert "open-0: a transaction of producer " in refused["open"]
+    assert "(transactional id refused-open) is open: everything from offset 5 to 6 waits for it" in refused["open"]
+
+
+def test_a_position_behind_the_end_of_the_log(refused: Refused) -> None:
+    assert f"group {refused.mirror.group} has committed 12, the partition ends at 5" in refused["beyond"]
+
+
+def found(mirror: Mirror) -> str:
+    """What `--commit` finds in the way; nothing has been copied."""
+    document = mirror.document("--commit", status=1)
+    assert document["committed"] is False and watermarks(mirror.dest, mirror.topic, 0) == (0, 0)
+    return "\n".join(f"{each['resource']}: {each['reason']}" for each in document["findings"])
 
 
 def test_a_source_that_somebody_writes_to(small: Mirror) -> None:
@@ -135,7 +158,7 @@ def test_a_source_that_somebody_writes_to(small: Mirror) -> None:
     thread = Thread(target=write)
     thread.start()
     try:
-        said = refused(small, topic=small.topic)
+        said = found(small)
         assert f"{small.topic}-1: somebody writes to it on the source: its end was" in said
         assert "--allow-live-source" in said
         live = small.document("--commit", "--allow-live-source")
@@ -149,6 +172,7 @@ def test_a_source_that_somebody_writes_to(small: Mirror) -> None:
     assert watermarks(small.dest, small.topic, 1)[1] == watermarks(small.source, small.topic, 1)[1]
 
 
+@pytest.mark.long
 def test_a_source_that_somebody_reads_from(small: Mirror) -> None:
     consumer = Consumer({"bootstrap.servers": small.source, "group.id": small.group, "enable.auto.commit": False})
     consumer.subscribe([small.topic])
@@ -157,17 +181,13 @@ def test_a_source_that_somebody_reads_from(small: Mirror) -> None:
         while not consumer.assignment() and time.monotonic() < deadline:
             consumer.poll(0.2)
         assert consumer.assignment()
-        said = refused(small, topic=small.topic)
+        said = found(small)
         assert f"group {small.group}: its consumers run on the source: 1 live member" in said
     finally:
         consumer.close()
 
 
-def test_a_position_behind_the_end_of_the_log(small: Mirror) -> None:
-    commit(small.source, small.group, {(small.topic, 1): 12})
-    assert f"group {small.group} has committed 12, the partition ends at 0" in refused(small, topic=small.topic)
-
-
+@pytest.mark.long
 def test_a_source_topic_that_has_been_recreated_since(small: Mirror) -> None:
     small.document("--commit")
     client = admin(small.source)
@@ -229,6 +249,7 @@ ACL_COMMAND = "org.apache.kafka.tools.AclCommand"
 LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 
 
+@pytest.mark.long
 def test_missing_rights_are_named_one_by_one(source: Cluster, cli: Cli, tmp_path: Path) -> None:
     with playground.kraft_cluster(
         listeners={"SASL": "SASL_PLAINTEXT"},
@@ -306,6 +327,7 @@ def midway(mirror: Mirror, act: Callable[[subprocess.Popen[str]], object]) -> tu
     return running.returncode, out, err
 
 
+@pytest.mark.long
 def test_somebody_else_who_produces_there_stops_the_partition(small: Mirror) -> None:
     status, out, _ = midway(small, lambda _: produce(small.dest, small.topic, 1, [b"not ours"]))
     assert status == 1
@@ -315,12 +337,14 @@ def test_somebody_else_who_produces_there_stops_the_partition(small: Mirror) -> 
     assert (small.topic, 1) not in committed(small.dest, small.group)
 
 
+@pytest.mark.long
 def test_a_source_that_is_purged_ahead_of_the_copy_is_told_with_the_offsets(small: Mirror) -> None:
     status, out, _ = midway(small, lambda _: purge(small.source, small.topic, 1, 700))
     assert status == 1
     assert f"{small.topic}-1: lost offsets " in out and "–700" in out
 
 
+@pytest.mark.long
 def test_a_copy_that_is_ended_says_where_it_stands_and_goes_on_next_time(small: Mirror) -> None:
     status, out, err = midway(small, lambda running: running.terminate())
     assert status == 143
@@ -332,3 +356,18 @@ def test_a_copy_that_is_ended_says_where_it_stands_and_goes_on_next_time(small: 
     assert [row[2] for row in rows(small.dest, small.topic, 1)] == [
         row[2] for row in rows(small.source, small.topic, 1)
     ]
+
+
+@pytest.mark.long
+def test_a_second_copier_is_refused_and_told_where_the_first_one_runs(small: Mirror) -> None:
+    said: list[str] = []
+
+    def second(_: subprocess.Popen[str]) -> None:
+        done = small("--commit")
+        assert done.returncode == 1
+        said.append(done.stderr)
+
+    status, _, _ = midway(small, second)
+    assert status == 0 and "1 position set" not in said[0]
+    assert socket.gethostname() in said[0]
+    assert len(rows(small.dest, small.topic, 1)) == 700

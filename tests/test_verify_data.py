@@ -6,6 +6,7 @@ import json
 import subprocess
 from typing import Any
 
+import pytest
 from confluent_kafka import Consumer
 
 from kafka_meta.files import validate
@@ -41,6 +42,7 @@ def test_what_has_arrived_is_equal_without_the_source(small: Mirror) -> None:
     assert "offset 40 is not there" in both["unread"][0]["reason"]
 
 
+@pytest.mark.long
 def test_both_sides_are_equal_record_by_record(small: Mirror) -> None:
     small.document("--commit")
     assert verify(small, "--both", "--source-bootstrap-servers", small.source, status=0)["verdict"] == "equal"
@@ -55,6 +57,7 @@ def test_records_that_are_gone_there_are_a_difference(small: Mirror) -> None:
     assert difference["reason"] == "offset 0 is not there: the log begins at 10"
 
 
+@pytest.mark.long
 def test_other_records_in_the_same_number_are_a_difference(small: Mirror) -> None:
     small.document("--commit")
     client = admin(small.dest)
@@ -83,6 +86,7 @@ def test_new_records_behind_the_copy_and_consumers_that_read_on_are_as_it_should
     assert document["intended"][0]["reason"] == "it has read on since"
 
 
+@pytest.mark.long
 def test_a_position_that_was_set_back_is_a_difference(small: Mirror) -> None:
     commit(small.source, small.group, {(small.topic, 0): 70})
     produce(small.source, small.topic, 1, [b"x"] * 3)
@@ -93,6 +97,7 @@ def test_a_position_that_was_set_back_is_a_difference(small: Mirror) -> None:
     assert [each["reason"] for each in document["differences"]] == ["it was set back since"]
 
 
+@pytest.mark.long
 def test_a_destination_that_compresses_anew_needs_both_sides(small: Mirror) -> None:
     set_config(small.dest, small.topic, "compression.type", "gzip")
     small.document("--commit")

@@ -12,7 +12,7 @@ from kafka_meta import cluster, wire
 from kafka_meta.cli.screen import Screen
 from kafka_meta.cli.sides import dest_settings
 from kafka_meta.errors import ExitStatus, KafkaMetaError
-from kafka_meta.journal import Journal, default_path
+from kafka_meta.journal import Journal, clusters_of, default_path
 from kafka_meta.mirror.document import Mirrored, encode_mirror
 from kafka_meta.mirror.guard import not_read_yet
 from kafka_meta.mirror.guard import release as put_back
@@ -56,7 +56,12 @@ def existing_journal(
     dest = dest_settings(flags, toml, screen)
     dest_id = _cluster_id(dest)
     source = resolve("source", flags=flags, environ=os.environ, toml=toml)
-    source_id = _cluster_id(source) if source.bootstrap_servers else _only_source(dest_id, path)
+    if path is not None and path.exists():
+        source_id = clusters_of(path)[0]
+    elif source.bootstrap_servers:
+        source_id = _cluster_id(source)
+    else:
+        source_id = _only_source(dest_id)
     where = path or default_path(source_id, dest_id)
     if not where.exists():
         raise KafkaMetaError(
@@ -67,14 +72,15 @@ def existing_journal(
         yield dest, journal
 
 
-def _only_source(dest_id: str, path: Path | None) -> str:
+def _only_source(dest_id: str) -> str:
     """The source of the only migration to this destination, from the journals' names."""
-    folder = default_path("", "").parent if path is None else path.parent
+    folder = default_path("", "").parent
     found = [each.name.removesuffix(f"--{dest_id}.sqlite") for each in folder.glob(f"*--{dest_id}.sqlite")]
     if len(found) != 1:
         many = f"{len(found)} migrations" if found else "no migration"
         raise KafkaMetaError(
-            f"{many} to this destination (cluster {dest_id}) in {folder}", "Say which: --source-bootstrap-servers."
+            f"{many} to this destination (cluster {dest_id}) in {folder}",
+            "Say which: --source-bootstrap-servers HOST:PORT, or --journal FILE.",
         )
     return found[0]
 

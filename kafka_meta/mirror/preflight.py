@@ -120,13 +120,10 @@ def _refuse_one_cluster(source: Snapshot, dest: Snapshot) -> None:
 
 
 def _of_unreadable(unreadable: Iterable[Remark], found: Findings) -> None:
+    """What would be copied is not known as long as somebody's position or a log's end is not."""
     for remark in unreadable:
-        hint = (
-            ": leave it out with --exclude-groups, or get the right to describe it"
-            if "group" in remark.resource
-            else ""
-        )
-        found.find(remark.resource, f"{remark.reason}{hint}")
+        what = "groups" if remark.resource.startswith("group") else "topics"
+        found.find(remark.resource, f"{remark.reason}: mend it, or leave it out with --exclude-{what}")
 
 
 def _waiting_for(each: OpenTransaction) -> Remark:
