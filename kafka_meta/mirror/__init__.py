@@ -12,9 +12,8 @@ Files, in the order of a run:
     migrate.py     one run from the first byte to the last position
     lease.py       one copier at a time
     guard.py       retention off on the destination, remembered, and put back by `--release`
-    copy.py        the engine: batches from the source's leaders to the destination's, each sent once
-    track.py       one partition on its way
-    settle.py      where a copy stands, from the destination's log end
+    copy.py        the engine: batches from the source's leaders to the destination's, each sent once; its parts:
+                   settling.py, settle.py, fetching.py, sending.py, tracks.py, track.py, answers.py
     groups.py      dest(c) = base + rank(c)
     document.py    what was found and done, as values and as JSON
 
