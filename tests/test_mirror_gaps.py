@@ -45,6 +45,7 @@ def agree(mirror: Mirror, partition: int, groups: dict[str, int], sent: list[Row
         assert unread_there == unread_here, f"{group} at {offset}, there at {there}"
 
 
+@pytest.mark.long
 def test_a_compacted_topic(cleaning: Cluster, dest: Cluster, cli: Cli, tmp_path: Path) -> None:
     mirror = Mirror(cli, cleaning, dest, tmp_path, r"compacted\..*", "compacted")
     compacting = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.001", "segment.ms": "500"}

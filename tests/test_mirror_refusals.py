@@ -146,6 +146,7 @@ def found(mirror: Mirror) -> str:
     return "\n".join(f"{each['resource']}: {each['reason']}" for each in document["findings"])
 
 
+@pytest.mark.long
 def test_a_source_that_somebody_writes_to(small: Mirror) -> None:
     producer = Producer({"bootstrap.servers": small.source, "linger.ms": 0})
     stop = False
