@@ -112,7 +112,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupOffset:
-    """A position that was set on the destination."""
+    """A position that was set: `offset` on the destination, `topic` and `partition` of the source."""
 
     group: str
     topic: str
@@ -419,12 +419,11 @@ class Journal:
 
     # Which positions of groups were set on the destination.
 
-    def set_committed(self, group: str, topic: str, partition: int, offset: int) -> None:
-        """`offset` of the destination, `topic` and `partition` of the source."""
+    def set_committed(self, positions: Iterable[GroupOffset]) -> None:
         with self._transaction():
-            self._db.execute(
+            self._db.executemany(
                 "INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)",
-                (group, topic, partition, offset),
+                [(each.group, each.topic, each.partition, each.offset) for each in positions],
             )
 
     def committed(self) -> tuple[GroupOffset, ...]:

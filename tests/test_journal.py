@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kafka_meta.batches import Digest, Producer
 from kafka_meta.errors import KafkaMetaError
-from kafka_meta.journal import Begun, Boundary, Journal, Round, Run, default_path
+from kafka_meta.journal import Begun, Boundary, GroupOffset, Journal, Round, Run, default_path
 
 PLACE = ("topic", 0)
 
@@ -233,7 +233,7 @@ def test_the_producer_the_owner_guards_and_commits_are_remembered(journal: Journ
     journal.remember_producer(Producer(id=5000, epoch=2))
     journal.remember_guard("topic", {"retention.ms": "5", "cleanup.policy": None})
     journal.remember_guard("topic", {"retention.ms": "-1"})
-    journal.set_committed("group", "topic", 0, 17)
+    journal.set_committed([GroupOffset(group="group", topic="topic", partition=0, offset=17)])
     journal.fail(PLACE, "why")
     journal.close()
     again = opened(tmp_path)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kafka_meta import cluster
 from kafka_meta.apply import apply
 from kafka_meta.events import Emit, Waiting
-from kafka_meta.journal import Journal, Place
+from kafka_meta.journal import GroupOffset, Journal, Place
 from kafka_meta.mirror.copy import GIVE_UP_AFTER_SECONDS, MEMORY_BYTES, PartitionFailed, copy
 from kafka_meta.mirror.document import Copied, GroupPosition, Mirrored
 from kafka_meta.mirror.groups import settled, translate
@@ -130,7 +130,7 @@ def _set_positions(
     emit: Emit,
 ) -> tuple[GroupPosition, ...]:
     translation = translate(prepared, journal, decided, checked.dest, exact=exact, quiet=quiet)
-    names = {each.dest_topic: each.topic for each in checked.begun}
+    names = {each.topic: each.dest_topic for each in checked.begun}
     done: dict[tuple[str, str, int], GroupPosition] = {
         (each.group, each.topic, each.partition): each for each in translation.positions
     }
@@ -139,10 +139,13 @@ def _set_positions(
             emit(told)
             continue
         assert isinstance(told.action, CommitOffsets)
-        for each in settled(translation.positions, told, {topic: dest for dest, topic in names.items()}):
-            done[each.group, each.topic, each.partition] = each
-            if each.outcome in ("set", "present") and each.dest_offset is not None:
-                journal.set_committed(each.group, each.topic, each.partition, each.dest_offset)
+        settled_now = settled(translation.positions, told, names)
+        journal.set_committed(
+            GroupOffset(group=each.group, topic=each.topic, partition=each.partition, offset=each.dest_offset)
+            for each in settled_now
+            if each.outcome in ("set", "present") and each.dest_offset is not None
+        )
+        done |= {(each.group, each.topic, each.partition): each for each in settled_now}
     return tuple(done.values())
 
 
