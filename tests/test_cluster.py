@@ -286,6 +286,32 @@ def test_delegation_tokens_that_may_exist_are_a_sign(two_brokers: Cluster) -> No
     assert "delegation tokens" in [sign.resource for sign in read(settings_of(two_brokers)).signs]
 
 
+def test_configs_that_were_set_at_run_time_are_a_sign(two_brokers: Cluster) -> None:
+    reason = f"set dynamically for broker {two_brokers.brokers[0].id}, not moved: log.retention.ms"
+    assert Remark(resource="broker configs", reason=reason) in read(settings_of(two_brokers)).signs
+
+
+def test_share_groups_and_configs_of_groups_are_signs(dest: Cluster) -> None:
+    """Nobody can ask for a share group's members with our libraries; that is a gap while it has some."""
+    create(admin(dest), NewTopic("reader-share", 1, 1))
+    dest.tool(
+        CONFIGS, "--bootstrap-server", dest.bootstrap_servers, "--alter", "--entity-type", "groups", "--entity-name",
+        "reader-share", "--add-config", "share.auto.offset.reset=earliest",
+    )  # fmt: skip
+    dest.tool(
+        "org.apache.kafka.tools.consumer.ConsoleShareConsumer", "--bootstrap-server", dest.bootstrap_servers,
+        "--topic", "reader-share", "--group", "reader-share", "--timeout-ms", "3000",
+    )  # fmt: skip
+    snapshot = read(settings_of(dest))
+    told = group(snapshot, "reader-share")
+    assert (told.type, told.offsets) == ("share", ())
+    reasons = [sign.reason for sign in snapshot.signs if sign.resource == "group reader-share"]
+    assert reasons == [
+        "a share group: its positions are not committed offsets and stay",
+        "has configs of its own: not moved",
+    ]
+
+
 def test_partitions_on_two_brokers_are_read_from_their_leaders(two_brokers: Cluster) -> None:
     settings = settings_of(two_brokers)
     assert apply(settings, CreateTopic(topic="spread", partitions=6, replication_factor=1)) == [("done", None)]
@@ -599,6 +625,71 @@ def test_groups_are_read_while_their_coordinator_restarts() -> None:
     }
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("version", "unknown", "refused"),
+    [
+        ("0.10.2.2", {"acls", "configs", "defaults", "sizes", "id"}, {"PREFIXED", "USER", "LITERAL", "SetConfigs"}),
+        ("0.11.0.3", {"sizes", "id"}, {"PREFIXED", "USER", "SetConfigs"}),
+        ("1.1.1", {"id"}, {"PREFIXED", "USER", "SetConfigs"}),
+        ("2.8.2", set(), {"USER"}),
+    ],
+)
+def test_old_brokers_tell_and_take_what_they_know(version: str, unknown: set[str], refused: set[str]) -> None:
+    rule = Acl(
+        resource_type="TOPIC",
+        resource_name="old",
+        pattern_type="LITERAL",
+        principal="User:old",
+        host="*",
+        operation="READ",
+        permission="ALLOW",
+    )
+    rules = {
+        "LITERAL": rule,
+        "PREFIXED": replace(rule, pattern_type="PREFIXED", permission="DENY"),
+        "USER": replace(rule, resource_type="USER", operation="DESCRIBE_TOKENS"),
+    }
+    with playground.zookeeper_cluster(version) as started:
+        settings = settings_of(started)
+        made = CreateTopic(topic="old", partitions=2, replication_factor=1, configs={"retention.ms": "99"})
+        assert [result.outcome for result in cluster.validate(settings, [made])] == ["done"]
+        assert apply(settings, made) == [("done", None)]
+        commit = CommitOffsets(group="old", offsets=(position("old", 1, 3),))
+        assert apply(settings, commit) == [("done", None)]
+        failed = {
+            name
+            for name, (outcome, _) in zip(
+                rules, apply(settings, *(CreateAcl(acl=rule) for rule in rules.values())), strict=True
+            )
+            if outcome == "failed"
+        }
+        change = SetConfigs(topic="old", configs={"retention.ms": "100"}, previous={"retention.ms": "99"})
+        if apply(settings, change)[0][0] == "failed":
+            failed.add("SetConfigs")
+        assert failed == refused
+        taken = {rule for name, rule in rules.items() if name not in refused}
+        if taken:
+            until(lambda: taken == set(read(settings).acls or ()), "the rules")
+        snapshot = read(settings)
+    told = topic(snapshot, "old")
+    assert group(snapshot, "old").offsets == commit.offsets
+    assert (group(snapshot, "old").type, group(snapshot, "old").state) == ("classic", "Empty")
+    assert (snapshot.cluster.mode, version.startswith(snapshot.cluster.version or "?")) == ("zookeeper", True)
+    assert [(p.start_offset, p.end_offset) for p in told.partitions] == [(0, 0)] * 2
+    retention = "99" if "SetConfigs" in refused else "100"
+    assert {
+        "acls": snapshot.acls is None,
+        "configs": told.configs != {"retention.ms": retention},
+        "defaults": snapshot.defaults is None,
+        "sizes": told.partitions[0].size_bytes is None,
+        "id": told.id is None,
+    } == {name: name in unknown for name in ("acls", "configs", "defaults", "sizes", "id")}
+    gaps = " ".join(gap.resource for gap in snapshot.gaps)
+    for name, word in (("acls", "acls"), ("configs", "topics"), ("defaults", "defaults"), ("sizes", "log directories")):
+        assert (word in gaps) == (name in unknown)
+
+
 # ---- without brokers
 
 
@@ -663,7 +754,8 @@ def test_signs_name_what_does_not_move_by_itself() -> None:
         Group(id="app", protocol="consumer"),
         Group(id="orders-reader", protocol="consumer"),
     ]
-    found = signs(topics, groups, ("tx-1", "tx-2", "tx-3", "tx-4"), delegation_tokens=True)
+    transactional_ids = ("tx-1", "tx-2", "tx-3", "tx-4")
+    found = signs(topics, groups, transactional_ids, [("client metrics", "latency")], delegation_tokens=True)
     assert [sign.resource for sign in found] == [
         "topic _schemas",
         "topic connect-configs",
@@ -673,6 +765,7 @@ def test_signs_name_what_does_not_move_by_itself() -> None:
         "group shared",
         "group app",
         "transactional producers",
+        "client metrics latency",
         "delegation tokens",
     ]
     assert "2 changelog and repartition topics" in found[6].reason

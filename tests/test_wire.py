@@ -14,8 +14,9 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from guarded import Guarded, by_tls
+from kafka.protocol.admin import ListGroupsRequest
 
-from kafka_meta import wire
+from kafka_meta import playground, wire
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.model import Secret
 from kafka_meta.playground import Cluster
@@ -190,6 +191,14 @@ def test_no_login_where_one_is_wanted_is_named(guarded: Guarded) -> None:
     assert failure(plain(guarded.address("LOGIN"))).message.endswith("it most likely wants a login")
 
 
+@pytest.mark.long
+def test_brokers_that_name_an_address_which_nobody_reaches_are_told_from_those_that_are_down() -> None:
+    with playground.kraft_cluster(settings={"advertised.listeners": "PLAINTEXT://127.0.0.1:1"}) as away:
+        error = failure(plain(away.bootstrap_servers))
+    assert error.message.endswith("can be reached by the address that they name themselves: 127.0.0.1:1")
+    assert error.hint is not None and "advertised.listeners" in error.hint
+
+
 def test_a_login_gets_in(guarded: Guarded) -> None:
     with wire.connect(guarded.as_user("admin")) as connection:
         assert connection.cluster_id
@@ -287,16 +296,12 @@ def test_log_directories_that_may_not_be_seen_are_a_gap_and_not_zero(guarded: Gu
 
 
 def test_more_requests_than_a_connection_takes_are_all_answered(source: Cluster) -> None:
-    from kafka.protocol.admin import ListGroupsRequest
-
     with wire.connect(plain(source.bootstrap_servers)) as connection:
         answers = connection.ask_all([(source.brokers[0].id, ListGroupsRequest()) for _ in range(50)])
     assert [answer.error_code for answer in answers] == [0] * 50
 
 
 def test_a_broker_that_dies_is_a_reason_and_not_a_crash(dest: Cluster) -> None:
-    from kafka.protocol.admin import ListGroupsRequest
-
     with wire.connect(plain(dest.bootstrap_servers)) as connection:
         with pytest.raises(wire.Unanswered):
             connection.ask(ListGroupsRequest(), broker=999)

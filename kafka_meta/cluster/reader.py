@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from kafka_meta import wire
-from kafka_meta.cluster.brokers import BrokerFacts, broker_facts
+from kafka_meta.cluster.brokers import BrokerFacts, broker_facts, cluster_of
 from kafka_meta.cluster.clients import admin, background
 from kafka_meta.cluster.groups import Groups, read_groups
 from kafka_meta.cluster.signs import signs
+from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Progress
 from kafka_meta.model import (
     INTERNAL_TOPICS,
-    Cluster,
     Gap,
     Partition,
     Remark,
@@ -52,11 +52,8 @@ def read(
         try:
             metadata = wire.metadata(connection)
         except Unanswered as silence:
-            return Snapshot(
-                taken_at_ms=taken_at_ms,
-                cluster=Cluster(id=connection.cluster_id, version=connection.version),
-                gaps=(Remark(resource="cluster", reason=silence.reason),),
-            )
+            message = f"the brokers at {settings.bootstrap_servers} do not tell their topics: {silence.reason}"
+            raise KafkaMetaError(message) from silence
         facts = broker_facts(connection)
         client = admin(settings)
         reading_groups = background(
@@ -84,14 +81,7 @@ def read(
         found_groups = groups.found
         return Snapshot(
             taken_at_ms=taken_at_ms,
-            cluster=Cluster(
-                id=metadata.cluster_id,
-                mode=facts.mode,
-                version=connection.version,
-                controller_id=metadata.controller_id,
-                brokers=metadata.brokers,
-                security=facts.security,
-            ),
+            cluster=cluster_of(connection, metadata, facts),
             topics=tuple(topics[name] for name in sorted(topics)) if "topics" in sections else None,
             groups=None if found_groups is None else tuple(found_groups),
             acls=acls,
@@ -109,7 +99,7 @@ def read(
             ),
             left_out=sorted_remarks(_internal(metadata.topics, selection) if "topics" in sections else ()),
             disagreements=sorted_remarks(facts.disagreements),
-            signs=sorted_remarks(_signs(connection, metadata, groups, facts)),
+            signs=sorted_remarks([*facts.signs, *_signs(connection, metadata, groups, facts)]),
         )
 
 
@@ -263,5 +253,6 @@ def _signs(connection: Wire, metadata: Metadata, groups: Groups, facts: BrokerFa
         metadata.topics,
         groups.found or (),
         wire.transactional_ids(connection),
+        wire.other_configs(connection),
         delegation_tokens=facts.delegation_tokens,
     )

@@ -225,6 +225,7 @@ def _log_in(settings: ClusterSettings, address: Address, context: ssl.SSLContext
             )
             features = await connection.send_request(request)
         await manager.wait_for(manager.call_soon(manager.cluster.refresh_metadata, _BOOTSTRAP), _left(deadline) * 1000)
+        await _meet_any(manager, settings, address, deadline)
         return versions.api_versions, _metadata_version(features)
 
     net.start()
@@ -239,6 +240,23 @@ def _log_in(settings: ClusterSettings, address: Address, context: ssl.SSLContext
             raise _no_login(settings, address, error) from error
         raise
     return Wire(net, manager, version=release(api_versions, metadata_version), kraft=metadata_version is not None)
+
+
+async def _meet_any(manager: Manager, settings: ClusterSettings, address: _Address, deadline: float) -> None:
+    """One of the brokers by the address that they give to clients: the bootstrap address may be another."""
+    brokers = manager.cluster.brokers()
+    for broker in brokers:
+        try:
+            await manager.get_connection(broker.node_id, timeout_ms=_left(deadline) * 1000)
+        except (errors.KafkaConnectionError, errors.KafkaTimeoutError, errors.NodeNotReadyError):
+            continue
+        return
+    named = ", ".join(f"{broker.host}:{broker.port}" for broker in brokers)
+    raise KafkaMetaError(
+        f"the {_side(settings)} at {address} answers, but none of its brokers can be reached "
+        f"by the address that they name themselves: {named}",
+        "run this where these addresses can be reached, or check advertised.listeners of the brokers",
+    )
 
 
 def _metadata_version(answer: Any) -> int | None:
@@ -267,6 +285,11 @@ def _no_login(settings: ClusterSettings, address: Address, error: errors.KafkaEr
         case errors.IllegalSaslStateError():
             message = f"{where}: that listener takes no login; security.protocol is {settings.security_protocol}"
             return KafkaMetaError(message, _protocol_hint(settings))
+        case errors.IncompatibleBrokerVersion():
+            return KafkaMetaError(
+                f"the {side} at {address} is a KRaft controller, and topics are told by brokers",
+                "give the address of a broker's listener",
+            )
         case errors.KafkaTimeoutError() | errors.RequestTimedOutError():
             return KafkaMetaError(f"the {side} at {address} takes the connection and does not answer in time", None)
         case _ if mechanism is not None:
