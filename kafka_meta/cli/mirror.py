@@ -30,9 +30,7 @@ from kafka_meta.plan import Policy
 from kafka_meta.ranges import UncommittedPolicy
 from kafka_meta.render.mirror import (
     copied_lines,
-    finding_lines,
     group_lines,
-    known_lines,
     next_lines,
     prepare_lines,
     standing_lines,
@@ -270,14 +268,10 @@ class _Run:
         to = "" if self.dest is None else f" → {side(self.dest)}"
         title = f"Prepare to migrate  {side(self.source)}{to}"
 
-        def lines(*, verbose: bool) -> list[str]:
-            found = finding_lines(mirrored.findings, verbose=verbose)
-            return [title, *prepare_lines(mirrored, verbose=verbose), *known_lines(mirrored.copied), *found]
-
-        self.screen.result(lines(verbose=self.screen.verbose))
-        whole = lines(verbose=True)
-        write_private(self.log, "\n".join(whole) + "\n")
-        return whole
+        self.screen.result([title, *prepare_lines(mirrored, verbose=self.screen.verbose)])
+        lines = [title, *prepare_lines(mirrored, verbose=True)]
+        write_private(self.log, "\n".join(lines) + "\n")
+        return lines
 
     def _end(self, last: Sequence[str], lines: Sequence[str]) -> None:
         self.screen.result(last)
@@ -285,7 +279,7 @@ class _Run:
 
     def _finish(self, done: Mirrored, lines: Sequence[str]) -> int:
         self.screen.document(encode_mirror(done))
-        last = ["", *copied_lines(done.copied), *group_lines(done.groups), *next_lines(done)]
+        last = [*copied_lines(done.copied), *group_lines(done.groups), *next_lines(done)]
         failed = any(not each.equal for each in done.copied) or any(
             each.outcome in ("left alone", "refused", "failed") for each in done.groups
         )

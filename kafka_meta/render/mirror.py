@@ -24,21 +24,19 @@ def prepare_lines(mirrored: Mirrored, *, verbose: bool) -> list[str]:
     if len(shown) < len(unread.ranges):
         lines.append(f"  … the {LARGEST} largest of {len(unread.ranges):,}; all in the log")
     lines += [_sum(unread.ranges), ""]
-    lines += _limited("!", [*unread.warnings, *mirrored.warnings], verbose)
-    lines += [_open(each) for each in mirrored.open_transactions]
-    lines += _left_behind(unread.left_behind, verbose)
-    lines += _limited("?", unread.unreadable, verbose, "not read: ")
-    lines += _limited("×", unread.refused, verbose)
-    lines += _limited("-", unread.skipped, verbose, "skipped: ")
-    return lines
+    said = [
+        *_limited("!", [*unread.warnings, *mirrored.warnings], verbose),
+        *(_open(each) for each in mirrored.open_transactions),
+        *_left_behind(unread.left_behind, verbose),
+        *_limited("?", unread.unreadable, verbose, "not read: "),
+        *_limited("-", unread.skipped, verbose, "skipped: "),
+        *_known(mirrored.copied if not mirrored.committed else ()),
+        *_limited("×", mirrored.findings, verbose),
+    ]
+    return [*lines, *said, ""] if said else lines
 
 
-def finding_lines(findings: Sequence[Remark], *, verbose: bool) -> list[str]:
-    """Why nothing is copied."""
-    return _limited("×", findings, verbose)
-
-
-def known_lines(copied: Sequence[Copied]) -> list[str]:
+def _known(copied: Sequence[Copied]) -> list[str]:
     """What earlier runs have copied of it."""
     if not copied:
         return []

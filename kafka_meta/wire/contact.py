@@ -242,7 +242,7 @@ def _log_in(settings: ClusterSettings, address: Address, context: ssl.SSLContext
     return Wire(net, manager, version=release(api_versions, metadata_version), kraft=metadata_version is not None)
 
 
-async def _meet_any(manager: Manager, settings: ClusterSettings, address: _Address, deadline: float) -> None:
+async def _meet_any(manager: Manager, settings: ClusterSettings, address: Address, deadline: float) -> None:
     """One of the brokers by the address that they give to clients: the bootstrap address may be another."""
     brokers = manager.cluster.brokers()
     for broker in brokers:
