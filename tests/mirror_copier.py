@@ -34,7 +34,8 @@ def main(path: str) -> int:
             Lease(dest, given["source_id"], session_seconds=given["session_seconds"]) as lease,
             Journal(Path(given["journal"]), source_id=given["source_id"], dest_id=given["dest_id"]) as journal,
         ):
-            for outcome in copy(source, dest, journal, lease=lease, emit=emit, max_rate_bytes=given["max_rate_bytes"]):
+            options = {name: given[name] for name in ("max_rate_bytes", "in_flight") if name in given}
+            for outcome in copy(source, dest, journal, lease=lease, emit=emit, **options):
                 print(outcome, flush=True)
     except KafkaMetaError as error:
         print(f"refused: {error.message}", flush=True)

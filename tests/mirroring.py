@@ -17,6 +17,7 @@ from kafka_meta.mirror.lease import Lease
 from kafka_meta.playground import Cluster
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
+from kafka_meta.wire.connection import Wire
 from kafka_meta.wire.partitions import Leader, leaders, listed_offsets
 from kafka_meta.wire.topics import EARLIEST
 from kafka_meta.wire.transactions import stable_offsets
@@ -136,12 +137,12 @@ def begin(
     Returns the ids of both clusters."""
     with connect(settings(source, "source")) as wire:
         source_id = str(wire.cluster_id)
-        source_leaders = only_leaders(leaders(wire, topics))
+        source_leaders = led(wire, topics)
         first = listed_offsets(wire, source_leaders, EARLIEST)
         last, _ = stable_offsets(wire, {place: leader.broker.id for place, leader in source_leaders.items()})
     with connect(settings(dest, "dest")) as wire:
         dest_id = str(wire.cluster_id)
-        dest_leaders = only_leaders(leaders(wire, topics))
+        dest_leaders = led(wire, topics)
         bases = listed_offsets(wire, dest_leaders)
         while not all(isinstance(base, int) for base in bases.values()):
             time.sleep(0.1)  # a topic that was created a moment ago
@@ -151,9 +152,15 @@ def begin(
     return source_id, dest_id
 
 
-def only_leaders(found: dict[Place, Any]) -> dict[Place, Leader]:
-    assert all(isinstance(each, Leader) for each in found.values()), found
-    return found
+def led(wire: Wire, topics: Sequence[str]) -> dict[Place, Leader]:
+    """The leaders of all partitions, as soon as all brokers know of them."""
+    for _ in range(300):
+        found = leaders(wire, topics)
+        known = {place: each for place, each in found.items() if isinstance(each, Leader)}
+        if len(known) == len(found):
+            return known
+        time.sleep(0.1)
+    raise AssertionError(found)
 
 
 def begun(

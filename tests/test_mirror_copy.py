@@ -41,6 +41,19 @@ def test_records_of_every_codec_arrive_as_they_are(source: Cluster, dest: Cluste
     assert_same(read(source, places), read(dest, places))
 
 
+@pytest.mark.parametrize("age_ms", [0, 30 * DAY_MS], ids=["fresh", "old"])
+def test_several_batches_in_flight_arrive_in_order(source: Cluster, dest: Cluster, tmp_path: Path, age_ms: int) -> None:
+    topic = f"copy-in-flight-{age_ms}"
+    for cluster in (source, dest):
+        create(cluster, topic, partitions=2, config={"retention.ms": "-1"})
+    first_ms = int(time.time() * 1000) - age_ms
+    fill(source, topic, 20_000, partitions=2, timestamp_ms=first_ms, config={"batch.size": 3000})
+    ids = begin(tmp_path / "journal", source, dest, [topic])
+    assert not failures(run(tmp_path / "journal", source, dest, ids, in_flight=5))
+    places = [(topic, 0), (topic, 1)]
+    assert_same(read(source, places), read(dest, places))
+
+
 def test_odd_records_arrive_as_they_are(source: Cluster, dest: Cluster, tmp_path: Path) -> None:
     topic = "copy-odd"
     for cluster in (source, dest):

@@ -68,7 +68,7 @@ class Migration:
         self.directory = directory
         self._copiers: list[subprocess.Popen[str]] = []
 
-    def copier(self, max_rate_bytes: int | None = None) -> subprocess.Popen[str]:
+    def copier(self, max_rate_bytes: int | None = None, in_flight: int = 1) -> subprocess.Popen[str]:
         self.settings.write_text(
             json.dumps(
                 {
@@ -79,6 +79,7 @@ class Migration:
                     "journal": str(self.journal),
                     "session_seconds": SESSION_SECONDS,
                     "max_rate_bytes": max_rate_bytes,
+                    "in_flight": in_flight,
                 }
             )
         )
@@ -146,15 +147,17 @@ def wait_for(copier: subprocess.Popen[str], word: str) -> bool:
     return any(line.startswith(word) for line in copier.stdout)
 
 
-@pytest.mark.parametrize("old", [False, True], ids=["fresh", "old"])
+@pytest.mark.parametrize(
+    ("old", "in_flight"), [(False, 1), (True, 1), (False, 4), (True, 4)], ids=["fresh", "old", "fresh-4", "old-4"]
+)
 def test_a_copier_that_is_killed_25_times_loses_nothing_and_doubles_nothing(
-    clusters: tuple[Cluster, Cluster], tmp_path: Path, old: bool
+    clusters: tuple[Cluster, Cluster], tmp_path: Path, old: bool, in_flight: int
 ) -> None:
     dice = random.Random(25)
-    with migration(clusters, tmp_path, "kill", old) as made:
+    with migration(clusters, tmp_path, f"kill-{in_flight}", old) as made:
         killed = 0
         for _ in range(25):
-            copier = made.copier(max_rate_bytes=6_000_000)
+            copier = made.copier(max_rate_bytes=6_000_000, in_flight=in_flight)
             if not wait_for(copier, "copying"):
                 break
             time.sleep(dice.uniform(0, 0.5))  # the moment is what is tried
@@ -165,13 +168,13 @@ def test_a_copier_that_is_killed_25_times_loses_nothing_and_doubles_nothing(
         made.assert_exact()
 
 
-@pytest.mark.parametrize("old", [False, True], ids=["fresh", "old"])
+@pytest.mark.parametrize(("old", "in_flight"), [(False, 1), (True, 1), (False, 4)], ids=["fresh", "old", "fresh-4"])
 def test_brokers_that_are_killed_on_both_sides_cost_time_only(
-    clusters: tuple[Cluster, Cluster], tmp_path: Path, old: bool
+    clusters: tuple[Cluster, Cluster], tmp_path: Path, old: bool, in_flight: int
 ) -> None:
     dice = random.Random(7)
-    with migration(clusters, tmp_path, "brokers", old) as made:
-        copier = made.copier(max_rate_bytes=3_000_000)
+    with migration(clusters, tmp_path, f"brokers-{in_flight}", old) as made:
+        copier = made.copier(max_rate_bytes=3_000_000, in_flight=in_flight)
         assert wait_for(copier, "copying")
         kills = 0
         while copier.poll() is None and kills < 6:

@@ -14,8 +14,8 @@ from kafka_meta.mirror.copy import PartitionDone, copy
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.playground import Cluster
 from kafka_meta.wire import connect
-from kafka_meta.wire.partitions import leaders, listed_offsets
-from tests.mirroring import create, fill, only_leaders, read
+from kafka_meta.wire.partitions import listed_offsets
+from tests.mirroring import create, fill, led, read
 
 pytest_plugins = ["stores_made_by_java"]
 pytestmark = pytest.mark.long
@@ -37,8 +37,8 @@ def test_a_copy_goes_through_every_login(
     settings = stores_made_by_java.settings(text, "trust.p12", "key.p12")
     with connect(settings) as wire:
         id = str(wire.cluster_id)
-        led = only_leaders(leaders(wire, [here, there]))
-        ends = listed_offsets(wire, led)
+        places = led(wire, [here, there])
+        ends = listed_offsets(wire, places)
     # The source's id only names the lease and the journal: two of the same cluster would share them.
     with (
         Lease(settings, f"{id}-{number}-{time.monotonic_ns()}") as lease,
@@ -49,8 +49,8 @@ def test_a_copy_goes_through_every_login(
                 topic=here,
                 partition=partition,
                 dest_topic=there,
-                source_topic_id=led[here, partition].topic_id,
-                dest_topic_id=led[there, partition].topic_id,
+                source_topic_id=places[here, partition].topic_id,
+                dest_topic_id=places[there, partition].topic_id,
                 base=0,
                 start=0,
                 end=int(str(ends[here, partition])),

@@ -49,44 +49,45 @@ class Answers:
 
 @dataclass(slots=True, kw_only=True)
 class Line:
-    """A channel and whether a request is under way on it."""
+    """A channel, and how many requests are under way on it."""
 
     channel: Channel
-    busy: bool = False
+    under_way: int = 0
 
 
 class Lines:
-    """Up to `most` channels to each broker of a cluster, made when they are needed."""
+    """Up to `most` channels of a depth to each broker of a cluster, made when they are needed."""
 
-    def __init__(self, settings: ClusterSettings, most: int) -> None:
+    def __init__(self, settings: ClusterSettings, *, most: int, depth: int) -> None:
         self._settings = settings
-        self._most = most
+        self._most, self._depth = most, depth
         self._lines: dict[int, list[Line]] = {}
 
-    def idle(self, broker: Broker) -> Line | None:
-        """None while all of them are busy."""
+    def free(self, broker: Broker) -> Line | None:
+        """None while all of them are as busy as they may be."""
         lines = self._lines.setdefault(broker.id, [])
-        if lines and lines[0].channel.broker != broker:  # it has moved to another address
-            if any(line.busy for line in lines):
-                return None
-            _close(lines)
+        for line in list(lines):
+            moved = line.channel.broker != broker  # to another address
+            if (line.channel.dead or moved) and not line.under_way:
+                line.channel.close()
+                lines.remove(line)
         for line in lines:
-            if not line.busy:
+            if line.under_way < self._depth and not line.channel.dead and line.channel.broker == broker:
                 return line
         if len(lines) == self._most:
             return None
-        lines.append(Line(channel=Channel(self._settings, broker)))
+        lines.append(Line(channel=Channel(self._settings, broker, depth=self._depth)))
         return lines[-1]
 
     def busy_beside(self, line: Line) -> bool:
-        return any(each.busy for each in self._lines[line.channel.broker.id] if each is not line)
+        return any(each.under_way for each in self._lines[line.channel.broker.id] if each is not line)
+
+    def alone(self) -> bool:
+        """Whether every broker has one line only."""
+        return self._most == 1
 
     def close(self) -> None:
         for lines in self._lines.values():
-            _close(lines)
-
-
-def _close(lines: list[Line]) -> None:
-    for line in lines:
-        line.channel.close()
-    lines.clear()
+            for line in lines:
+                line.channel.close()
+            lines.clear()

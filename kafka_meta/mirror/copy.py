@@ -22,6 +22,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TypeVar
 
 from kafka_meta.batches import Destination, Producer
@@ -47,12 +48,10 @@ T = TypeVar("T")
 MEMORY_BYTES = 128 << 20
 GIVE_UP_AFTER_SECONDS = 600.0
 
-_LINES_FROM_SOURCE = 1
-_LINES_TO_DESTINATION = 2
-"""While a broker works on one request, the next one is on its way."""
 _WAIT_SECONDS = 0.2
 _TELL_SECONDS = 0.2
 _SILENCE_SECONDS = 2.0
+_ASK_TIMEOUT_MS = 10_000
 _ACKNOWLEDGE_MARGIN_MS = 5000
 """By which a broker's own patience with its replicas ends before ours with the broker."""
 
@@ -66,6 +65,7 @@ def copy(
     emit: Emit = silent,
     max_rate_bytes: int | None = None,
     memory_bytes: int = MEMORY_BYTES,
+    in_flight: int = 1,
     give_up_after_s: float = GIVE_UP_AFTER_SECONDS,
 ) -> Iterator[Outcome]:
     """Copies what the journal says has begun and is not finished; resumes by itself.
@@ -73,15 +73,18 @@ def copy(
     Emits `Progress` of the stages "offsets" (of the ranges' source offsets) and "bytes" (sent by this run, no total),
     and `Waiting` when nothing moves. Raises `KafkaMetaError` when a cluster cannot be reached at all, when the lease is
     taken by somebody else, or when another copier has claimed the journal. `max_rate_bytes` is a second's; a partition
-    is given up when nothing at all has moved for `give_up_after_s`.
+    is given up when nothing at all has moved for `give_up_after_s`. `in_flight` 2 … 5 is for links of long distance: so
+    many batches of a partition are under way while its records are fresh.
     """
     journal.claim()
     tracks = Tracks(journal, memory_bytes)
     if all(position.done for position in journal.positions()):
         return
     with ExitStack() as stack:
-        source_wire, dest_wire = (stack.enter_context(connect(settings)) for settings in (source, dest))
-        source_lines, dest_lines = Lines(source, _LINES_FROM_SOURCE), Lines(dest, _LINES_TO_DESTINATION)
+        source_wire, dest_wire = (stack.enter_context(connect(_impatient(settings))) for settings in (source, dest))
+        source_lines = Lines(source, most=1, depth=1)
+        # Several batches of a partition follow each other on one line; else two lines take turns.
+        dest_lines = Lines(dest, most=2 if in_flight == 1 else 1, depth=in_flight)
         answers = Answers()
         fetching = Fetching(tracks, source_lines, source_wire, answers)
         settling = Settling(tracks, source_wire, dest_wire, answers)
@@ -90,7 +93,7 @@ def copy(
             tracks, dest_lines, lease, settling, answers, timeout_ms=timeout_ms, max_rate_bytes=max_rate_bytes
         )
         told = _Told(tracks, emit)
-        tracks.open_all(_unfinished(journal, dest_wire))
+        tracks.open_all(_unfinished(journal, dest_wire, in_flight))
         stack.callback(tracks.write_down)
         stack.callback(source_lines.close)
         stack.callback(dest_lines.close)
@@ -107,7 +110,12 @@ def copy(
                 yield tracks.outcomes.popleft()
 
 
-def _unfinished(journal: Journal, dest: Wire) -> Iterator[Track]:
+def _impatient(settings: ClusterSettings) -> ClusterSettings:
+    """For short questions: while one waits for a broker that is down, partitions that have moved from it wait, too."""
+    return replace(settings, request_timeout_ms=min(settings.request_timeout_ms, _ASK_TIMEOUT_MS))
+
+
+def _unfinished(journal: Journal, dest: Wire, in_flight: int) -> Iterator[Track]:
     positions = [position for position in journal.positions() if not position.done]
     producer = journal.producer()
     if producer is None:
@@ -126,6 +134,7 @@ def _unfinished(journal: Journal, dest: Wire) -> Iterator[Track]:
                 max_message_bytes=topic.max_message_bytes,
             ),
             producer=producer,
+            in_flight=in_flight,
             acknowledged=Boundary(position.source, position.rank, position.digest),
         )
 

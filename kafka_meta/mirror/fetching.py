@@ -32,7 +32,7 @@ class Fetching:
             tracks = [track for _, track in zip(range(_PARTITIONS), hungry.values(), strict=False)]
             leader = tracks[0].source_leader
             assert leader is not None
-            if (line := self._lines.idle(leader)) is not None:
+            if (line := self._lines.free(leader)) is not None:
                 self._ask(line, tracks)
 
     def _ask(self, line: Line, tracks: list[Track]) -> None:
@@ -50,12 +50,12 @@ class Fetching:
             track.fetching = True
             del self._tracks.hungry[line.channel.broker.id][track.place]
         self._tracks.free_bytes -= size
-        line.busy = True
+        line.under_way += 1
         eras = {track.place: track.era for track in tracks}
         line.channel.ask(Fetch(wanted=wanted, max_bytes=size), self._answers.to(self._heard, line, eras, size))
 
     def _heard(self, answer: list[Fetched] | Unanswered, line: Line, eras: dict[Place, int], reserved: int) -> None:
-        line.busy = False
+        line.under_way -= 1
         self._tracks.free_bytes += reserved
         asked = [self._tracks.by_place[place] for place in eras]
         for track in asked:

@@ -19,6 +19,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 
 from kafka_meta.errors import KafkaMetaError
@@ -59,7 +60,9 @@ class Lease:
         self._wire: Wire | None = None
 
     def __enter__(self) -> Lease:
-        self._wire = connect(self._dest)
+        # A coordinator that is down is to be noticed soon; joining may take a session.
+        patience_ms = round(self._session_seconds * 1000) + 2000
+        self._wire = connect(replace(self._dest, request_timeout_ms=min(patience_ms, self._dest.request_timeout_ms)))
         try:
             self._member = Membership(wire=self._wire, group=self._group, kind=_KIND)
             self._take()

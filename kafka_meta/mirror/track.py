@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -28,6 +29,8 @@ from kafka_meta.batches.records import contents
 from kafka_meta.journal import Begun, Boundary, Place, Position, Run
 from kafka_meta.model import Broker
 from kafka_meta.wire.fetch import Fetched
+
+_FRESH_MS = 12 * 3_600_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,6 +70,8 @@ class Track:
     begun: Begun
     destination: Destination
     producer: Producer
+    in_flight: int = 1
+    """How many batches may be under way at a time, if the broker is sure to remember who sends them."""
     settled: bool = False
     era: int = 0
     """Goes up when what is under way has become void."""
@@ -79,7 +84,10 @@ class Track:
     run_end: int | None = None
     ready: deque[Ready] = field(default_factory=deque)
     ready_bytes: int = 0
-    sending: Ready | None = None
+    sending: deque[Ready] = field(default_factory=deque)
+    """Batches that are under way, in order."""
+    remembered: bool = False
+    """Whether the last acknowledged batch was fresh, in this era."""
     fetching: bool = False
     source_leader: Broker | None = None
     dest_leader: Broker | None = None
@@ -97,19 +105,21 @@ class Track:
 
     @property
     def complete(self) -> bool:
-        return self.settled and self.next >= self.begun.end and not self.ready and self.sending is None
+        return self.settled and self.next >= self.begun.end and not self.ready and not self.sending
 
     def settle(self, position: Position) -> None:
         self.settled = True
         self.next, self.rank, self.digest = position.source, position.rank, position.digest
         self.acknowledged = Boundary(position.source, position.rank, position.digest)
         self.run_end = None
+        self.remembered = False
 
     def unsettle(self) -> list[Ready]:
         """Returns what is dropped: it will be fetched again behind the position that the destination tells."""
-        dropped = [*self.ready, *([self.sending] if self.sending else [])]
-        self.settled, self.dest_leader, self.sending = False, None, None
+        dropped = [*self.sending, *self.ready]
+        self.settled, self.dest_leader = False, None
         self.era += 1
+        self.sending.clear()
         self.ready.clear()
         self.ready_bytes = 0
         return dropped
@@ -118,11 +128,29 @@ class Track:
         self.ready.extend(prepared.ready)
         self.ready_bytes += sum(each.outgoing.size_bytes for each in prepared.ready)
 
+    def may_send(self) -> bool:
+        """One batch at a time, since what follows depends on where it lands.
+
+        More of them only while the destination is sure to refuse a batch that arrives without the one before: a broker
+        forgets a producer `producer.id.expiration.ms` after its last record's timestamp, and then takes any sequence.
+        """
+        if not self.ready or not self.sending:
+            return bool(self.ready)
+        return len(self.sending) < self.in_flight and self.remembered and all(map(_fresh, self.sending))
+
     def take(self) -> Ready:
-        """The next batch, which is then being sent: one at a time, since what follows depends on where it lands."""
-        self.sending = self.ready.popleft()
-        self.ready_bytes -= self.sending.outgoing.size_bytes
-        return self.sending
+        """The next batch, which is then under way."""
+        ready = self.ready.popleft()
+        self.ready_bytes -= ready.outgoing.size_bytes
+        self.sending.append(ready)
+        return ready
+
+    def acknowledge(self, ready: Ready) -> None:
+        first = self.sending.popleft()
+        assert first is ready
+        self.acknowledged = ready.boundary
+        self.remembered = self.producer.id >= 0 and _fresh(ready)
+        self.refusals = 0
 
     def prepare(self, fetched: Fetched, held: Held) -> Prepared:
         """Raises MalformedBatch and RecordTooLarge."""
@@ -205,3 +233,8 @@ class Track:
         boundary = Boundary(outgoing.source_end, self.rank, self.digest)
         prepared.ready.append(Ready(outgoing=outgoing, rank=first, boundary=boundary, held=held))
         held.batches += 1
+
+
+def _fresh(ready: Ready) -> bool:
+    """Half of the time for which brokers remember producers by default (`producer.id.expiration.ms`, one day)."""
+    return time.time() * 1000 - ready.outgoing.header.max_timestamp < _FRESH_MS

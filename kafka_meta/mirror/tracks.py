@@ -11,7 +11,6 @@ from typing import TypeAlias
 from kafka_meta.journal import Boundary, Journal, Place, Position, Round
 from kafka_meta.mirror.settle import LogEnd
 from kafka_meta.mirror.track import Held, Prepared, Ready, Track
-from kafka_meta.wire.produce import Produced
 
 PATIENCE_WITH_REFUSALS = 10
 
@@ -90,7 +89,7 @@ class Tracks:
                 self.hungry.setdefault(track.source_leader.id, {}).setdefault(track.place, track)
             else:
                 self._sated[track.place] = track
-        if track.dest_leader is not None and track.ready and track.sending is None:
+        if track.dest_leader is not None and track.may_send():
             self.sendable.setdefault(track.dest_leader.id, {}).setdefault(track.place, track)
 
     def _share(self) -> int:
@@ -127,9 +126,8 @@ class Tracks:
 
     def acknowledge(self, track: Track, ready: Ready) -> None:
         assert track.acknowledged is not None
-        before, track.acknowledged = track.acknowledged, ready.boundary
-        track.sending = None
-        track.refusals = 0
+        before = track.acknowledged
+        track.acknowledge(ready)
         size_bytes = ready.outgoing.size_bytes
         _, so_far = self._round.acknowledged.get(track.place, (None, 0))
         self._round.acknowledged[track.place] = (ready.boundary, so_far + size_bytes)
@@ -211,12 +209,11 @@ class Tracks:
             return False
         return True
 
-    def misplaced(self, track: Track, produced: Produced) -> None:
-        assert track.sending is not None
-        expected = track.begun.base + track.sending.rank
+    def misplaced(self, track: Track, ready: Ready, arrived_at: int) -> None:
+        expected = track.begun.base + ready.rank
         self.fail(
             track,
-            f"a batch that belongs at offset {expected} of the destination arrived at {produced.base_offset}:"
+            f"a batch that belongs at offset {expected} of the destination arrived at {arrived_at}:"
             " someone else writes there",
         )
 

@@ -5,7 +5,8 @@ from sending the rest of a request an hour after its beginning. Here a thread se
 they lie, receives the answer into one buffer, and asks before every piece whether it may still be sent: a copier that
 was stopped (SIGSTOP, a suspended machine) and wakes up must not finish what it had begun.
 
-A channel has one request under way. Whoever wants a broker to work while an answer is on its way opens two.
+A channel lives as long as its connection, and with it dies whatever was asked of it: nothing that was meant to follow
+a request may be sent when nobody knows what became of that one.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import ssl
 import struct
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from queue import SimpleQueue
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from kafka import errors
@@ -56,24 +59,37 @@ def _always() -> bool:
     return True
 
 
-class Channel:
-    """A thread that asks one broker, in the order of `ask`, and connects anew after a failure.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Job:
+    request: Request
+    deliver: Callable[[Any], None]
+    permit: Callable[[], bool]
 
-    `permit` is asked before each piece of a request; once it says no, the connection is closed in mid-request and the
-    broker forgets what it has got of it.
+
+class Channel:
+    """A thread that asks one broker, in the order of `ask`; up to `depth` requests are under way.
+
+    `permit` of a request is asked before each piece of it; once it says no, the connection is closed in mid-request
+    and the broker forgets what it has got.
     """
 
-    def __init__(self, settings: ClusterSettings, broker: Broker, *, permit: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, settings: ClusterSettings, broker: Broker, *, depth: int = 1) -> None:
         self.broker = broker
+        self.dead = False
         self._settings = settings
         assert broker.host is not None and broker.port is not None
         self._address = Address(host=broker.host, port=broker.port)
-        self._permit: Callable[[], bool] = _always
+        self._depth = depth
         self._timeout_seconds = settings.request_timeout_ms / 1000
-        self._jobs: SimpleQueue[tuple[Request, Callable[[Any], None], Callable[[], bool]] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._waker, self._woken = socket.socketpair()
+        self._waker.setblocking(False)
+        self._woken.setblocking(False)
+        self._under_way: deque[tuple[_Job, int]] = deque()
+        """Sent and not answered, each with its version."""
         self._socket: socket.socket | None = None
         self._versions: dict[int, tuple[int, int]] = {}
-        self._asked = 0
+        self._sent = self._answered = 0
         self._session_ends: float | None = None
         self._rest_until = 0.0
         self._closed = False
@@ -82,35 +98,86 @@ class Channel:
 
     def ask(self, request: Request, deliver: Callable[[Any], None], permit: Callable[[], bool] = _always) -> None:
         """`deliver` gets the answer, or an `Unanswered`, on the channel's own thread."""
-        self._jobs.put((request, deliver, permit))
+        self._jobs.put(_Job(request=request, deliver=deliver, permit=permit))
+        self._wake()
 
     def close(self) -> None:
         """Breaks off what is under way."""
         self._closed = True
         self._jobs.put(None)
+        self._wake()
         if (connection := self._socket) is not None:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         self._thread.join(timeout=5)
+        self._waker.close()
+        self._woken.close()
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):
+            self._waker.send(b"!")
 
     def _serve(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            request, deliver, self._permit = job
+        while (job := self._next_job()) is not None or self._under_way:
             try:
-                answer: Any = self._exchange(request)
-            except Unanswered as error:
-                answer = error
-            except KafkaMetaError as error:
-                answer = Unanswered(error.message, retriable=True)
-            except TimeoutError:
-                answer = Unanswered(f"broker {self.broker.id} did not answer in time", retriable=True)
-            except (OSError, ValueError, struct.error, IndexError, errors.KafkaError) as error:
-                reason = f"the connection to broker {self.broker.id} was lost ({error or type(error).__name__})"
-                answer = Unanswered(reason, retriable=True)
-            if isinstance(answer, Unanswered):
-                self._disconnect()
-            deliver(answer)
+                if self.dead:
+                    raise Unanswered(f"the connection to broker {self.broker.id} was lost before", retriable=True)
+                if job is not None:
+                    self._ask(job)
+                if job is None or len(self._under_way) == self._depth:
+                    self._answer()
+            except (Unanswered, KafkaMetaError, errors.KafkaError) as error:
+                self._die(self._reason(error), job)
+            except (OSError, ValueError, struct.error, IndexError) as error:
+                self._die(self._reason(error), job)
         self._disconnect()
+
+    def _next_job(self) -> _Job | None:
+        """None when an answer arrives first, and when there will be no more."""
+        if not self._under_way:
+            return None if self._closed else self._jobs.get()
+        while not self._closed:
+            with suppress(Empty):
+                return self._jobs.get_nowait()
+            if self._answer_arrives():
+                return None
+        return None
+
+    def _answer_arrives(self) -> bool:
+        """Waits for the broker, or for another request."""
+        connection = self._socket
+        assert connection is not None
+        if isinstance(connection, ssl.SSLSocket) and connection.pending():
+            return True
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        poll.register(self._woken, select.POLLIN)
+        ready = {number for number, _ in poll.poll(self._timeout_seconds * 1000)}
+        with suppress(BlockingIOError):
+            self._woken.recv(4096)
+        return not ready or connection.fileno() in ready
+
+    def _die(self, silence: Unanswered, job: _Job | None) -> None:
+        self.dead = True
+        self._disconnect()
+        waiting = [job for job, _ in self._under_way]
+        self._under_way.clear()
+        if job is not None and job not in waiting:
+            waiting.append(job)
+        for each in waiting:
+            each.deliver(silence)
+
+    def _reason(self, error: Exception) -> Unanswered:
+        match error:
+            case Unanswered():
+                return error
+            case KafkaMetaError():
+                return Unanswered(error.message, retriable=True)
+            case TimeoutError():
+                return Unanswered(f"broker {self.broker.id} did not answer in time", retriable=True)
+            case _:
+                reason = f"the connection to broker {self.broker.id} was lost ({error or type(error).__name__})"
+                return Unanswered(reason, retriable=True)
 
     def _disconnect(self) -> None:
         if (connection := self._socket) is not None:
@@ -118,23 +185,31 @@ class Channel:
             with suppress(OSError):
                 connection.close()
 
-    def _exchange(self, request: Request) -> Any:
+    def _ask(self, job: _Job) -> None:
         if (rest := self._rest_until - time.monotonic()) > 0:
             time.sleep(rest)
         if self._session_ends is not None and time.monotonic() > self._session_ends:
+            while self._under_way:
+                self._answer()
             self._disconnect()
         if self._socket is None:
             self._connect()
-        lowest, highest = request.VERSIONS
-        offered = self._versions.get(request.API_KEY, (0, -1))
+        lowest, highest = job.request.VERSIONS
+        offered = self._versions.get(job.request.API_KEY, (0, -1))
         version = min(highest, offered[1])
         if version < max(lowest, offered[0]):
             raise Unanswered("the broker does not speak a version of this request that is known here")
-        body = self._call(request.API_KEY, version, request.parts(version))
-        answer, throttle_ms = request.answer(version, body)
+        self._under_way.append((job, version))
+        self._send_request(job.request.API_KEY, version, job.request.parts(version), job.permit)
+
+    def _answer(self) -> None:
+        body = self._receive_answer()
+        job, version = self._under_way[0]
+        answer, throttle_ms = job.request.answer(version, body)
+        self._under_way.popleft()
         if throttle_ms > 0:
             self._rest_until = time.monotonic() + throttle_ms / 1000
-        return answer
+        job.deliver(answer)
 
     # Connecting.
 
@@ -185,25 +260,32 @@ class Channel:
     # Frames.
 
     def _call(self, api_key: int, version: int, parts: Sequence[Buffer]) -> memoryview:
-        self._asked = (self._asked + 1) & 0x7FFFFFFF
+        self._send_request(api_key, version, parts, _always)
+        return self._receive_answer()
+
+    def _send_request(self, api_key: int, version: int, parts: Sequence[Buffer], permit: Callable[[], bool]) -> None:
+        self._sent = (self._sent + 1) & 0x7FFFFFFF
         client = self._settings.client_id.encode()
-        header = struct.pack(f">hhih{len(client)}s", api_key, version, self._asked, len(client), client)
+        header = struct.pack(f">hhih{len(client)}s", api_key, version, self._sent, len(client), client)
         length = len(header) + sum(map(len, parts))
-        self._send([_INT32.pack(length) + header, *parts])
+        self._send([_INT32.pack(length) + header, *parts], permit)
+
+    def _receive_answer(self) -> memoryview:
+        self._answered = (self._answered + 1) & 0x7FFFFFFF
         body = self._receive()
         (correlation,) = _INT32.unpack_from(body)
-        if correlation != self._asked:
-            raise ValueError(f"answer {correlation} to request {self._asked}")
+        if correlation != self._answered:
+            raise ValueError(f"answer {correlation} to request {self._answered}")
         return body[_INT32.size :]
 
-    def _send(self, parts: Sequence[Buffer]) -> None:
+    def _send(self, parts: Sequence[Buffer], permit: Callable[[], bool] = _always) -> None:
         connection, deadline = self._socket, time.monotonic() + self._timeout_seconds
         assert connection is not None
         if isinstance(connection, ssl.SSLSocket):
             parts = [b"".join(parts)]
         waiting = [memoryview(part) for part in reversed(parts)]
         while waiting:
-            if not self._permit():
+            if not permit():
                 raise Unanswered("it may not be sent any more: the lease has run out", retriable=True)
             try:
                 if isinstance(connection, ssl.SSLSocket):

@@ -30,7 +30,7 @@ from kafka_meta.playground.design import Design
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
 from kafka_meta.wire.partitions import listed_offsets
-from tests.mirroring import begin, create, leaders, only_leaders, settings
+from tests.mirroring import begin, create, led, settings
 
 ROUNDS = 3
 PARTITIONS = 12
@@ -244,14 +244,14 @@ def moved(command: Sequence[str], dest: Cluster, load: Load) -> Moved:
     """Runs a tool until everything has arrived, and ends it then if it does not end by itself."""
     to: ClusterSettings = settings(dest, "dest")
     with connect(to) as wire, tempfile.TemporaryFile() as output:
-        led = only_leaders(leaders(wire, [load.topic]))
+        partitions = led(wire, [load.topic])
         started = time.monotonic()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         watched = psutil.Process(process.pid)
         first, peak, cpu, arrived = None, 0.0, 0.0, 0
         while arrived < load.records:
             time.sleep(0.02)
-            arrived = sum(end for end in listed_offsets(wire, led).values() if isinstance(end, int))
+            arrived = sum(end for end in listed_offsets(wire, partitions).values() if isinstance(end, int))
             if arrived and first is None:
                 first = time.monotonic()
             with suppress(psutil.Error):
