@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer
 from kazoo.client import KazooClient
 
 from kafka_meta.files import validate
@@ -143,6 +145,23 @@ def test_a_position_that_a_consumer_has_set_there_is_left_alone(small: Mirror) -
     outcomes = {each["partition"]: each for each in document["groups"]}
     assert outcomes[0]["outcome"] == "left alone" and "17" in outcomes[0]["reason"]
     assert committed(small.dest, small.group)[small.topic, 0] == 17
+
+
+def test_a_group_whose_consumers_run_there_is_left_alone_and_that_is_said_before(small: Mirror) -> None:
+    consumer = Consumer({"bootstrap.servers": small.dest, "group.id": small.group, "enable.auto.commit": False})
+    consumer.subscribe([small.topic])
+    deadline = time.monotonic() + 30
+    while not consumer.assignment() and time.monotonic() < deadline:
+        consumer.poll(0.2)
+    assert consumer.assignment()
+    done = small("--commit")
+    consumer.close()
+    assert done.returncode == 1
+    said = f"! group {small.group}: its consumers run on the destination (1 live member): its positions will be left"
+    assert said in done.stdout
+    assert f"group {small.group}: 1 position left alone: its consumers run on the destination" in done.stdout
+    assert len(rows(small.dest, small.topic, 0)) == 60
+    assert committed(small.dest, small.group) == {}
 
 
 @pytest.mark.long

@@ -135,6 +135,15 @@ def test_an_open_transaction(refused: Refused) -> None:
     assert "(transactional id refused-open) is open: everything from offset 5 to 6 waits for it" in refused["open"]
 
 
+def test_two_topics_or_groups_into_one(refused: Refused) -> None:
+    together = ("--rename", r"refused\.t\.(old|young)=refused.t.fine", "--rename", "group:.*=one")
+    commit(refused.mirror.source, f"{refused.mirror.group}.other", {(f"{refused.mirror.topic}.fine", 0): 0})
+    document = refused.mirror.document("--commit", *together, status=1)
+    said = {each["resource"]: each["reason"] for each in document["findings"]}
+    assert said["topic refused.t.fine"].startswith("refused.t.fine, refused.t.old, refused.t.young would all become it")
+    assert said["group one"] == "refused.g, refused.g.other would all become it: change --rename"
+
+
 def test_a_position_behind_the_end_of_the_log(refused: Refused) -> None:
     assert f"group {refused.mirror.group} has committed 12, the partition ends at 5" in refused["beyond"]
 

@@ -28,6 +28,7 @@ from kafka_meta.mirror.preflight import Preflight, preflight
 from kafka_meta.mirror.prepare import Preparation, prepare
 from kafka_meta.plan import Policy
 from kafka_meta.ranges import UncommittedPolicy
+from kafka_meta.render import remark_line
 from kafka_meta.render.mirror import (
     copied_lines,
     group_lines,
@@ -231,7 +232,7 @@ class _Run:
                     if not isinstance(interruption, Exception):  # ^C, SIGTERM
                         self._stopped(mirrored, journal)
                     raise
-        return self._finish(done, lines)
+        return self._finish(done, looked, lines)
 
     def _stopped(self, mirrored: Mirrored, journal: Journal) -> None:
         """Where it stands is said in any case."""
@@ -277,9 +278,10 @@ class _Run:
         self.screen.result(last)
         write_private(self.log, "\n".join([*lines, *last]) + "\n")
 
-    def _finish(self, done: Mirrored, lines: Sequence[str]) -> int:
+    def _finish(self, done: Mirrored, looked: Preflight, lines: Sequence[str]) -> int:
         self.screen.document(encode_mirror(done))
-        last = [*copied_lines(done.copied), *group_lines(done.groups), *next_lines(done)]
+        meanwhile = [f"  ! {remark_line(remark)}" for remark in done.warnings if remark not in looked.warnings]
+        last = [*copied_lines(done.copied), *meanwhile, *group_lines(done.groups), *next_lines(done)]
         failed = any(not each.equal for each in done.copied) or any(
             each.outcome in ("left alone", "refused", "failed") for each in done.groups
         )

@@ -21,6 +21,7 @@ from kafka_meta.mirror.room import look_at_retention, look_at_room
 from kafka_meta.mirror.takes import Candidate, limits, refused_records
 from kafka_meta.model import EVERYTHING, Remark, Snapshot, Topic, sorted_remarks
 from kafka_meta.plan import Policy, plural
+from kafka_meta.plan.groups import liveness
 from kafka_meta.ranges import Range
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.verify import Span
@@ -79,7 +80,10 @@ def preflight(
     if not allowed.until_lso:
         found.findings += map(_waiting_for, prepared.open_transactions)
     names = {each.topic: decided.topic_name(each.topic) for each in unread.ranges}
-    _of_names(names, found)
+    groups = {group: decided.group_name(group) for each in unread.ranges for group in each.groups}
+    _of_names("topic", names, found)
+    _of_names("group", groups, found)
+    _of_groups(groups, actual, found)
     topics = {topic.name: topic for topic in actual.topics or ()}
     with wire.connect(source) as from_source, wire.connect(dest) as to_dest:
         source_configs = _effective(from_source, names.keys())
@@ -138,14 +142,23 @@ def _waiting_for(each: OpenTransaction) -> Remark:
     )
 
 
-def _of_names(names: Mapping[str, str], found: Findings) -> None:
-    """Two topics into one would mix their records."""
+def _of_names(kind: str, names: Mapping[str, str], found: Findings) -> None:
+    """Two topics into one would mix their records, two groups into one their positions."""
     by_dest: dict[str, list[str]] = defaultdict(list)
     for name, dest in names.items():
         by_dest[dest].append(name)
     for dest, sources in by_dest.items():
         if len(sources) > 1:
-            found.find(f"topic {dest}", f"{', '.join(sorted(sources))} would all be copied into it: change --rename")
+            found.find(f"{kind} {dest}", f"{', '.join(sorted(sources))} would all become it: change --rename")
+
+
+def _of_groups(groups: Mapping[str, str], actual: Snapshot, found: Findings) -> None:
+    there = {group.id: group for group in actual.groups or ()}
+    for name in sorted(set(groups.values())):
+        if (alive := liveness(there.get(name))) is not None:
+            found.warn(
+                f"group {name}", f"its consumers run on the destination ({alive}): its positions will be left alone"
+            )
 
 
 def _effective(connection: Wire, topics: Iterable[str]) -> dict[str, Mapping[str, str]]:
