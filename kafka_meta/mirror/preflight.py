@@ -131,14 +131,10 @@ def _of_unreadable(unreadable: Iterable[Remark], found: Findings) -> None:
 
 
 def _waiting_for(each: OpenTransaction) -> Remark:
-    who = "a producer that the brokers do not name"
-    if each.holder is not None:
-        who = f"producer {each.holder.producer_id}"
-        who += f" (transactional id {each.holder.transactional_id})" if each.holder.transactional_id else ""
     return Remark(
         resource=f"{each.topic}-{each.partition}",
-        reason=f"a transaction of {who} is open: everything from offset {each.stable} to {each.high_watermark} waits "
-        "for it; end it, or copy up to there with --until-lso",
+        reason=f"a transaction of {each.producer} is open: everything from offset {each.stable} to "
+        f"{each.high_watermark} waits for it; end it, or copy up to there with --until-lso",
     )
 
 

@@ -29,6 +29,14 @@ class OpenTransaction:
     holder: Holder | None
     """None where the brokers do not tell (before 2.8)."""
 
+    @property
+    def producer(self) -> str:
+        """Whose transaction it is, in words."""
+        if self.holder is None:
+            return "a producer that the brokers do not name"
+        id = self.holder.transactional_id
+        return f"producer {self.holder.producer_id}{f' (transactional id {id})' if id else ''}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:

@@ -28,7 +28,7 @@ def prepare_lines(mirrored: Mirrored, *, verbose: bool) -> list[str]:
         *_limited("!", [*unread.warnings, *mirrored.warnings], verbose),
         *(_open(each) for each in mirrored.open_transactions),
         *_left_behind(unread.left_behind, verbose),
-        *_limited("?", unread.unreadable, verbose, "not read: "),
+        *_limited("?", () if mirrored.findings else unread.unreadable, verbose, "not read: "),
         *_limited("-", unread.skipped, verbose, "skipped: "),
         *_known(mirrored.copied if not mirrored.committed else ()),
         *_limited("×", mirrored.findings, verbose),
@@ -46,6 +46,8 @@ def _known(copied: Sequence[Copied]) -> list[str]:
 
 
 def _table(ranges: Sequence[Range]) -> list[str]:
+    if not ranges:
+        return ["  no group has a position on any of these topics"]
     head = ("topic", "part", "groups", "committed", "earliest", "start", "end", "messages", "size", "")
     rows = [head, *map(_row, ranges)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
@@ -93,19 +95,10 @@ def _sum(ranges: Sequence[Range]) -> str:
 
 
 def _open(each: OpenTransaction) -> str:
-    return f"  ! {open_transaction(each)}"
-
-
-def open_transaction(each: OpenTransaction) -> str:
-    """Everything behind the transaction waits for it; whose it is."""
-    holder = each.holder
-    who = "a producer that the brokers do not name"
-    if holder is not None:
-        who = f"producer {holder.producer_id}"
-        who += f" (transactional id {visible(holder.transactional_id)})" if holder.transactional_id else ""
     return (
-        f"{visible(each.topic)}-{each.partition}: a transaction of {who} is open at offset {each.stable}; "
-        f"{each.high_watermark - each.stable:,} offsets behind it wait (the partition ends at {each.high_watermark})"
+        f"  ! {visible(each.topic)}-{each.partition}: a transaction of {visible(each.producer)} is open at offset "
+        f"{each.stable}; {each.high_watermark - each.stable:,} offsets behind it wait (the partition ends at "
+        f"{each.high_watermark})"
     )
 
 
