@@ -94,6 +94,16 @@ def mirror(
     memory: Annotated[
         str, typer.Option("--memory", metavar="128MB", rich_help_panel=_COPY, help="For records on their way.")
     ] = "128MiB",
+    in_flight: Annotated[
+        int,
+        typer.Option(
+            "--in-flight",
+            min=1,
+            max=5,
+            rich_help_panel=_COPY,
+            help="Batches of a partition under way at a time: more than one is for links of long distance.",
+        ),
+    ] = 1,
     give_up_after: Annotated[
         str,
         typer.Option(
@@ -150,6 +160,7 @@ def mirror(
     pace = Pace(
         max_rate_bytes=rate,
         memory_bytes=size_bytes("--memory", memory),
+        in_flight=in_flight,
         give_up_after_s=seconds("--give-up-after", give_up_after),
     )
     source = source_settings(flags, toml, screen)

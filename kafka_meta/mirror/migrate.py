@@ -30,6 +30,8 @@ class Pace:
     max_rate_bytes: int | None = None
     """A second's."""
     memory_bytes: int = MEMORY_BYTES
+    in_flight: int = 1
+    """Batches of a partition under way at a time, 1 to 5."""
     give_up_after_s: float = GIVE_UP_AFTER_SECONDS
 
 
@@ -70,6 +72,7 @@ def migrate(
                 emit=emit,
                 max_rate_bytes=pace.max_rate_bytes,
                 memory_bytes=pace.memory_bytes,
+                in_flight=pace.in_flight,
                 give_up_after_s=pace.give_up_after_s,
             )
             if isinstance(outcome, PartitionFailed)
