@@ -121,7 +121,7 @@ def _occupied(group: Group | None, wanted: CommittedOffset, mine: int | None) ->
         return None
     if found.metadata.startswith(COMMIT_METADATA_PREFIX) or found.offset == mine:
         return found
-    return f"it has a position of its own on the destination, {found.offset}: a consumer has set it"
+    return f"it stands at {found.offset} on the destination, where neither import nor this migration has put it"
 
 
 def _metadata(source: Snapshot) -> Mapping[tuple[str, str, int], str]:
