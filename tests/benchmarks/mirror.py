@@ -47,7 +47,7 @@ class Load:
 
     @property
     def title(self) -> str:
-        return f"{self.records / 1e6:.0f} M records of {self.value_bytes} B, {self.codec}"
+        return f"{self.records / 1e6:g} M records of {self.value_bytes} B, {self.codec}"
 
 
 LOADS = (
