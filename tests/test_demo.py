@@ -37,10 +37,17 @@ def test_the_demo_shows_the_whole_journey_and_leaves_nothing_behind(cli: Cli, te
     done = cli("demo", env={"TMPDIR": str(temporary)}, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
     titles = re.findall(r"^# (.*)$", done.stdout, re.M)
-    assert len(titles) == 6
+    assert len(titles) == 9
     typed = re.findall(r"^\$ kafka-meta (\w+)", done.stdout, re.M)
-    assert typed == ["check", "export", "import", "import", "import", "verify"]
-    for said in ("ready", "Nothing was changed", "TopicCreate success", "\nequal\n", "Topic: orders"):
+    assert typed == ["check", "export", "import", "import", "import", "verify", "mirror", "mirror", "verify"]
+    for said in (
+        "ready",
+        "Nothing was changed",
+        "TopicCreate success",
+        "\nequal\n",
+        "Prepare to migrate",
+        "Topic: orders",
+    ):
         assert said in done.stdout
     assert done.stdout.index("Nothing was changed") < done.stdout.index("TopicCreate success")
     assert "Traceback" not in done.stderr

@@ -17,6 +17,8 @@ PROJECT = Path(__file__).parent.parent
 HOUSE = PROJECT / "kafka_meta"
 
 THIRD_PARTY = {
+    "backports": {"batches"},
+    "compression": {"batches"},  # the standard library's from Python 3.14 on
     "confluent_kafka": {"cluster"},
     "cramjam": {"batches"},
     "crc32c": {"batches"},

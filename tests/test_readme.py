@@ -73,7 +73,7 @@ def shell(line: str, folder: Path, **variables: str) -> subprocess.CompletedProc
     return subprocess.run(
         ["sh", "-c", line],
         cwd=folder,
-        env={**environment, "PATH": path, **variables},
+        env={**environment, "PATH": path, "XDG_STATE_HOME": str(folder), **variables},
         capture_output=True,
         text=True,
         timeout=120,

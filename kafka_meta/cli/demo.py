@@ -68,6 +68,7 @@ def _keep(screen: Screen) -> int:
             f"{FILE_NAME} in this folder names both. Now try:",
             "  kafka-meta export",
             "  kafka-meta import --commit",
+            "  kafka-meta mirror --commit",
             "  kafka-meta demo --stop",
         ]
     )
@@ -84,6 +85,7 @@ def _journey(screen: Screen) -> int:
         from_source = ["--source-bootstrap-servers", source.bootstrap_servers]
         from_zookeeper = ["--source-zk-connect", str(source.zookeeper_connect)]
         to_dest = ["--dest-bootstrap-servers", dest.bootstrap_servers]
+        journal = ["--journal", "mirror.sqlite"]
         for title, arguments in (
             ("Can both sides be reached?", ["check", *from_source, *from_zookeeper, *to_dest]),
             (
@@ -94,6 +96,12 @@ def _journey(screen: Screen) -> int:
             ("Do it", ["import", *to_dest, "--commit"]),
             ("Again: there is nothing left to do", ["import", *to_dest, "--commit"]),
             ("Did it arrive?", ["verify", *to_dest]),
+            ("What has nobody read yet?", ["mirror", *from_source, *to_dest, *journal]),
+            (
+                "Copy it, and leave every group where it stopped",
+                ["mirror", *from_source, *to_dest, *journal, "--commit"],
+            ),
+            ("Is what was copied there?", ["verify", "--data", *to_dest, *journal]),
         ):
             _show(screen, title, arguments, folder)
         screen.result(["", "What Kafka's own tool says of the destination:"])

@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Any, Literal, Self, assert_never
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from kafka_meta import events
+from kafka_meta.cli.rates import COPYING, SHARES, Rates, share
 from kafka_meta.files import dumps
 from kafka_meta.render import visible
 
@@ -68,11 +69,12 @@ class Meter:
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._last_line: dict[str, float] = {}
+        self._rates = Rates()
         if screen.err.is_terminal and not screen.json:
             self._bar = Progress(
                 TextColumn("  {task.description:<12}", markup=False),
                 BarColumn(bar_width=32),
-                MofNCompleteColumn(),
+                TextColumn("{task.fields[count]}", markup=False),
                 TextColumn("{task.fields[note]}", markup=False),
                 console=screen.err,
                 transient=False,
@@ -98,12 +100,13 @@ class Meter:
             return
         match event:
             case events.Progress():
-                if event.total == 0:
+                stage, done, total, count = self._read(event)
+                if total == 0:
                     pass  # nothing to do is no stage
                 elif self._bar is not None:
-                    self._show(event.stage, event.done, event.total)
-                elif event.total != event.done:
-                    self._line(event.stage, f"{event.stage}: {event.done:,} of {event.total or '?'}")
+                    self._show(stage, done, total, count)
+                elif total != done:
+                    self._line(stage, f"{stage}: {count}")
             case events.Waiting():
                 if self._bar is not None:
                     for task in self._tasks.values():
@@ -113,11 +116,21 @@ class Meter:
             case _:
                 assert_never(event)
 
-    def _show(self, stage: str, done: int, total: int | None) -> None:
+    def _read(self, event: events.Progress) -> tuple[str, int, int | None, str]:
+        """Stage, done, total, and both in words: a copy's offsets and bytes are one stage with its rates."""
+        if event.stage in COPYING:
+            self._rates.take(event)
+            return "copying", self._rates.done, self._rates.total, self._rates.note()
+        if event.stage in SHARES:
+            return event.stage, event.done, event.total, share(event.done, event.total)
+        total = "?" if event.total is None else f"{event.total:,}"
+        return event.stage, event.done, event.total, f"{event.done:,} of {total}"
+
+    def _show(self, stage: str, done: int, total: int | None, count: str) -> None:
         assert self._bar is not None
         if stage not in self._tasks:
-            self._tasks[stage] = self._bar.add_task(stage, total=total, note="")
-        self._bar.update(self._tasks[stage], completed=done, total=total, note="")
+            self._tasks[stage] = self._bar.add_task(stage, total=total, note="", count=count)
+        self._bar.update(self._tasks[stage], completed=done, total=total, note="", count=count)
 
     def _line(self, stage: str, text: str) -> None:
         """Not for the first seconds of a stage: what is quick needs no progress."""

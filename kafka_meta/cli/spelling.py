@@ -17,16 +17,23 @@ GLOBAL_SWITCHES = ("--verbose",)
 SWITCHES = frozenset(
     {
         "--all-data",
+        "--allow-live-source",
+        "--append",
         "--both",
         "--commit",
+        "--data",
         "--evaluate",
         "--ignore-extra",
         "--include-internal",
         "--install-tsar",
         "--pin-defaults",
+        "--release",
+        "--restart",
         "--secrets",
         "--keep",
+        "--status",
         "--stop",
+        "--until-lso",
         *GLOBAL_SWITCHES,
     }
 )

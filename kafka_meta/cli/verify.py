@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kafka_meta.cli import options as given
 from kafka_meta.cli.imports import headline, make_plan, read_dest
+from kafka_meta.cli.migrations import existing_journal
+from kafka_meta.cli.screen import Screen
 from kafka_meta.cli.sides import dest_settings, file_to_read, has_source, options, policy, side, source_settings
 from kafka_meta.errors import ExitStatus, UsageError
 from kafka_meta.export import export as read_source
 from kafka_meta.files import encode_verify, read_metadata
+from kafka_meta.mirror.migrate import copied_of
 from kafka_meta.plan import report
 from kafka_meta.render import report_lines
+from kafka_meta.render.mirror import copied_lines
+from kafka_meta.settings import Toml
+from kafka_meta.verify import check
+from kafka_meta.verify import report as report_data
 
 if TYPE_CHECKING:
     from kafka_meta.cli.commands import Session
@@ -48,6 +56,15 @@ def verify(
     ignore_extra: Annotated[
         bool, typer.Option("--ignore-extra", help="What only the destination has is no difference.")
     ] = False,
+    data: Annotated[
+        bool, typer.Option("--data", help="Compare what mirror has copied: counts, content, groups' positions.")
+    ] = False,
+    both: Annotated[
+        bool, typer.Option("--both", help="With --data: read both sides, and not only what has arrived.")
+    ] = False,
+    journal: Annotated[
+        str | None, typer.Option("--journal", metavar="FILE", help="With --data: the migration's state.")
+    ] = None,
 ) -> int:
     """Compare a file, or the live source, with the destination. Give the policies that import was given.
 
@@ -57,6 +74,10 @@ def verify(
     session: Session = ctx.obj
     screen = session.screen
     toml = session.toml()
+    if data:
+        return _verify_data(flags, toml, None if journal is None else Path(journal), screen, both=both)
+    if both or journal is not None:
+        raise UsageError("--both and --journal go with --data")
     chosen = options(flags, toml, screen)
     decided = policy(chosen)
     dest = dest_settings(flags, toml, screen)
@@ -84,4 +105,17 @@ def verify(
     only_extra = answer.differences and all(each.difference == "extra" for each in answer.differences)
     hint = ": only things that the destination has besides (--ignore-extra)" if only_extra else ""
     screen.result(["", f"{answer.verdict}{hint}"])
+    return _STATUSES[answer.verdict]
+
+
+def _verify_data(flags: dict[str, Any], toml: Toml | None, path: Path | None, screen: Screen, *, both: bool) -> int:
+    """What the journal says was copied, against what is there now."""
+    with existing_journal(flags, toml, path, screen) as (dest, journal), screen.progress() as meter:
+        positions = journal.positions()
+        source = source_settings(flags, toml, screen) if both else None
+        checked = list(check(dest, positions, source=source, both=both, emit=meter.emit))
+        answer = report_data(dest, checked, journal.committed())
+    screen.document(encode_verify(answer))
+    screen.result([*copied_lines([copied_of(each, None) for each in checked]), *report_lines(answer, verbose=True)])
+    screen.result([answer.verdict])
     return _STATUSES[answer.verdict]

@@ -149,7 +149,11 @@ def _changes(action: SetConfigs) -> ConfigResource:
         ResourceType.TOPIC,
         action.topic,
         incremental_configs=[
-            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            ConfigEntry(
+                name,
+                value,
+                incremental_operation=AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET,
+            )
             for name, value in action.configs.items()
         ],
     )
@@ -214,7 +218,7 @@ def _missing(action: CommitOffsets, existing: Sequence[CommittedOffset]) -> list
     missing: list[CommittedOffset] = []
     for wanted in action.offsets:
         there = positions.get((wanted.topic, wanted.partition))
-        if there is None:
+        if there is None or (there != wanted and there in action.replaces):
             missing.append(wanted)
         elif there != wanted:
             return None
@@ -223,7 +227,11 @@ def _missing(action: CommitOffsets, existing: Sequence[CommittedOffset]) -> list
 
 def _occupied(action: CommitOffsets, existing: Sequence[CommittedOffset]) -> str:
     wanted = {(offset.topic, offset.partition): offset for offset in action.offsets}
-    other = next(offset for offset in existing if wanted.get((offset.topic, offset.partition), offset) != offset)
+    other = next(
+        offset
+        for offset in existing
+        if wanted.get((offset.topic, offset.partition), offset) != offset and offset not in action.replaces
+    )
     return f"the group has a position of its own on {other.topic}-{other.partition}: {other.offset}"
 
 

@@ -43,16 +43,19 @@ class SetConfigs:
     """Precondition: the overrides named in `previous` have these values (None: not overridden)."""
 
     topic: str
-    configs: Mapping[str, str]
+    configs: Mapping[str, str | None]
+    """None takes an override away."""
     previous: Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitOffsets:
-    """Precondition: the group has no live member and no position on any of these partitions."""
+    """Precondition: the group has no live member and no position on any of these partitions but `replaces`."""
 
     group: str
     offsets: tuple[CommittedOffset, ...]
+    replaces: tuple[CommittedOffset, ...] = ()
+    """Positions that import or mirror has set before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,11 @@ def _why_not_moved(group: Group) -> str | None:
     return None
 
 
+def coordination_only(group: Group) -> bool:
+    """Whether the group only gathers workers: it has no positions that anybody reads."""
+    return group.protocol in _COORDINATION_ONLY
+
+
 def liveness(group: Group | None) -> str | None:
     """What shows that consumers run in the group, in words; None for one that rests.
 

@@ -9,9 +9,16 @@
     coordinators members and positions of groups
     acls         of every resource type
 
+    channel      bulk: one connection, requests sent from where their parts lie, answers taken as they come
+    fetch        batches as they are stored
+    produce      batches that are ready
+    partitions   leaders with their epochs, log ends; what a topic takes
+    membership   of a group, as a lease
+
 librdkafka asks and decides much by itself: it lists groups of consumers only, knows no log directories, and makes an
 object of each synonym of each config. Here each answer is seen whole, with the broker and the error it came with.
-`create_acls`, `commit` and `wake` are the only functions in this room that change a cluster.
+`create_acls`, `commit`, `wake` and `produce` are the only ones in this room that change what is on a cluster;
+`membership` changes who is in a group.
 """
 
 from kafka_meta.wire.acls import NO_AUTHORIZER, acls, create_acls

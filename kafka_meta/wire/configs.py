@@ -57,6 +57,22 @@ def overrides(wire: Wire, topics: Sequence[str]) -> Iterator[tuple[str, dict[str
                 )
 
 
+def effective(
+    wire: Wire, topics: Sequence[str], names: Sequence[str]
+) -> Iterator[tuple[str, dict[str, str] | Unanswered]]:
+    """Each topic with what these configs are for it, wherever their values come from; in no order."""
+    chunks = [topics[start : start + _TOPICS_A_REQUEST] for start in range(0, len(topics), _TOPICS_A_REQUEST)]
+    for position, answer in wire.ask_each([(None, _request(_TOPIC, chunk, names)) for chunk in chunks]):
+        if isinstance(answer, Unanswered):
+            yield from ((topic, answer) for topic in chunks[position])
+            continue
+        for told in answer.results:
+            if told.error_code:
+                yield told.resource_name, Unanswered(error_text(told.error_code, told.error_message))
+            else:
+                yield told.resource_name, {each.name: each.value for each in told.configs if each.value is not None}
+
+
 def other_configs(wire: Wire) -> tuple[tuple[str, str], ...]:
     """Kind and name of groups and client metrics that have configs (since 4.1, 3.7); empty when brokers do not tell."""
     kinds = {16: "client metrics", 32: "group"}
@@ -90,10 +106,10 @@ def _broker(answer: Any) -> dict[str, Config] | Unanswered:
     }
 
 
-def _request(kind: int, names: Sequence[str]) -> Any:
+def _request(kind: int, names: Sequence[str], configs: Sequence[str] | None = None) -> Any:
     resource = DescribeConfigsRequest.DescribeConfigsResource
     return DescribeConfigsRequest(
-        resources=[resource(resource_type=kind, resource_name=name, configuration_keys=None) for name in names],
+        resources=[resource(resource_type=kind, resource_name=name, configuration_keys=configs) for name in names],
         include_synonyms=False,
     )
 

@@ -140,6 +140,10 @@ class Wire:
                 broker, request = requests[position]
                 try:
                     arrived.put((position, await self._send(request, broker)))
+                except errors.UnknownBrokerIdError:
+                    # It was down when we heard of the cluster, and has come back since.
+                    self._manager.cluster.request_update()
+                    arrived.put((position, Unanswered("the broker is not known yet", retriable=True)))
                 except errors.KafkaError as error:
                     arrived.put((position, Unanswered(_reason(error), retriable=error.retriable)))
                 except Exception as error:

@@ -25,6 +25,9 @@ from kafka_meta.settings import ClusterSettings, TokenProvider
 from kafka_meta.wire.connection import RECEIVE_MAX_BYTES, Manager, Wire, keep_library_quiet
 from kafka_meta.wire.versions import release
 
+RECONNECT_MAX_MS = 1_000
+"""Between two attempts; kafka-python's own 30 s would keep a copy waiting for a broker that is back."""
+
 PATIENCE_SECONDS = 12.0
 """For all of first contact; a broker that answers at all does so within milliseconds."""
 
@@ -42,12 +45,12 @@ def connect(settings: ClusterSettings) -> Wire:
     Raises `KafkaMetaError` with the cause for the first address when none does, within 15 seconds.
     """
     keep_library_quiet()
-    addresses = [_Address.parse(text.strip()) for text in settings.bootstrap_servers.split(",") if text.strip()]
+    addresses = [Address.parse(text.strip()) for text in settings.bootstrap_servers.split(",") if text.strip()]
     if not addresses:
         raise KafkaMetaError(
             f"no address of the {_side(settings)} is known", f"give --{settings.role}-bootstrap-servers HOST:PORT"
         )
-    context = _ssl_context(settings)
+    context = ssl_context(settings)
     failures: list[KafkaMetaError] = []
     deadline = time.monotonic() + PATIENCE_SECONDS
     for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
@@ -63,12 +66,12 @@ def connect(settings: ClusterSettings) -> Wire:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Address:
+class Address:
     host: str
     port: int
 
     @classmethod
-    def parse(cls, text: str) -> _Address:
+    def parse(cls, text: str) -> Address:
         """ "host:port", "[::1]:port", also behind "PLAINTEXT://" as brokers write their listeners."""
         host, _, port = text.rpartition("://")[2].rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
@@ -83,7 +86,7 @@ def _side(settings: ClusterSettings) -> str:
     return {"source": "source", "dest": "destination"}[settings.role]
 
 
-def _ssl_context(settings: ClusterSettings) -> ssl.SSLContext | None:
+def ssl_context(settings: ClusterSettings) -> ssl.SSLContext | None:
     """As kafka-python would make it; made once, so that a bad file is reported as such."""
     if not settings.security_protocol.endswith("SSL"):
         return None
@@ -98,18 +101,18 @@ def _ssl_context(settings: ClusterSettings) -> ssl.SSLContext | None:
     return context
 
 
-def _greet(settings: ClusterSettings, address: _Address, context: ssl.SSLContext | None, deadline: float) -> None:
+def _greet(settings: ClusterSettings, address: Address, context: ssl.SSLContext | None, deadline: float) -> None:
     """TCP, TLS, and one question that every Kafka broker answers."""
-    plain = _dial(settings, address, deadline)
+    plain = dial(settings, address, deadline)
     with plain:
         if context is None:
             _ask_versions(settings, address, plain, deadline)
         else:
-            with _shake_hands(settings, address, plain, context, deadline) as secured:
+            with shake_hands(settings, address, plain, context, deadline) as secured:
                 _ask_versions(settings, address, secured, deadline)
 
 
-def _dial(settings: ClusterSettings, address: _Address, deadline: float) -> socket.socket:
+def dial(settings: ClusterSettings, address: Address, deadline: float) -> socket.socket:
     where = f"cannot reach the {_side(settings)} at {address}"
     hint = _origin(settings, "bootstrap_servers") or f"check --{settings.role}-bootstrap-servers"
     try:
@@ -125,8 +128,8 @@ def _dial(settings: ClusterSettings, address: _Address, deadline: float) -> sock
         raise KafkaMetaError(f"{where}: {error.strerror or error}", hint) from error
 
 
-def _shake_hands(
-    settings: ClusterSettings, address: _Address, plain: socket.socket, context: ssl.SSLContext, deadline: float
+def shake_hands(
+    settings: ClusterSettings, address: Address, plain: socket.socket, context: ssl.SSLContext, deadline: float
 ) -> ssl.SSLSocket:
     where = f"no TLS with the {_side(settings)} at {address}"
     plain.settimeout(_left(deadline))
@@ -147,7 +150,7 @@ def _shake_hands(
 
 
 def _distrust(
-    settings: ClusterSettings, address: _Address, where: str, error: ssl.SSLCertVerificationError
+    settings: ClusterSettings, address: Address, where: str, error: ssl.SSLCertVerificationError
 ) -> KafkaMetaError:
     if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
         return KafkaMetaError(
@@ -173,7 +176,7 @@ def _unknown_client(settings: ClusterSettings, where: str) -> KafkaMetaError:
     )
 
 
-def _ask_versions(settings: ClusterSettings, address: _Address, connection: socket.socket, deadline: float) -> None:
+def _ask_versions(settings: ClusterSettings, address: Address, connection: socket.socket, deadline: float) -> None:
     where = f"no Kafka broker answers for the {_side(settings)} at {address}"
     connection.settimeout(_left(deadline))
     try:
@@ -197,11 +200,12 @@ def _ask_versions(settings: ClusterSettings, address: _Address, connection: sock
         raise KafkaMetaError(f"{where}: what listens there is not a broker", _protocol_hint(settings))
 
 
-def _log_in(settings: ClusterSettings, address: _Address, context: ssl.SSLContext | None, deadline: float) -> Wire:
+def _log_in(settings: ClusterSettings, address: Address, context: ssl.SSLContext | None, deadline: float) -> Wire:
     configs: dict[str, Any] = {
         **settings.kafka_python(),
         "bootstrap_servers": [str(address)],
         "receive_message_max_bytes": RECEIVE_MAX_BYTES,
+        "reconnect_backoff_max_ms": RECONNECT_MAX_MS,
         "ssl_context": context,
     }
     net = NetworkSelector(**configs)
@@ -238,7 +242,7 @@ def _log_in(settings: ClusterSettings, address: _Address, context: ssl.SSLContex
     return Wire(net, manager, version=release(api_versions, metadata_version), kraft=metadata_version is not None)
 
 
-async def _meet_any(manager: Manager, settings: ClusterSettings, address: _Address, deadline: float) -> None:
+async def _meet_any(manager: Manager, settings: ClusterSettings, address: Address, deadline: float) -> None:
     """One of the brokers by the address that they give to clients: the bootstrap address may be another."""
     brokers = manager.cluster.brokers()
     for broker in brokers:
@@ -263,7 +267,7 @@ def _metadata_version(answer: Any) -> int | None:
     return None
 
 
-def _no_login(settings: ClusterSettings, address: _Address, error: errors.KafkaError) -> KafkaMetaError:
+def _no_login(settings: ClusterSettings, address: Address, error: errors.KafkaError) -> KafkaMetaError:
     side = _side(settings)
     who = f' as "{settings.username}"' if settings.username is not None else ""
     where = f"cannot log in to the {side} at {address}{who}"

@@ -90,7 +90,7 @@ def metadata(wire: Wire, names: Iterable[str] | None = None, broker: int | None 
         else:
             topics[told.name] = Topic(
                 name=told.name,
-                id=_topic_id(told.topic_id),
+                id=topic_id(told.topic_id),
                 internal=bool(told.is_internal),
                 partitions=tuple(_partition(partition) for partition in partitions),
                 configs=None,
@@ -120,7 +120,7 @@ def _cluster_operations(wire: Wire, metadata: Any) -> frozenset[str] | None:
     return told
 
 
-def _topic_id(told: UUID | None) -> str | None:
+def topic_id(told: UUID | None) -> str | None:
     """As Kafka writes it (org.apache.kafka.common.Uuid): URL-safe base64 without padding."""
     if told is None or told == _NO_ID:
         return None

@@ -1,0 +1,322 @@
+"""`kafka-meta mirror`: what no group has read yet, into the same partitions of the destination."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from kafka_meta.cli import options as given
+from kafka_meta.cli.migrations import open_journal, release, restart, status
+from kafka_meta.cli.quantities import rate_bytes, seconds, size_bytes
+from kafka_meta.cli.screen import Screen
+from kafka_meta.cli.sides import dest_settings, dest_settings_if_any, options, policy, side, source_settings
+from kafka_meta.errors import ExitStatus, UsageError
+from kafka_meta.events import Emit
+from kafka_meta.files import write_private
+from kafka_meta.files.writing import require_writable
+from kafka_meta.journal import Journal
+from kafka_meta.mirror.document import Copied, Mirrored, encode_mirror
+from kafka_meta.mirror.findings import Allowed
+from kafka_meta.mirror.migrate import Pace, migrate, stands
+from kafka_meta.mirror.preflight import Preflight, preflight
+from kafka_meta.mirror.prepare import Preparation, prepare
+from kafka_meta.plan import Policy
+from kafka_meta.ranges import UncommittedPolicy
+from kafka_meta.render import remark_line
+from kafka_meta.render.mirror import (
+    copied_lines,
+    group_lines,
+    next_lines,
+    prepare_lines,
+    standing_lines,
+)
+from kafka_meta.settings import ClusterSettings
+
+if TYPE_CHECKING:
+    from kafka_meta.cli.commands import Session
+
+_COPY = "Copy"
+_OTHER = "Instead of copying"
+
+
+def mirror(
+    ctx: typer.Context,
+    source_bootstrap_servers: given.SourceBootstrap = None,
+    source_zk_connect: given.SourceZk = None,
+    source_config: given.SourceConfig = None,
+    dest_bootstrap_servers: given.DestBootstrap = None,
+    dest_config: given.DestConfig = None,
+    include_topics: given.IncludeTopics = None,
+    exclude_topics: given.ExcludeTopics = None,
+    include_groups: given.IncludeGroups = None,
+    exclude_groups: given.ExcludeGroups = None,
+    rename: given.RenameRules = None,
+    all_data: Annotated[
+        bool, typer.Option("--all-data", rich_help_panel=given.POLICIES, help="Whole topics, read or not.")
+    ] = False,
+    uncommitted: Annotated[
+        Literal["earliest", "latest", "skip"],
+        typer.Option(
+            "--uncommitted",
+            rich_help_panel=given.POLICIES,
+            help="Where a group counts from that has positions on a topic, but none on this partition.",
+        ),
+    ] = "earliest",
+    append: Annotated[
+        bool,
+        typer.Option("--append", rich_help_panel=_COPY, help="Copy behind what is on the destination partitions."),
+    ] = False,
+    until_lso: Annotated[
+        bool,
+        typer.Option(
+            "--until-lso",
+            rich_help_panel=_COPY,
+            help="With a transaction open, copy up to it; what lies behind stays there.",
+        ),
+    ] = False,
+    allow_live_source: Annotated[
+        bool,
+        typer.Option(
+            "--allow-live-source",
+            rich_help_panel=_COPY,
+            help="Copy although somebody still writes or reads; positions are set by a later run, on a quiet source.",
+        ),
+    ] = False,
+    max_rate: Annotated[
+        str | None, typer.Option("--max-rate", metavar="50MB/s", rich_help_panel=_COPY, help="No faster than this.")
+    ] = None,
+    memory: Annotated[
+        str, typer.Option("--memory", metavar="128MB", rich_help_panel=_COPY, help="For records on their way.")
+    ] = "128MiB",
+    in_flight: Annotated[
+        int,
+        typer.Option(
+            "--in-flight",
+            min=1,
+            max=5,
+            rich_help_panel=_COPY,
+            help="Batches of a partition under way at a time: more than one is for links of long distance.",
+        ),
+    ] = 1,
+    give_up_after: Annotated[
+        str,
+        typer.Option(
+            "--give-up-after", metavar="10m", rich_help_panel=_COPY, help="When nothing has moved for so long."
+        ),
+    ] = "10m",
+    journal: Annotated[
+        str | None,
+        typer.Option("--journal", metavar="FILE", rich_help_panel=_COPY, help="Where the migration's state is kept."),
+    ] = None,
+    show_status: Annotated[
+        bool, typer.Option("--status", rich_help_panel=_OTHER, help="Show where the migration stands.")
+    ] = False,
+    put_back: Annotated[
+        bool,
+        typer.Option(
+            "--release",
+            rich_help_panel=_OTHER,
+            help="Put retention and compaction of the destination topics back as they were before the copy.",
+        ),
+    ] = False,
+    start_again: Annotated[
+        bool,
+        typer.Option(
+            "--restart",
+            rich_help_panel=_OTHER,
+            help="Forget what was copied; only when the destination partitions are empty.",
+        ),
+    ] = False,
+    commit: given.Commit = False,
+) -> int:
+    """Show what no group has read yet (`Prepare to migrate`); copy it with --commit.
+
+    Exactly once, in order, into the same partitions, and every group goes on at the record where it stopped.
+    Interrupted, the same command continues; when more has arrived, it copies the rest. The source is only read.
+    """
+    flags = given.typed(ctx)
+    session: Session = ctx.obj
+    screen = session.screen
+    words = {"--commit": commit, "--status": show_status, "--release": put_back, "--restart": start_again}
+    chosen_words = [word for word, is_given in words.items() if is_given]
+    if len(chosen_words) > 1:
+        raise UsageError(f"{' and '.join(chosen_words)} contradict each other")
+    toml = session.toml()
+    path = None if journal is None else Path(journal)
+    if show_status:
+        return status(flags, toml, path, screen)
+    if put_back:
+        return release(flags, toml, path, screen)
+    if start_again:
+        return restart(flags, toml, path, screen)
+    chosen = options(flags, toml, screen)
+    rate = None if chosen.max_rate is None else rate_bytes("--max-rate", chosen.max_rate)
+    pace = Pace(
+        max_rate_bytes=rate,
+        memory_bytes=size_bytes("--memory", memory),
+        in_flight=in_flight,
+        give_up_after_s=seconds("--give-up-after", give_up_after),
+    )
+    source = source_settings(flags, toml, screen)
+    dest = (dest_settings if commit else dest_settings_if_any)(flags, toml, screen)
+    log = Path(f"kafka-meta-mirror-{datetime.now(UTC):%Y%m%d-%H%M%S}.log")
+    require_writable(log)
+    run = _Run(
+        source=source,
+        dest=dest,
+        decided=policy(chosen),
+        uncommitted=uncommitted,
+        all_data=chosen.all_data,
+        allowed=Allowed(append=append, until_lso=until_lso, live_source=allow_live_source),
+        journal=path,
+        log=log,
+        screen=screen,
+    )
+    return run.commit(pace) if commit else run.check()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What the command line says."""
+
+    source: ClusterSettings
+    dest: ClusterSettings | None
+    decided: Policy
+    uncommitted: UncommittedPolicy
+    all_data: bool
+    allowed: Allowed
+    journal: Path | None
+    log: Path
+    screen: Screen
+
+    def check(self) -> int:
+        with self.screen.progress() as meter:
+            prepared = self._prepare(meter.emit)
+            looked, copied = None, tuple[Copied, ...]()
+            if self.dest is not None:
+                with open_journal(self.source, self.dest, self.journal, create=False) as journal:
+                    looked = self._look(self.dest, prepared, journal, meter.emit)
+                    copied = () if journal is None else stands(journal).copied
+        mirrored = replace(_prepared(prepared, looked), copied=copied)
+        self.screen.document(encode_mirror(mirrored))
+        lines = self._show(mirrored)
+        if mirrored.findings:
+            last = "Nothing was copied, and could not be yet: see above."
+        elif mirrored.unread.messages:
+            last = "Nothing was copied. To do it: the same command with --commit"
+        else:
+            last = "Nothing was copied; there is nothing to copy."
+        self._end([f"{last}      (log: {self.log})"], lines)
+        return ExitStatus.DONE
+
+    def commit(self, pace: Pace) -> int:
+        assert self.dest is not None
+        with self.screen.progress() as meter:
+            prepared = self._prepare(meter.emit)
+            with open_journal(self.source, self.dest, self.journal, create=True) as journal:
+                assert journal is not None
+                looked = self._look(self.dest, prepared, journal, meter.emit)
+                mirrored = _prepared(prepared, looked)
+                lines = self._show(mirrored)
+                if looked.findings:
+                    self.screen.document(encode_mirror(mirrored))
+                    self._end([f"Nothing was copied: see above.      (log: {self.log})", "exit status 1"], lines)
+                    return ExitStatus.FAILED
+                try:
+                    done = migrate(
+                        self.source,
+                        self.dest,
+                        prepared,
+                        looked,
+                        journal,
+                        decided=self.decided,
+                        pace=pace,
+                        emit=meter.emit,
+                    )
+                except BaseException as interruption:
+                    if not isinstance(interruption, Exception):  # ^C, SIGTERM
+                        self._stopped(mirrored, journal)
+                    raise
+        return self._finish(done, looked, lines)
+
+    def _stopped(self, mirrored: Mirrored, journal: Journal) -> None:
+        """Where it stands is said in any case."""
+        now = stands(journal)
+        document = encode_mirror(replace(mirrored, committed=True, copied=now.copied, guarded=now.guarded))
+        self.screen.document({**document, "interrupted": True})
+        self.screen.result(["", *standing_lines(now.copied, verbose=False)])
+        self.screen.result(["stopped; what was copied stays, and the same command goes on from there"])
+
+    def _prepare(self, emit: Emit) -> Preparation:
+        return prepare(
+            self.source,
+            selection=self.decided.selection,
+            uncommitted=self.uncommitted,
+            all_data=self.all_data,
+            emit=emit,
+            taken_at_ms=round(time.time() * 1000),
+        )
+
+    def _look(self, dest: ClusterSettings, prepared: Preparation, journal: Journal | None, emit: Emit) -> Preflight:
+        return preflight(
+            self.source,
+            dest,
+            prepared,
+            decided=self.decided,
+            positions=() if journal is None else journal.positions(),
+            allowed=self.allowed,
+            emit=emit,
+            now_ms=round(time.time() * 1000),
+        )
+
+    def _show(self, mirrored: Mirrored) -> list[str]:
+        """Says what would be copied; the same, with nothing left out, for the log."""
+        to = "" if self.dest is None else f" → {side(self.dest)}"
+        title = f"Prepare to migrate  {side(self.source)}{to}"
+
+        self.screen.result([title, *prepare_lines(mirrored, verbose=self.screen.verbose)])
+        lines = [title, *prepare_lines(mirrored, verbose=True)]
+        write_private(self.log, "\n".join(lines) + "\n")
+        return lines
+
+    def _end(self, last: Sequence[str], lines: Sequence[str]) -> None:
+        self.screen.result(last)
+        write_private(self.log, "\n".join([*lines, *last]) + "\n")
+
+    def _finish(self, done: Mirrored, looked: Preflight, lines: Sequence[str]) -> int:
+        self.screen.document(encode_mirror(done))
+        meanwhile = [f"  ! {remark_line(remark)}" for remark in done.warnings if remark not in looked.warnings]
+        last = [*copied_lines(done.copied), *meanwhile, *group_lines(done.groups), *next_lines(done)]
+        failed = any(not each.equal for each in done.copied) or any(
+            each.outcome in ("left alone", "refused", "failed") for each in done.groups
+        )
+        last.append(f"  log:    {self.log}")
+        if failed:
+            last.append("exit status 1; the same command goes on after mending")
+        self._end(last, lines)
+        return ExitStatus.FAILED if failed else ExitStatus.DONE
+
+
+def _prepared(prepared: Preparation, looked: Preflight | None) -> Mirrored:
+    mirrored = Mirrored(
+        committed=False,
+        source_id=prepared.source.cluster.id,
+        dest_id=None,
+        unread=prepared.unconsumed,
+        open_transactions=prepared.open_transactions,
+        warnings=prepared.source.gaps,
+    )
+    if looked is None:
+        return replace(mirrored, findings=prepared.unconsumed.refused)
+    return replace(
+        mirrored,
+        dest_id=looked.dest.cluster.id,
+        findings=looked.findings,
+        warnings=(*mirrored.warnings, *looked.warnings),
+    )

@@ -1,0 +1,147 @@
+"""Every group at exactly the record where it stopped: dest(c) = base + rank(c)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from kafka_meta.journal import Journal, Place, Position
+from kafka_meta.mirror.document import GroupOutcome, GroupPosition
+from kafka_meta.mirror.prepare import Preparation
+from kafka_meta.model import CommittedOffset, Group, Snapshot
+from kafka_meta.plan import CommitOffsets, Outcome, Policy, Result
+from kafka_meta.plan.groups import liveness
+from kafka_meta.plan.policy import COMMIT_METADATA_PREFIX
+from kafka_meta.ranges import Range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translation:
+    """What is to be set, and where every group stands on both sides."""
+
+    actions: tuple[CommitOffsets, ...]
+    positions: tuple[GroupPosition, ...]
+    """`later` stands for those that the actions set."""
+
+
+def translate(
+    prepared: Preparation,
+    journal: Journal,
+    decided: Policy,
+    dest: Snapshot,
+    *,
+    exact: Collection[Place],
+    quiet: bool,
+) -> Translation:
+    """The positions of the groups on the destination. `exact` are the partitions whose copy is complete and checked;
+    on a source that is not `quiet` nothing is set yet.
+
+    A position there is replaced only if import or an earlier run has set it; anything else is a consumer's.
+    """
+    known = {position.begun.place: position for position in journal.positions()}
+    ours = {(each.group, each.topic, each.partition): each.offset for each in journal.committed()}
+    there = {group.id: group for group in dest.groups or () if group.source == "broker"}
+    metadata = _metadata(prepared.source)
+    found: list[GroupPosition] = []
+    wanted: dict[str, list[CommittedOffset]] = defaultdict(list)
+    replaces: dict[str, list[CommittedOffset]] = defaultdict(list)
+    for each in prepared.unconsumed.ranges:
+        place = (each.topic, each.partition)
+        position = known.get(place)
+        for reader in each.readers:
+            if reader.committed is None:
+                # It has none there either: its own auto.offset.reset decides, as it does here.
+                continue
+            group = decided.group_name(reader.group)
+            target = _target(journal, each, position, reader.committed)
+            at = GroupPosition(
+                group=group,
+                topic=each.topic,
+                partition=each.partition,
+                source_offset=reader.committed,
+                dest_offset=target if isinstance(target, int) else None,
+                outcome="later",
+            )
+            if isinstance(target, str):
+                found.append(replace(at, outcome="refused", reason=target))
+                continue
+            if position is None or target is None or place not in exact:
+                found.append(replace(at, reason="the copy of the partition is not complete and checked"))
+                continue
+            offset = CommittedOffset(
+                topic=position.begun.dest_topic,
+                partition=each.partition,
+                offset=target,
+                metadata=metadata.get((reader.group, *place), ""),
+            )
+            mine = ours.get((group, *place))
+            occupied = _occupied(there.get(group), offset, mine)
+            if not quiet:
+                found.append(replace(at, reason="the source is not quiet: run the same command again when it is"))
+            elif isinstance(occupied, str):
+                found.append(replace(at, outcome="left alone", reason=occupied))
+            else:
+                found.append(at)
+                wanted[group].append(offset)
+                replaces[group] += [occupied] if occupied is not None else []
+    return Translation(
+        actions=tuple(
+            CommitOffsets(group=group, offsets=tuple(sorted(offsets)), replaces=tuple(sorted(replaces[group])))
+            for group, offsets in sorted(wanted.items())
+        ),
+        positions=tuple(found),
+    )
+
+
+def _target(journal: Journal, each: Range, position: Position | None, committed: int) -> int | str | None:
+    """The destination offset, or why there is none; None where nothing has been copied yet."""
+    if position is None:
+        return None
+    begun = position.begun
+    if committed < begun.start and each.earliest < begun.start:
+        return f"its position {committed} lies before offset {begun.start}, where the copy began"
+    if committed > begun.end:
+        return f"its position {committed} lies behind offset {begun.end}, where the copy ends"
+    rank = journal.rank(*begun.place, committed)
+    return None if rank is None else begun.base + rank
+
+
+def _occupied(group: Group | None, wanted: CommittedOffset, mine: int | None) -> CommittedOffset | str | None:
+    """What stands in the place: nothing, one of ours, or why it is left alone."""
+    if group is None:
+        return None
+    if (alive := liveness(group)) is not None:
+        return f"its consumers run on the destination: {alive}"
+    if group.offsets is None:
+        return "its positions on the destination could not be read"
+    place = (wanted.topic, wanted.partition)
+    found = next((offset for offset in group.offsets if (offset.topic, offset.partition) == place), None)
+    if found is None or found == wanted:
+        return None
+    if found.metadata.startswith(COMMIT_METADATA_PREFIX) or found.offset == mine:
+        return found
+    return f"it stands at {found.offset} on the destination, where neither import nor this migration has put it"
+
+
+def _metadata(source: Snapshot) -> Mapping[tuple[str, str, int], str]:
+    return {
+        (group.id, offset.topic, offset.partition): offset.metadata
+        for group in sorted(source.groups or (), key=lambda group: group.source == "broker")
+        for offset in group.offsets or ()
+    }
+
+
+_OUTCOMES: Mapping[Outcome, GroupOutcome] = {"done": "set", "present": "present", "failed": "failed"}
+
+
+def settled(positions: Collection[GroupPosition], result: Result, names: Mapping[str, str]) -> list[GroupPosition]:
+    """The positions that `result` is about, with its outcome. `names`: source topic → destination topic."""
+    action = result.action
+    assert isinstance(action, CommitOffsets)
+    places = {(offset.topic, offset.partition) for offset in action.offsets}
+    return [
+        replace(each, outcome=_OUTCOMES[result.outcome], reason=result.error if result.outcome == "failed" else None)
+        for each in positions
+        if each.group == action.group and (names[each.topic], each.partition) in places and each.outcome == "later"
+    ]

@@ -1,0 +1,319 @@
+"""Everything that stands in the way of a copy, found at once, before the first byte. Changes nothing.
+
+A *finding* stops the run; a *warning* is for the operator to know first.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from kafka_meta import cluster, wire
+from kafka_meta.errors import KafkaMetaError
+from kafka_meta.events import Emit
+from kafka_meta.journal import Begun, Place, Position
+from kafka_meta.mirror.findings import Allowed, Findings
+from kafka_meta.mirror.prepare import OpenTransaction, Preparation
+from kafka_meta.mirror.quiet import is_quiet
+from kafka_meta.mirror.rights import look_at_rights
+from kafka_meta.mirror.room import look_at_retention, look_at_room
+from kafka_meta.mirror.takes import Candidate, limits, refused_records
+from kafka_meta.model import EVERYTHING, Remark, Snapshot, Topic, sorted_remarks
+from kafka_meta.plan import Policy, plural
+from kafka_meta.plan.groups import liveness
+from kafka_meta.ranges import Range
+from kafka_meta.settings import ClusterSettings
+from kafka_meta.verify import Span
+from kafka_meta.wire import Config, Unanswered, Wire
+from kafka_meta.wire.configs import effective
+
+_CONFIGS = (
+    "cleanup.policy",
+    "compression.type",
+    "max.message.bytes",
+    "message.timestamp.after.max.ms",
+    "message.timestamp.before.max.ms",
+    "message.timestamp.difference.max.ms",
+    "message.timestamp.type",
+    "retention.bytes",
+    "retention.ms",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    findings: tuple[Remark, ...]
+    warnings: tuple[Remark, ...]
+    begun: tuple[Begun, ...]
+    """What the journal shall hold; complete only without findings."""
+    dest: Snapshot
+    dest_configs: Mapping[str, Mapping[str, str]]
+    """Effective ones of the destination topics, as far as they could be read."""
+    quiet: bool
+    """Nobody wrote to or read from the source between the two looks."""
+    offsets_retention_ms: int | None
+
+
+def preflight(
+    source: ClusterSettings,
+    dest: ClusterSettings,
+    prepared: Preparation,
+    *,
+    decided: Policy,
+    positions: Iterable[Position],
+    allowed: Allowed,
+    emit: Emit,
+    now_ms: int,
+) -> Preflight:
+    """Both clusters looked at for this copy. `positions` are those of the journal, none before the first run.
+
+    Raises KafkaMetaError when a cluster cannot be reached, or both are one.
+    """
+    found = Findings()
+    known = {position.begun.place: position for position in positions}
+    actual = cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=now_ms, sections=frozenset({"topics", "groups"}))
+    _refuse_one_cluster(prepared.source, actual)
+    unread = prepared.unconsumed
+    found.findings += unread.refused
+    _of_unreadable(unread.unreadable, found)
+    if not allowed.until_lso:
+        found.findings += map(_waiting_for, prepared.open_transactions)
+    names = {each.topic: decided.topic_name(each.topic) for each in unread.ranges}
+    groups = {group: decided.group_name(group) for each in unread.ranges for group in each.groups}
+    _of_names("topic", names, found)
+    _of_names("group", groups, found)
+    _of_groups(groups, actual, found)
+    topics = {topic.name: topic for topic in actual.topics or ()}
+    with wire.connect(source) as from_source, wire.connect(dest) as to_dest:
+        source_configs = _effective(from_source, names.keys())
+        dest_configs = _effective(to_dest, (name for name in names.values() if name in topics))
+        hidden = wire.metadata(to_dest, set(names.values()) - topics.keys()).gaps if names else ()
+        look_at_rights(from_source, to_dest, prepared, decided, names, topics, actual, found)
+        brokers = wire.broker_configs(to_dest)
+        look_at_room(unread.ranges, known, names, topics, wire.log_dirs(to_dest), found)
+        look_at_retention(from_source, prepared, known, source_configs, now_ms, found)
+        candidates = _candidates(prepared, known, names, source_configs, dest_configs)
+        found.findings += refused_records(source, from_source, candidates, now_ms=now_ms, emit=emit)
+    begun = _begun(prepared, known, names, topics, {gap.resource: gap.reason for gap in hidden}, allowed, found)
+    _of_configs(names, source_configs, dest_configs, found)
+    quiet = is_quiet(source, prepared, decided, emit, allowed, found)
+    return Preflight(
+        findings=sorted_remarks(found.findings),
+        warnings=sorted_remarks(found.warnings),
+        begun=begun,
+        dest=actual,
+        dest_configs=dest_configs,
+        quiet=quiet,
+        offsets_retention_ms=_offsets_retention_ms(brokers),
+    )
+
+
+def _refuse_one_cluster(source: Snapshot, dest: Snapshot) -> None:
+    if source.cluster.id is None or dest.cluster.id is None:
+        side = "source" if source.cluster.id is None else "destination"
+        raise KafkaMetaError(
+            f"the {side} tells no cluster id, and the journal of a copy is bound to it",
+            "Brokers have one since 0.10.1.",
+        )
+    if source.cluster.id == dest.cluster.id:
+        raise KafkaMetaError(
+            f"the destination is the source itself: both have the cluster id {source.cluster.id}",
+            "Nothing on the source is ever changed. Check --dest-bootstrap-servers.",
+        )
+
+
+def _of_unreadable(unreadable: Iterable[Remark], found: Findings) -> None:
+    """What would be copied is not known as long as somebody's position or a log's end is not."""
+    for remark in unreadable:
+        what = "groups" if remark.resource.startswith("group") else "topics"
+        found.find(remark.resource, f"{remark.reason}: mend it, or leave it out with --exclude-{what}")
+
+
+def _waiting_for(each: OpenTransaction) -> Remark:
+    return Remark(
+        resource=f"{each.topic}-{each.partition}",
+        reason=f"a transaction of {each.producer} is open: everything from offset {each.stable} to "
+        f"{each.high_watermark} waits for it; end it, or copy up to there with --until-lso",
+    )
+
+
+def _of_names(kind: str, names: Mapping[str, str], found: Findings) -> None:
+    """Two topics into one would mix their records, two groups into one their positions."""
+    by_dest: dict[str, list[str]] = defaultdict(list)
+    for name, dest in names.items():
+        by_dest[dest].append(name)
+    for dest, sources in by_dest.items():
+        if len(sources) > 1:
+            found.find(f"{kind} {dest}", f"{', '.join(sorted(sources))} would all become it: change --rename")
+
+
+def _of_groups(groups: Mapping[str, str], actual: Snapshot, found: Findings) -> None:
+    there = {group.id: group for group in actual.groups or ()}
+    for name in sorted(set(groups.values())):
+        if (alive := liveness(there.get(name))) is not None:
+            found.warn(
+                f"group {name}", f"its consumers run on the destination ({alive}): its positions will be left alone"
+            )
+
+
+def _effective(connection: Wire, topics: Iterable[str]) -> dict[str, Mapping[str, str]]:
+    return {
+        topic: told
+        for topic, told in effective(connection, sorted(set(topics)), _CONFIGS)
+        if not isinstance(told, Unanswered)
+    }
+
+
+def _begun(
+    prepared: Preparation,
+    known: Mapping[Place, Position],
+    names: Mapping[str, str],
+    topics: Mapping[str, Topic],
+    hidden: Mapping[str, str],
+    allowed: Allowed,
+    found: Findings,
+) -> tuple[Begun, ...]:
+    """Each partition's range bound to its place on the destination; one that has begun keeps its start and base."""
+    begun: list[Begun] = []
+    ranges: dict[str, list[Range]] = defaultdict(list)
+    for each in prepared.unconsumed.ranges:
+        ranges[each.topic].append(each)
+    for topic, dest_topic in names.items():
+        here, there = prepared.topics[topic], topics.get(dest_topic)
+        if there is None:
+            _of_missing(dest_topic, hidden, found)
+            continue
+        if len(here.partitions) != len(there.partitions):
+            found.find(
+                f"topic {dest_topic}",
+                f"{plural(len(there.partitions), 'partition')} on the destination, {len(here.partitions)} on the "
+                "source: every record goes into its own partition, so the counts must be the same",
+            )
+            continue
+        for each in ranges[topic]:
+            begun += _bound(each, here, there, known.get((topic, each.partition)), allowed, found)
+    return tuple(begun)
+
+
+def _of_missing(dest_topic: str, hidden: Mapping[str, str], found: Findings) -> None:
+    reason = hidden.get(f"topic {dest_topic}", "")
+    if reason and not reason.startswith("UNKNOWN_TOPIC"):
+        found.find(f"topic {dest_topic}", f"the destination does not show it to us: {reason}")
+    else:
+        found.find(f"topic {dest_topic}", "it is not on the destination: run kafka-meta import first")
+
+
+def _bound(
+    each: Range, here: Topic, there: Topic, position: Position | None, allowed: Allowed, found: Findings
+) -> Iterator[Begun]:
+    place = f"{there.name}-{each.partition}"
+    if position is not None:
+        old = position.begun
+        if _another(old.source_topic_id, here.id):
+            found.find(
+                f"topic {here.name}",
+                f"it has been recreated on the source: its id was {old.source_topic_id} when its copy began, now it is "
+                f"{here.id}; --restart begins anew, once the destination topic is empty",
+            )
+        elif _another(old.dest_topic_id, there.id):
+            found.find(
+                f"topic {there.name}",
+                f"it has been recreated on the destination: its id was {old.dest_topic_id} when the copy began, now it "
+                f"is {there.id}; --restart begins anew, once it is empty",
+            )
+        elif old.dest_topic != there.name:
+            found.find(
+                f"topic {here.name}", f"its copy went to {old.dest_topic} so far: give the same --rename as then"
+            )
+        else:
+            yield _as_begun(each, here, there, base=old.base, start=old.start)
+        return
+    partition = there.partitions[each.partition]
+    start, end = partition.start_offset, partition.end_offset
+    if start is None or end is None:
+        found.find(place, "its first and last offset on the destination could not be read")
+    elif end > start and not allowed.append:
+        found.find(
+            place,
+            f"it is not empty on the destination: offsets {start} to {end}; --append copies behind what is there",
+        )
+    else:
+        yield _as_begun(each, here, there, base=end, start=each.start)
+
+
+def _another(then: str | None, now: str | None) -> bool:
+    return then is not None and now is not None and then != now
+
+
+def _as_begun(each: Range, here: Topic, there: Topic, *, base: int, start: int) -> Begun:
+    return Begun(
+        topic=here.name,
+        partition=each.partition,
+        dest_topic=there.name,
+        source_topic_id=here.id,
+        dest_topic_id=there.id,
+        base=base,
+        start=start,
+        end=max(start, each.end),
+    )
+
+
+def _candidates(
+    prepared: Preparation,
+    known: Mapping[Place, Position],
+    names: Mapping[str, str],
+    source_configs: Mapping[str, Mapping[str, str]],
+    dest_configs: Mapping[str, Mapping[str, str]],
+) -> dict[Place, Candidate]:
+    """What is left to copy into topics whose limits are known."""
+    found: dict[Place, Candidate] = {}
+    for each in prepared.unconsumed.ranges:
+        place = (each.topic, each.partition)
+        leader = prepared.topics[each.topic].partitions[each.partition].leader
+        start = max(each.start, known[place].source) if place in known else each.start
+        configs = dest_configs.get(names[each.topic])
+        if configs is None or leader is None or start >= each.end:
+            continue
+        largest = source_configs.get(each.topic, {}).get("max.message.bytes")
+        found[place] = Candidate(
+            span=Span(start, each.end),
+            limits=limits(names[each.topic], configs),
+            leader=leader,
+            source_max_bytes=None if largest is None else int(largest),
+        )
+    return found
+
+
+def _of_configs(
+    names: Mapping[str, str],
+    source_configs: Mapping[str, Mapping[str, str]],
+    dest_configs: Mapping[str, Mapping[str, str]],
+    found: Findings,
+) -> None:
+    """What cannot be the same on the destination is said before."""
+    for topic, dest_topic in names.items():
+        here, there = source_configs.get(topic, {}), dest_configs.get(dest_topic, {})
+        if there.get("message.timestamp.type") == "LogAppendTime":
+            found.warn(
+                f"topic {dest_topic}",
+                "the destination stamps the records itself (message.timestamp.type is LogAppendTime): "
+                "they will have the time of the copy",
+            )
+        if there.get("compression.type", "producer") not in ("producer", here.get("compression.type")):
+            found.warn(
+                f"topic {dest_topic}",
+                f"the destination compresses anew (compression.type is {there['compression.type']}): "
+                "records stay the same, batches do not",
+            )
+
+
+def _offsets_retention_ms(brokers: Mapping[int, Mapping[str, Config] | Unanswered]) -> int | None:
+    minutes = [
+        int(config.value)
+        for told in brokers.values()
+        if not isinstance(told, Unanswered)
+        and (config := told.get("offsets.retention.minutes")) is not None
+        and config.value is not None
+    ]
+    return min(minutes) * 60_000 if minutes else None

@@ -1,0 +1,150 @@
+"""Produce requests that carry a batch for every partition; what is acknowledged, and what is not."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from kafka_meta.journal import Place
+from kafka_meta.mirror.answers import Answers, Line, Lines
+from kafka_meta.mirror.lease import Lease
+from kafka_meta.mirror.settling import Settling
+from kafka_meta.mirror.track import Ready, Track
+from kafka_meta.mirror.tracks import Tracks
+from kafka_meta.wire.connection import Unanswered, error_text, is_retriable
+from kafka_meta.wire.produce import Produce, Produced, Sent
+
+_REQUEST_BYTES = 8 << 20
+_SECOND_LOOK = frozenset({-1, 2, 45, 46, 47, 59})
+"""UNKNOWN_SERVER_ERROR, CORRUPT_MESSAGE; OUT_OF_ORDER_SEQUENCE_NUMBER, DUPLICATE_SEQUENCE_NUMBER,
+INVALID_PRODUCER_EPOCH, UNKNOWN_PRODUCER_ID, when something of ours has landed that we do not know of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A batch on its way, and the era of its partition in which it left."""
+
+    track: Track
+    era: int
+    ready: Ready
+
+
+class Sending:
+    """`max_rate_bytes` is a second's."""
+
+    def __init__(
+        self,
+        tracks: Tracks,
+        lines: Lines,
+        lease: Lease,
+        settling: Settling,
+        answers: Answers,
+        *,
+        timeout_ms: int,
+        max_rate_bytes: int | None,
+    ) -> None:
+        self._tracks, self._lines, self._lease = tracks, lines, lease
+        self._settling, self._answers = settling, answers
+        self._timeout_ms = timeout_ms
+        self._max_rate_bytes = max_rate_bytes
+        self._term = lease.term
+        self._not_before = 0.0
+
+    @property
+    def rest_seconds(self) -> float:
+        """How long the rate limit keeps everything back."""
+        return max(0.0, self._not_before - time.monotonic())
+
+    def go_on(self) -> None:
+        """Sends what is ready on every line that is not busy."""
+        if self.rest_seconds:
+            self._tracks.moved_at = time.monotonic()  # to wait for the rate's sake is no silence
+            return
+        if not any(self._tracks.sendable.values()):
+            return
+        if not self._lease.check():
+            self._tracks.trouble = "the lease on the destination has run out; its group's coordinator does not answer"
+            return
+        if self._lease.term != self._term:
+            self._start_term()
+            return
+        for sendable in self._tracks.sendable.values():
+            while sendable and not self.rest_seconds:
+                leader = next(iter(sendable.values())).dest_leader
+                assert leader is not None
+                if (line := self._lines.free(leader)) is None:
+                    break
+                self._send(line, sendable)
+
+    def _start_term(self) -> None:
+        """The lease was lost and has been taken anew: somebody else may have copied in between."""
+        self._tracks.journal.check_claim()
+        self._term = self._lease.term
+        for track in self._tracks.by_place.values():
+            if track.settled:
+                self._tracks.unsettle(track, "the lease on the destination had run out")
+
+    def _send(self, line: Line, sendable: dict[Place, Track]) -> None:
+        tracks: list[Track] = []
+        size = 0
+        most = len(sendable)
+        if not self._lines.alone() and not self._lines.busy_beside(line):
+            # Half of what is there: the other half goes while this one is being acknowledged.
+            most = (most + 1) // 2
+        for track in sendable.values():
+            tracks.append(track)
+            size += track.ready[0].outgoing.size_bytes
+            if size >= _REQUEST_BYTES or len(tracks) == most:
+                break
+        batches: list[Sent] = []
+        asked: dict[Place, _Asked] = {}
+        for track in tracks:
+            del sendable[track.place]
+            ready, begun = track.take(), track.begun
+            head, body = ready.outgoing.head, ready.outgoing.body
+            batches.append(Sent(topic=begun.dest_topic, partition=begun.partition, head=head, body=body))
+            asked[begun.dest_topic, begun.partition] = _Asked(track=track, era=track.era, ready=ready)
+            self._tracks.enlist(track)
+        if self._max_rate_bytes is not None:
+            self._not_before = max(self._not_before, time.monotonic()) + size / self._max_rate_bytes
+        line.under_way += 1
+        line.channel.ask(
+            Produce(batches=batches, timeout_ms=self._timeout_ms),
+            self._answers.to(self._heard, line, asked),
+            self._lease.permit(self._term),
+        )
+
+    def _heard(self, answer: list[Produced] | Unanswered, line: Line, asked: dict[Place, _Asked]) -> None:
+        line.under_way -= 1
+        if isinstance(answer, Unanswered):
+            self._settling.wait_a_moment()
+            for each in asked.values():
+                if each.track.era == each.era:
+                    self._tracks.unsettle(each.track, f"the destination: {answer.reason}")
+            return
+        for produced in answer:
+            each = asked[produced.topic, produced.partition]
+            track = each.track
+            if track.closed:
+                continue
+            if not produced.error_code and produced.base_offset != track.begun.base + each.ready.rank:
+                self._tracks.misplaced(track, each.ready, produced.base_offset)
+            elif track.era != each.era:
+                continue  # the destination's log will say that it has landed
+            elif produced.error_code:
+                self._refused(track, produced)
+            else:
+                self._tracks.acknowledge(track, each.ready)
+
+    def _refused(self, track: Track, produced: Produced) -> None:
+        reason = error_text(produced.error_code, produced.error_message)
+        if produced.error_code in _SECOND_LOOK:
+            if self._tracks.refused(track, f"the destination refuses the next batch: {reason}"):
+                self._tracks.unsettle(track, reason)
+        elif is_retriable(produced.error_code):
+            self._settling.wait_a_moment()
+            self._tracks.unsettle(track, f"{track.name} on the destination: {reason}")
+        else:
+            assert track.acknowledged is not None
+            at = track.acknowledged.source
+            self._tracks.fail(track, f"the destination refuses the batch that follows source offset {at}: {reason}")

@@ -1,0 +1,121 @@
+"""Membership of a group by the classic protocol, for a group that reads nothing: a lease that brokers watch over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kafka.protocol.consumer import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
+from kafka.protocol.metadata import FindCoordinatorRequest
+
+from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
+
+_GROUP = 0
+_MEMBER_ID_REQUIRED = 79
+_GONE = frozenset({25, 82, 22})
+"""UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION."""
+_REBALANCE_IN_PROGRESS = 27
+
+
+class Expelled(Exception):
+    """The group goes on without us."""
+
+
+class Rebalancing(Exception):
+    """Somebody came or went: join again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """`members`: id → what each said of itself; only the leader is told."""
+
+    member_id: str
+    generation: int
+    leads: bool
+    members: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """The requests of one member. All raise `Unanswered`, and what the method's own words say."""
+
+    wire: Wire
+    group: str
+    kind: str
+    """Of protocol and its type: no consumer, so nobody takes it for one."""
+
+    def coordinator(self) -> int:
+        request = FindCoordinatorRequest(key=self.group, key_type=_GROUP, coordinator_keys=[self.group], max_version=3)
+        answer = self.wire.ask(request)
+        _check(answer.error_code, answer.error_message)
+        return int(answer.node_id)
+
+    def join(self, coordinator: int, *, member_id: str, says: bytes, session_ms: int) -> Joined:
+        """Waits for those that are in, at most until the session of those who do not answer has ended."""
+        protocol = JoinGroupRequest.JoinGroupRequestProtocol(name=self.kind, metadata=says)
+        answer = self.wire.ask(
+            JoinGroupRequest(
+                group_id=self.group,
+                session_timeout_ms=session_ms,
+                rebalance_timeout_ms=session_ms,
+                member_id=member_id,
+                group_instance_id=None,
+                protocol_type=self.kind,
+                protocols=[protocol],
+                reason=None,
+            ),
+            coordinator,
+        )
+        if answer.error_code == _MEMBER_ID_REQUIRED:
+            return self.join(coordinator, member_id=answer.member_id, says=says, session_ms=session_ms)
+        _check(answer.error_code)
+        return Joined(
+            member_id=answer.member_id,
+            generation=answer.generation_id,
+            leads=answer.leader == answer.member_id,
+            members={member.member_id: bytes(member.metadata) for member in answer.members},
+        )
+
+    def sync(self, coordinator: int, joined: Joined, says: Callable[[Mapping[str, bytes]], bytes]) -> bytes:
+        """What the leader says to all. Raises `Rebalancing` and `Expelled`."""
+        told = says(joined.members) if joined.leads else b""
+        assignment = SyncGroupRequest.SyncGroupRequestAssignment
+        answer = self.wire.ask(
+            SyncGroupRequest(
+                group_id=self.group,
+                generation_id=joined.generation,
+                member_id=joined.member_id,
+                group_instance_id=None,
+                protocol_type=self.kind,
+                protocol_name=self.kind,
+                assignments=[assignment(member_id=member, assignment=told) for member in joined.members],
+            ),
+            coordinator,
+        )
+        _check(answer.error_code)
+        return bytes(answer.assignment)
+
+    def heartbeat(self, coordinator: int, joined: Joined) -> None:
+        """Raises `Rebalancing` and `Expelled`."""
+        answer = self.wire.ask(
+            HeartbeatRequest(
+                group_id=self.group,
+                generation_id=joined.generation,
+                member_id=joined.member_id,
+                group_instance_id=None,
+            ),
+            coordinator,
+        )
+        _check(answer.error_code)
+
+    def leave(self, coordinator: int, joined: Joined) -> None:
+        self.wire.ask(LeaveGroupRequest(group_id=self.group, member_id=joined.member_id, max_version=2), coordinator)
+
+
+def _check(code: int, message: str | None = None) -> None:
+    if code in _GONE:
+        raise Expelled
+    if code == _REBALANCE_IN_PROGRESS:
+        raise Rebalancing
+    if code:
+        raise Unanswered(error_text(code, message), retriable=is_retriable(code))

@@ -1,0 +1,98 @@
+"""Produce of batches that are ready: header and body are sent from where they lie."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kafka_meta.wire.channel import Buffer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """One batch for one partition, in two pieces."""
+
+    topic: str
+    partition: int
+    head: Buffer
+    body: Buffer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Produced:
+    """`base_offset` is -1 after an error."""
+
+    topic: str
+    partition: int
+    error_code: int
+    error_message: str | None
+    base_offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Produce:
+    """ProduceRequest v8 (2.4), acks=all; at most one batch a partition. The answer is a list of `Produced`."""
+
+    API_KEY: ClassVar[int] = 0
+    VERSIONS: ClassVar[tuple[int, int]] = (8, 8)
+
+    batches: Sequence[Sent]
+    timeout_ms: int
+
+    def parts(self, version: int) -> Sequence[Buffer]:
+        topics: dict[str, list[Sent]] = {}
+        for sent in self.batches:
+            topics.setdefault(sent.topic, []).append(sent)
+        parts: list[Buffer] = []
+        before = struct.pack(">hhii", -1, -1, self.timeout_ms, len(topics))
+        for name, batches in topics.items():
+            encoded = name.encode()
+            before += struct.pack(f">h{len(encoded)}si", len(encoded), encoded, len(batches))
+            for sent in batches:
+                size = len(sent.head) + len(sent.body)
+                parts += (before + _PARTITION.pack(sent.partition, size) + sent.head, sent.body)
+                before = b""
+        return parts
+
+    def answer(self, version: int, body: memoryview) -> tuple[list[Produced], int]:
+        produced: list[Produced] = []
+        (topics,) = _INT32.unpack_from(body)
+        at = 4
+        for _ in range(topics):
+            name, at = _string(body, at)
+            (partitions,) = _INT32.unpack_from(body, at)
+            at += 4
+            for _ in range(partitions):
+                partition, code, base_offset, _, _, errors = _ANSWER.unpack_from(body, at)
+                at += _ANSWER.size
+                reasons: list[str | None] = []
+                for _ in range(max(0, errors)):
+                    reason, at = _string(body, at + 4)
+                    reasons.append(reason)
+                message, at = _string(body, at)
+                told = message or next((reason for reason in reasons if reason), None)
+                produced.append(
+                    Produced(
+                        topic=name or "",
+                        partition=partition,
+                        error_code=code,
+                        error_message=told,
+                        base_offset=base_offset,
+                    )
+                )
+        (throttle_ms,) = _INT32.unpack_from(body, at)
+        return produced, throttle_ms
+
+
+_INT16, _INT32 = struct.Struct(">h"), struct.Struct(">i")
+_PARTITION = struct.Struct(">ii")
+_ANSWER = struct.Struct(">ihqqqi")
+"""Partition, error, base offset, log append time, log start offset, number of record errors."""
+
+
+def _string(body: memoryview, at: int) -> tuple[str | None, int]:
+    (length,) = _INT16.unpack_from(body, at)
+    at += 2
+    return (None, at) if length < 0 else (str(body[at : at + length], "utf-8"), at + length)

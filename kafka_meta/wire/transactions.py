@@ -1,0 +1,107 @@
+"""Where a partition's committed records end, and whose open transaction it is that they end there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kafka.protocol.admin import DescribeProducersRequest, ListTransactionsRequest
+from kafka.protocol.consumer import ListOffsetsRequest
+
+from kafka_meta.wire.connection import Unanswered, Wire, error_text
+from kafka_meta.wire.topics import LATEST, Place
+
+_READ_COMMITTED = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A producer with an open transaction on a partition; `transactional_id` None where the brokers do not tell."""
+
+    producer_id: int
+    first_offset: int
+    transactional_id: str | None
+
+
+def stable_offsets(wire: Wire, leaders: Mapping[Place, int]) -> tuple[dict[Place, int], dict[Place, str]]:
+    """Last stable offsets: below them every transaction has ended. The second part says why one is not known.
+
+    Before 0.11 there are no transactions, and it is the high watermark.
+    """
+    found: dict[Place, int] = {}
+    failed: dict[Place, str] = {}
+    for leader, places in _by_leader(leaders):
+        partition = ListOffsetsRequest.ListOffsetsTopic.ListOffsetsPartition
+        topics = [
+            ListOffsetsRequest.ListOffsetsTopic(
+                name=name, partitions=[partition(partition_index=number, timestamp=LATEST) for number in numbers]
+            )
+            for name, numbers in _by_topic(places)
+        ]
+        try:
+            answer = wire.ask(ListOffsetsRequest(replica_id=-1, isolation_level=_READ_COMMITTED, topics=topics), leader)
+        except Unanswered as silence:
+            failed |= dict.fromkeys(places, silence.reason)
+            continue
+        for topic in answer.topics:
+            for told in topic.partitions:
+                if told.error_code:
+                    failed[topic.name, told.partition_index] = error_text(told.error_code)
+                else:
+                    found[topic.name, told.partition_index] = told.offset
+    return found, failed
+
+
+def holders(wire: Wire, leaders: Mapping[Place, int]) -> dict[Place, Holder]:
+    """The producer of the oldest open transaction on each of these partitions, as far as the brokers tell (KIP-664,
+    since 2.8)."""
+    found: dict[Place, Holder] = {}
+    names: dict[int, str] | None = None
+    for leader, places in _by_leader(leaders):
+        topics = [
+            DescribeProducersRequest.TopicRequest(name=name, partition_indexes=list(numbers))
+            for name, numbers in _by_topic(places)
+        ]
+        try:
+            answer = wire.ask(DescribeProducersRequest(topics=topics), leader)
+        except Unanswered:
+            continue
+        for topic in answer.topics:
+            for told in topic.partitions:
+                open_ones = [each for each in told.active_producers if each.current_txn_start_offset >= 0]
+                if open_ones:
+                    names = _transactional_ids(wire) if names is None else names
+                    oldest: Any = min(open_ones, key=lambda each: each.current_txn_start_offset)
+                    found[topic.name, told.partition_index] = Holder(
+                        producer_id=oldest.producer_id,
+                        first_offset=oldest.current_txn_start_offset,
+                        transactional_id=names.get(oldest.producer_id),
+                    )
+    return found
+
+
+def _transactional_ids(wire: Wire) -> dict[int, str]:
+    """By producer id (since 3.0)."""
+    brokers = wire.broker_ids
+    answers = wire.ask_all([(broker, ListTransactionsRequest()) for broker in brokers])
+    return {
+        state.producer_id: state.transactional_id
+        for answer in answers
+        if not isinstance(answer, Unanswered) and not answer.error_code
+        for state in answer.transaction_states
+    }
+
+
+def _by_leader(leaders: Mapping[Place, int]) -> list[tuple[int, list[Place]]]:
+    return [
+        (leader, sorted(place for place in leaders if leaders[place] == leader))
+        for leader in sorted(set(leaders.values()))
+    ]
+
+
+def _by_topic(places: Iterable[Place]) -> list[tuple[str, list[int]]]:
+    topics: dict[str, list[int]] = {}
+    for topic, partition in places:
+        topics.setdefault(topic, []).append(partition)
+    return list(topics.items())

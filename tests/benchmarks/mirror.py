@@ -1,0 +1,281 @@
+"""The copy beside MirrorMaker 2, MirrorMaker 1, kcat and a loop of confluent-kafka, with what the destination can take.
+
+Every contender moves the same topic between the same two clusters, one after the other, and so in every round: the
+disk under a virtual machine drifts, so only figures of one round compare.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import psutil
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from kafka_meta import playground
+from kafka_meta.playground import Cluster
+from kafka_meta.playground.design import Design
+from kafka_meta.settings import ClusterSettings
+from kafka_meta.wire import connect
+from kafka_meta.wire.partitions import listed_offsets
+from tests.mirroring import begin, create, led, settings
+
+ROUNDS = 3
+PARTITIONS = 12
+JVM = ("-Xmx1g", "-XX:TieredStopAtLevel=4")
+PATIENCE_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    topic: str
+    records: int
+    value_bytes: int
+    codec: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.records / 1e6:g} M records of {self.value_bytes} B, {self.codec}"
+
+
+LOADS = (
+    Load(topic="plain", records=1_000_000, value_bytes=1000, codec="none"),
+    Load(topic="json", records=5_000_000, value_bytes=91, codec="lz4"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Seconds from the start to the first and the last record on the destination; of the tool's process the rest."""
+
+    first_s: float
+    last_s: float
+    cpu_s: float
+    peak_mb: float
+
+    def rate(self, records: int) -> float:
+        return records / (self.last_s - self.first_s)
+
+
+def main() -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="kafka-meta-bench-") as folder,
+        playground.running(
+            Design(version="3.9.1", mode="zookeeper", jvm_options=JVM),
+            Design(
+                version="4.3.1",
+                mode="kraft",
+                settings={"log.segment.delete.delay.ms": "100"},
+                jvm_options=JVM,
+            ),
+        ) as (source, dest),
+    ):
+        for load in LOADS:
+            fill(source, load, Path(folder))
+            measure(source, dest, load, Path(folder))
+
+
+def fill(source: Cluster, load: Load, folder: Path) -> None:
+    create(source, load.topic, partitions=PARTITIONS)
+    payload = folder / "payload"
+    dice = random.Random(1)
+    with payload.open("w") as file:
+        for number in range(20_000):
+            row = {"id": number, "name": f"user{dice.randrange(10**6)}", "v": dice.random()}
+            file.write((json.dumps(row) * (1 + load.value_bytes // 50))[: load.value_bytes] + "\n")
+    source.tool(
+        "org.apache.kafka.tools.ProducerPerformance",
+        *("--topic", load.topic, "--num-records", str(load.records), "--throughput", "-1"),
+        *("--payload-file", str(payload)),
+        "--producer-props",
+        *(f"bootstrap.servers={source.bootstrap_servers}", f"compression.type={load.codec}", "linger.ms=5"),
+        timeout=600,
+    )
+
+
+def measure(source: Cluster, dest: Cluster, load: Load, folder: Path) -> None:
+    contenders = dict(contenders_of(source, dest, load, folder))
+    found: dict[str, list[Moved]] = {name: [] for name in contenders}
+    for _ in range(ROUNDS):
+        for name, command in contenders.items():
+            with fresh_topic(dest, load.topic):
+                found[name].append(moved(command(), dest, load))
+    print(f"\n## {load.title}, {PARTITIONS} partitions; medians of {ROUNDS} rounds\n")
+    print("| | records/s | of the limit | first record after | processor | peak memory |\n" + "| --- " * 6 + "|")
+    limit = [each.rate(load.records) for each in found["limit: ready batches from memory"]]
+    for name, runs in found.items():
+        rates = [each.rate(load.records) for each in runs]
+        share = median(rate / most for rate, most in zip(rates, limit, strict=True))
+        print(
+            f"| {name} | {median(rates) / 1000:,.0f} k ({min(rates) / 1000:,.0f}–{max(rates) / 1000:,.0f}) "
+            f"| {share:.0%} "
+            f"| {median(each.first_s for each in runs):.1f} s | {median(each.cpu_s for each in runs):.1f} s "
+            f"| {max(each.peak_mb for each in runs):.0f} MB |",
+            flush=True,
+        )
+
+
+Command = Callable[[], Sequence[str]]
+
+
+def contenders_of(source: Cluster, dest: Cluster, load: Load, folder: Path) -> Iterator[tuple[str, Command]]:
+    addresses = {"source": source.bootstrap_servers, "dest": dest.bootstrap_servers, "topic": load.topic}
+
+    def ours(module: str) -> Command:
+        def command() -> Sequence[str]:
+            journal = folder / "journal"
+            for left in folder.glob("journal*"):
+                left.unlink()
+            ids = begin(journal, source, dest, [load.topic])
+            given = {
+                **addresses,
+                "source_id": ids[0],
+                "dest_id": ids[1],
+                "journal": str(journal),
+                "session_seconds": 10,
+                "max_rate_bytes": None,
+            }
+            (folder / "settings.json").write_text(json.dumps(given))
+            return [sys.executable, "-m", module, str(folder / "settings.json")]
+
+        return command
+
+    yield "limit: ready batches from memory", ours("tests.benchmarks.mirror_limit")
+    yield "**kafka-meta mirror**", ours("tests.mirror_copier")
+    yield "MirrorMaker 2 (4.3.1, 4 tasks)", lambda: mirror_maker_2(source, dest, load, folder)
+    yield "MirrorMaker 1 (3.9.1, 2 streams)", lambda: mirror_maker_1(source, dest, load, folder)
+    loop = [sys.executable, "-m", "tests.benchmarks.mirror_loop", json.dumps({**addresses, "records": load.records})]
+    yield "confluent-kafka, consume → produce", lambda: loop
+    if (kcat := shutil.which("kcat")) is not None:
+        end = f"{kcat} -C -b {source.bootstrap_servers} -t {load.topic} -e -q -D '\\n'"
+        yield (
+            "kcat (values only)",
+            lambda: ["sh", "-c", f"{end} | {kcat} -P -b {dest.bootstrap_servers} -t {load.topic}"],
+        )
+
+
+def mirror_maker_2(source: Cluster, dest: Cluster, load: Load, folder: Path) -> Sequence[str]:
+    alias = f"from{time.monotonic_ns()}"  # its own positions are kept by it
+    path = folder / "mm2.properties"
+    path.write_text(
+        f"""clusters = {alias}, to
+{alias}.bootstrap.servers = {source.bootstrap_servers}
+to.bootstrap.servers = {dest.bootstrap_servers}
+{alias}->to.enabled = true
+{alias}->to.topics = {load.topic}
+to->{alias}.enabled = false
+tasks.max = 4
+replication.policy.class = org.apache.kafka.connect.mirror.IdentityReplicationPolicy
+replication.factor = 1
+checkpoints.topic.replication.factor = 1
+heartbeats.topic.replication.factor = 1
+offset-syncs.topic.replication.factor = 1
+offset.storage.replication.factor = 1
+status.storage.replication.factor = 1
+config.storage.replication.factor = 1
+emit.heartbeats.enabled = false
+emit.checkpoints.enabled = false
+sync.topic.configs.enabled = false
+sync.topic.acls.enabled = false
+refresh.topics.enabled = false
+{alias}.consumer.auto.offset.reset = earliest
+{alias}.consumer.max.poll.records = 10000
+{alias}.consumer.fetch.max.bytes = 52428800
+{alias}.consumer.max.partition.fetch.bytes = 4194304
+to.producer.batch.size = 131072
+to.producer.linger.ms = 20
+to.producer.compression.type = {load.codec}
+to.producer.buffer.memory = 134217728
+dedicated.mode.enable.internal.rest = false
+"""
+    )
+    jars = playground.fetch("4.3.1")
+    return [
+        *(playground.jars.java(), "-Xmx1g", "-cp", f"{jars}/*"),
+        *("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "org.apache.kafka.connect.mirror.MirrorMaker", str(path)),
+    ]
+
+
+def mirror_maker_1(source: Cluster, dest: Cluster, load: Load, folder: Path) -> Sequence[str]:
+    consumer, producer = folder / "mm1-consumer.properties", folder / "mm1-producer.properties"
+    consumer.write_text(
+        f"bootstrap.servers={source.bootstrap_servers}\ngroup.id=mm1-{time.monotonic_ns()}\n"
+        "auto.offset.reset=earliest\nmax.poll.records=10000\nmax.partition.fetch.bytes=4194304\n"
+    )
+    producer.write_text(
+        f"bootstrap.servers={dest.bootstrap_servers}\ncompression.type={load.codec}\nbatch.size=131072\nlinger.ms=20\n"
+        "buffer.memory=134217728\n"
+    )
+    jars = playground.fetch("3.9.1")
+    return [
+        *(playground.jars.java(), "-Xmx1g", "-cp", f"{jars}/*", "kafka.tools.MirrorMaker"),
+        *("--consumer.config", str(consumer), "--producer.config", str(producer)),
+        *("--include", load.topic, "--num.streams", "2"),
+    ]
+
+
+@contextmanager
+def fresh_topic(dest: Cluster, topic: str) -> Iterator[None]:
+    create(dest, topic, partitions=PARTITIONS)
+    yield
+    admin = AdminClient({"bootstrap.servers": dest.bootstrap_servers})
+    for future in admin.delete_topics([topic]).values():
+        future.result(30)
+    while True:
+        with suppress(KafkaException):
+            if topic not in admin.list_topics(timeout=10).topics:
+                break
+        time.sleep(0.1)
+
+
+def moved(command: Sequence[str], dest: Cluster, load: Load) -> Moved:
+    """Runs a tool until everything has arrived, and ends it then if it does not end by itself."""
+    to: ClusterSettings = settings(dest, "dest")
+    with connect(to) as wire, tempfile.TemporaryFile() as output:
+        partitions = led(wire, [load.topic])
+        started = time.monotonic()
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        watched = psutil.Process(process.pid)
+        first, peak, cpu, arrived = None, 0.0, 0.0, 0
+        while arrived < load.records:
+            time.sleep(0.02)
+            arrived = sum(end for end in listed_offsets(wire, partitions).values() if isinstance(end, int))
+            if arrived and first is None:
+                first = time.monotonic()
+            with suppress(psutil.Error):
+                family = [watched, *watched.children(recursive=True)]
+                peak = max(peak, sum(each.memory_info().rss for each in family) / 1e6)
+                cpu = max(cpu, sum(sum(each.cpu_times()[:2]) for each in family))
+            assert time.monotonic() - started < PATIENCE_SECONDS, tail(output)
+            assert process.poll() in (None, 0) or arrived, tail(output)
+        last = time.monotonic()
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    assert first is not None
+    return Moved(first_s=first - started, last_s=last - started, cpu_s=cpu, peak_mb=peak)
+
+
+def tail(output: object) -> str:
+    output.seek(0)  # type: ignore[attr-defined]
+    return str(output.read()[-2000:])  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    print(f"{os.cpu_count()} processors")
+    main()
