@@ -176,3 +176,25 @@ def test_a_catalogue_with_a_hole_is_refused_by_its_place(spoil: Callable[[dict[s
         read_catalogue(document)
     assert place in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("provider", "limit", "message"),
+    [
+        ("huawei-dms", "nic", "lacks the limit nic"),
+        ("gcp-managed-kafka", "writeEquivalent", "lacks the limit writeEquivalent"),
+        ("alibaba", "partitionsIncluded", "lacks the limit partitionsIncluded"),
+    ],
+)
+def test_a_row_without_what_its_edition_reckons_with_is_refused(provider: str, limit: str, message: str) -> None:
+    document = copy.deepcopy(DOCUMENTS[provider])
+    del document["rows"][0]["limits"][limit]
+    with pytest.raises(UsageError, match=message):
+        read_catalogue(document)
+
+
+def test_a_limit_in_a_unit_of_another_kind_is_refused() -> None:
+    document = copy.deepcopy(DOCUMENTS["redpanda"])
+    document["rows"][0]["limits"]["write"]["unit"] = "GB"
+    with pytest.raises(UsageError, match=r"\$\.rows\[0\]\.limits\.write"):
+        read_catalogue(document)

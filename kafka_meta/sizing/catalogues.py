@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from kafka_meta.errors import UsageError
+from kafka_meta.sizing.needs import convert
 
 Model: TypeAlias = Literal["published", "msk-standard", "huawei-network", "gcp-write-equivalent", "self-managed"]
 PartitionBasis: TypeAlias = Literal["logical", "replicas"]
@@ -162,6 +163,7 @@ def _catalogue(document: Mapping[str, Any]) -> Catalogue:
         limits = {**shared.limits(), **row.limits()}
         if not limits:
             raise UsageError(f"{place} has no limits", "A row without limits cannot be compared with anything.")
+        _check(place, editions[name], limits)
         rows.append(
             Row(spec=entry["spec"], edition=editions[name], limits=limits, prices=shared.prices() + row.prices())
         )
@@ -175,6 +177,38 @@ def _catalogue(document: Mapping[str, Any]) -> Catalogue:
         sources=sources,
         rows=tuple(rows),
     )
+
+
+_REQUIRED: Mapping[Model, tuple[str, ...]] = {
+    "published": (),
+    "msk-standard": ("ebs", "nic"),
+    "huawei-network": ("nic",),
+    "gcp-write-equivalent": ("writeEquivalent",),
+    "self-managed": ("ebs", "volume", "nic"),
+}
+_WITH_TOPICS = ("partitionsIncluded", "topicsUsable", "partitionsPerExtraTopic", "groupsPerTopic")
+_UNITS: Mapping[str, str] = {
+    **dict.fromkeys(("write", "read", "writeEquivalent", "ebs", "volume", "nic", "publicTraffic"), "MB/s"),
+    **dict.fromkeys(("messageSize", "diskMin", "diskMax", "diskStep", "diskPerUnit"), "GB"),
+}
+
+
+def _check(place: str, edition: Edition, limits: Mapping[str, Limit]) -> None:
+    """What the model of an edition reckons with is there, in units that can be turned into each other."""
+    wanted = _REQUIRED[edition.model] + (_WITH_TOPICS if "topicsIncluded" in limits else ())
+    for name in wanted:
+        if name not in limits:
+            raise UsageError(
+                f"{place} lacks the limit {name}", f"The model {edition.model} reckons with {', '.join(wanted)}."
+            )
+    for name, unit in _UNITS.items():
+        if name in limits:
+            try:
+                convert(limits[name].value, limits[name].unit, unit)
+            except UsageError as error:
+                raise UsageError(f"{place}.limits.{name}: {error.message}", error.hint) from error
+    if edition.disk_types and not any(kind.ssd for kind in edition.disk_types):
+        raise UsageError(f"{place}: its edition has disk types, but no SSD", "List the SSD among diskTypes.")
 
 
 def _read_source(name: str, entry: Mapping[str, Any]) -> Source:

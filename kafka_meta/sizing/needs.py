@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -44,6 +43,10 @@ def convert(value: float, unit: str, to: str) -> float:
     return value * factor / divisor
 
 
+MOST = 1e15
+"""More of anything than any cluster has; keeps every product of two figures a number."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """A number and how it was come by. `stat` says what of the values in `window` it is: max, hourly max,
@@ -57,10 +60,9 @@ class Figure:
     confidence: Confidence
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.value) or self.value < 0:
-            raise UsageError(
-                f"{self.value} {self.unit} is not a figure", "Expected a finite number that is not negative."
-            )
+        if not 0 <= self.value <= MOST:
+            hint = f"Expected a number from 0 to {MOST:.0e}."
+            raise UsageError(f"{self.value} {self.unit} is not a figure", hint)
 
     def __str__(self) -> str:
         return f"{self.value:,.6g} {self.unit}" if self.unit != "count" else f"{self.value:,.0f}"
@@ -198,10 +200,7 @@ class Needs:
         known: dict[str, Any] = {}
         for name, unit in NEED_UNITS.items():
             source = "write" if name == "average_write" else camel(name)
-            entries = [
-                _figure(f"$.stats.figures.{source}[{i}]", entry, unit)
-                for i, entry in enumerate(figures.get(source) or ())
-            ]
+            entries = _figures(f"$.stats.figures.{source}", figures.get(source), unit)
             if name == "average_write":
                 entries = [figure for figure in entries if figure.stat == "mean"]
             elif name in ("write", "read", "messages"):
@@ -210,13 +209,16 @@ class Needs:
                 known[name] = (
                     max(entries, key=lambda figure: figure.value) if name in _PEAKS else max(entries, key=_trust)
                 )
-        features = stats.get("features")
-        version = stats.get("serverVersion")
+        features, version, gaps = stats.get("features"), stats.get("serverVersion"), stats.get("gaps") or ()
+        try:
+            remarks = tuple(Remark(resource=str(gap["resource"]), reason=str(gap["reason"])) for gap in gaps)
+        except (KeyError, TypeError) as error:
+            raise UsageError("$.stats.gaps is not a list of remarks", "Expected resource and reason.") from error
         return cls(
             **known,
-            server_version=Word(value=version, method="measured") if version else None,
-            features={name: features.get(name) for name in FEATURES} if isinstance(features, Mapping) else None,
-            gaps=tuple(Remark(resource=gap["resource"], reason=gap["reason"]) for gap in stats.get("gaps") or ()),
+            server_version=Word(value=version, method="measured") if isinstance(version, str) else None,
+            features=_features(features) if isinstance(features, Mapping) else None,
+            gaps=remarks,
         )
 
     def over(self, base: Needs) -> Needs:
@@ -287,7 +289,7 @@ def version_line(version: str) -> tuple[int, int] | None:
 def _declared(flag: str, value: float | None, unit: str, stat: str, *, least: float | None = None) -> Figure | None:
     if value is None:
         return None
-    if not math.isfinite(value) or value < 0 or (value == 0 and least is None):
+    if not 0 <= value <= MOST or (value == 0 and least is None):
         expected = (
             "a number that is not negative"
             if least is not None
@@ -304,16 +306,28 @@ def _word(value: str | bool | None) -> Word | None:
     return Word(value=text, method="declared")
 
 
+def _features(features: Mapping[str, Any]) -> dict[str, bool | None]:
+    return {name: value if isinstance(value := features.get(name), bool) else None for name in FEATURES}
+
+
+def _figures(place: str, entries: Any, unit: str) -> list[Figure]:
+    if entries is not None and not isinstance(entries, list):
+        raise UsageError(f"{place} is not a list of figures", "Export again with --evaluate.")
+    return [_figure(f"{place}[{number}]", entry, unit) for number, entry in enumerate(entries or ())]
+
+
 def _figure(place: str, entry: Any, unit: str) -> Figure:
     try:
-        value = convert(float(entry["value"]), entry["unit"], unit)
-        method, confidence = entry["method"], entry["confidence"]
-        if method not in get_args(Method) or confidence not in get_args(Confidence):
-            raise ValueError(f"method {method!r}, confidence {confidence!r}")
-        return Figure(
-            value=value, unit=unit, stat=entry["stat"], window=entry.get("window"), method=method, confidence=confidence
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        words = {name: entry[name] for name in ("unit", "stat", "method", "confidence")} | {
+            "window": entry.get("window")
+        }
+        if any(not isinstance(word, str) for name, word in words.items() if name != "window" or word is not None):
+            raise TypeError("one of its words is not a text")
+        if words["method"] not in get_args(Method) or words["confidence"] not in get_args(Confidence):
+            raise ValueError(f"method {words['method']!r}, confidence {words['confidence']!r}")
+        value = convert(float(entry["value"]), words.pop("unit"), unit)
+        return Figure(value=value, unit=unit, **words)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(
             f"{place} is not a figure: {error}", "Expected value, unit, stat, method and confidence."
         ) from error
