@@ -194,9 +194,12 @@ def test_msk_standard_takes_the_brokers_that_the_vendors_script_prints(spec: str
     assert (found.units if brokers <= 60 else next(c.need for c in found.constraints if c.name == "brokers")) == brokers
 
 
-def test_msk_standard_ingress_of_a_broker_is_what_the_vendors_script_prints() -> None:
-    """msk_sizing.py, 2026-08-20, kafka.m5.large: 5.52 MiB/s at fan-out 2, after its utilisation of 0.5."""
-    assert msk_standard_ingress(81, 96, 2) * 0.5 == pytest.approx(5.52, abs=0.005)
+@pytest.mark.parametrize(("ebs", "nic", "printed"), [(81, 96, 5.52), (312.5, 469, 24.04), (625, 937, 48.08)])
+def test_msk_standard_ingress_of_a_broker_is_what_the_vendors_script_prints(
+    ebs: float, nic: float, printed: float
+) -> None:
+    """msk_sizing.py, 2026-08-20, kafka.m5.large, m7g.2xlarge and m7g.4xlarge in MiB/s: fan-out 2, utilisation 0.5."""
+    assert msk_standard_ingress(ebs, nic, 2) * 0.5 == pytest.approx(printed, abs=0.005)
 
 
 def test_msk_standard_disk_and_price_are_what_the_vendors_script_prints() -> None:
@@ -212,6 +215,15 @@ def test_msk_standard_disk_and_price_are_what_the_vendors_script_prints() -> Non
     found = of("aws-msk", "kafka.m7g.4xlarge", needs, "safe")
     assert quantities(found)["disk"] == 50_625
     assert [line.amount for line in found.prices] == [5062.50, 14296.32]
+
+
+def test_msk_express_price_is_what_the_vendors_script_prints() -> None:
+    """msk_sizing.py, 2026-08-20, three express.m7g.8xlarge at 100 MiB/s on average, one day: storage 843.75,
+    data in 2,566.41, brokers 14,296.32 USD a month; storage is bought in whole GiB here."""
+    needs = rates(500, 1000, average_write=figure(100 * MIB, "MB/s", stat="mean"), retention=figure(24, "h"), data=None)
+    found = of("aws-msk", "express.m7g.8xlarge", needs, "safe")
+    assert found.units == 3
+    assert [line.amount for line in found.prices] == pytest.approx([843.75, 2566.41, 14296.32], abs=0.1)
 
 
 def test_msk_express_45_mb_in_and_90_out_take_three_of_the_smallest() -> None:
@@ -457,6 +469,22 @@ def test_unlimited_retention_does_not_fit_seven_days() -> None:
     assert any("keep everything" in warning.reason for warning in found.warnings)
 
 
+@pytest.mark.parametrize(("hours", "edition"), [(168, "normal"), (169, "professional")])
+def test_alibabas_standard_edition_keeps_messages_for_at_most_seven_days(hours: float, edition: str) -> None:
+    """Billing, 2021-06-28."""
+    few = Needs.from_flags(**{**FORM, "server_version": "0.10.2", "partitions": 100, "topics": 10, "disk": 10})
+    assert chosen(recommend("alibaba", replace(few, retention=figure(hours, "h")))).row.edition.name == edition
+
+
+def test_a_source_without_ssd_gets_the_cheaper_disk_where_it_is_fast_enough() -> None:
+    """Billing, 2019-09-05: ultra disks up to 120 MB/s; 2021-06-28: 35 CNY for 100 GB."""
+    slow = chosen(recommend("alibaba", Needs.from_flags(**{**FORM, "ssd": False})))
+    assert quantities(slow)["diskType"] == "ultra disk"
+    assert next(line.amount for line in slow.prices if line.item == "ultra disk") == 9 * 35
+    fast = chosen(recommend("alibaba", Needs.from_flags(**{**FORM, "ssd": False, "peak_traffic": 160})))
+    assert quantities(fast)["diskType"] == "SSD"
+
+
 # What is not known
 
 
@@ -634,6 +662,18 @@ def test_an_answer_that_cannot_be_is_refused_with_the_flags_name(flags: dict[str
         Needs.from_flags(**flags)
     assert named in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("stats", [{"figures": [1]}, {"figures": {"write": {}}}, {"gaps": [{"resource": "x"}]}])
+def test_statistics_that_are_none_are_refused_by_their_place(stats: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"^\$\.stats\."):
+        Needs.from_stats(stats)
+
+
+def test_copies_and_their_factor_tell_the_data_where_leaders_were_not_measured() -> None:
+    needs = Needs(data_replicated=figure(600, "GB"), replication_factor=figure(3, "count"))
+    assert needs.stored is not None
+    assert (needs.stored.value, needs.stored.method) == (200, "derived")
 
 
 def test_no_public_traffic_is_an_answer_and_takes_the_private_instance() -> None:
