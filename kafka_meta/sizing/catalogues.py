@@ -165,7 +165,7 @@ def _catalogue(document: Mapping[str, Any]) -> Catalogue:
             raise UsageError(f"{place} has no limits", "A row without limits cannot be compared with anything.")
         _check(place, editions[name], limits)
         rows.append(
-            Row(spec=entry["spec"], edition=editions[name], limits=limits, prices=shared.prices() + row.prices())
+            Row(spec=entry["spec"], edition=editions[name], limits=limits, prices=row.prices() + shared.prices())
         )
     return Catalogue(
         provider=document["provider"],
