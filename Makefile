@@ -40,7 +40,7 @@ bench: brokers
 dist: .venv/ready
 	rm -rf dist
 	$(RUN) -m hatchling build -t wheel -d dist
-	set -e; empty=$$(mktemp -d); trap 'rm -rf "$$empty"' EXIT; \
+	@set -e; empty=$$(mktemp -d); trap 'rm -rf "$$empty"' EXIT; \
 	$(PYTHON) -m venv "$$empty/venv"; \
 	"$$empty/venv/bin/python" $(INSTALL) --require-hashes -r requirements.lock; \
 	"$$empty/venv/bin/python" $(INSTALL) --no-deps dist/*.whl; \

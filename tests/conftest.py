@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from shop import shop_source as shop_source  # here, so that all modules share it
 
 from kafka_meta import playground
 from kafka_meta.playground import Cluster
@@ -53,6 +54,12 @@ class Cli(Protocol):
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
+    return command_line(tmp_path)
+
+
+def command_line(folder: Path) -> Cli:
+    """For fixtures that live longer than a test."""
+
     def run(
         *arguments: str,
         env: Mapping[str, str] | None = None,
@@ -68,8 +75,9 @@ def cli(tmp_path: Path) -> Cli:
             encoding="utf-8",
             errors="surrogateescape",
             timeout=timeout,
-            cwd=cwd or tmp_path,
-            env={**clean_environment(), **(env or {})},
+            cwd=cwd or folder,
+            # A crash of a C library shall say where it happened.
+            env={**clean_environment(), "PYTHONFAULTHANDLER": "1", **(env or {})},
             check=False,
         )
 

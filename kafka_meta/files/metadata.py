@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from kafka_meta.errors import UsageError
 from kafka_meta.files.schemas import validate
-from kafka_meta.files.text import Json, load
+from kafka_meta.files.text import Json, load, short
 from kafka_meta.model import (
     SCHEMA_VERSION,
     Acl,
@@ -30,6 +31,8 @@ from kafka_meta.model import (
 )
 
 KIND = "kafka-metadata"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _T = TypeVar("_T")
 
@@ -72,7 +75,8 @@ def encode_metadata(snapshot: Snapshot, *, created_by: str) -> dict[str, Any]:
 
 
 def encode_remarks(remarks: Iterable[Remark]) -> list[dict[str, str]]:
-    return [{"resource": remark.resource, "reason": remark.reason} for remark in remarks]
+    pairs = sorted((remark.resource, remark.reason) for remark in remarks)
+    return [{"resource": resource, "reason": reason} for resource, reason in pairs]
 
 
 def encode_offset(offset: CommittedOffset) -> dict[str, Any]:
@@ -98,7 +102,8 @@ def encode_acl(acl: Acl) -> dict[str, Any]:
 
 def iso_time(time_ms: int) -> str:
     """Milliseconds since 1970 as `2026-11-21T03:50:12.345Z`."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = _EPOCH + timedelta(milliseconds=time_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _section(items: Iterable[_T] | None, encode: Any, *, key: Any) -> list[Any] | None:
@@ -213,12 +218,15 @@ def require_kind(document: Json, kind: str, version: str, *, called: str) -> dic
     if not isinstance(document, dict):
         raise UsageError(f"{called}: $: the file holds no JSON object", f'A file of kind "{kind}" is expected.')
     if document.get("kind") != kind:
-        raise UsageError(f'{called}: $.kind: {document.get("kind")!r} is not "{kind}"', "Is it the right file?")
+        kind_found = (
+            f'{short(document["kind"])} is not "{kind}"' if "kind" in document else f'missing, "{kind}" expected'
+        )
+        raise UsageError(f"{called}: $.kind: {kind_found}", "Is it the right file?")
     found = document.get("schemaVersion")
-    major = found.partition(".")[0] if isinstance(found, str) else ""
-    if major.isdigit() and len(major) < 5 and int(major) > int(version.partition(".")[0]):
+    major = re.match(r"[0-9]{1,4}(?=\.)", found) if isinstance(found, str) else None
+    if major is not None and int(major[0]) > int(version.partition(".")[0]):
         raise UsageError(
-            f"{called}: $.schemaVersion: version {found} is newer than {version}, which this program reads",
+            f"{called}: $.schemaVersion: version {short(found)} is newer than {version}, which this program reads",
             "A newer kafka-meta wrote the file: use that one, or upgrade (pip install --upgrade kafka-meta).",
         )
     return document
@@ -319,7 +327,7 @@ class _Reader:
 
     def time(self, text: str, path: str) -> int:
         try:
-            return round(datetime.fromisoformat(text).timestamp() * 1000)
+            return (datetime.fromisoformat(text) - _EPOCH) // timedelta(milliseconds=1)
         except ValueError:
             self.refuse(path, f"{text!r} is no point in time")
 

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.validators import extend
 
 from kafka_meta.errors import UsageError
-from kafka_meta.files.text import json_path
+from kafka_meta.files.text import json_path, short
+
+
+def _pattern(validator: Any, pattern: str, instance: object, schema: object) -> Iterator[ValidationError]:
+    """Python's $ also matches before a line break at the end; that of JSON Schema (ECMA 262) does not."""
+    if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
+        yield ValidationError("pattern")
+
+
+# 5.0 is an integer for JSON Schema, but no partition and no offset for Kafka's clients.
+_TYPES = Draft202012Validator.TYPE_CHECKER.redefine(
+    "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+)
+_Validator = extend(Draft202012Validator, {"pattern": _pattern}, type_checker=_TYPES)  # type: ignore[no-untyped-call]
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -24,16 +40,19 @@ def validate(document: object, name: str, *, called: str) -> None:
 
     `called` is how the error calls the document: a file's path.
     """
-    validator = Draft202012Validator(_resolved(name))
+    validator = _Validator(_resolved(name))
     first = next(validator.iter_errors(document), None)
     if first is None:
         return
     error = best_match([first]) or first
-    value = repr(error.instance)
-    if len(value) > 80:
-        value = value[:77] + "…"
+    path = list(error.absolute_path)
+    # Credentials of users are not shown, not even broken ones.
+    value = "the value" if path[:1] == ["users"] else short(error.instance)
+    expected = error.validator_value
+    if error.validator == "required" and isinstance(error.instance, dict) and isinstance(expected, list):
+        expected = [name for name in expected if name not in error.instance]
     raise UsageError(
-        f"{called}: {json_path(list(error.absolute_path))}: {_reason(error.validator, error.validator_value, value)}",
+        f"{called}: {json_path(path)}: {_reason(error.validator, expected, value)}",
         "Nothing was created. Export again, or correct the file at that place.",
     )
 
@@ -43,7 +62,7 @@ def _reason(keyword: object, expected: object, value: str) -> str:
         case "type":
             return f"{value} is not of type {expected if isinstance(expected, str) else ' or '.join(expected)}"  # type: ignore[arg-type]
         case "required":
-            return f"a field is missing; it needs {', '.join(expected)}"  # type: ignore[arg-type]
+            return f"{', '.join(expected)} missing"  # type: ignore[arg-type]
         case "minimum" | "exclusiveMinimum":
             return f"{value} is less than {expected}"
         case "maximum" | "exclusiveMaximum":

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -67,8 +68,11 @@ def loads(text: str, *, name: str) -> Json:
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        cut = " (the file ends there: was it cut off?)" if error.pos >= len(text.rstrip()) else ""
-        raise UsageError(f"{name} is not JSON: {error.msg} at {where}{cut}", EXPORT_AGAIN) from None
+        # A string that does not end is reported where it begins; a file that stops within one was cut off, too.
+        ends = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        cut = " (the file ends there: was it cut off?)" if ends else ""
+        problem = error.msg.removesuffix(" starting at")
+        raise UsageError(f"{name} is not JSON: {problem} at {where}{cut}", EXPORT_AGAIN) from None
     except RecursionError:
         raise UsageError(_too_deep(name, text), EXPORT_AGAIN) from None
     _check(tree, name, has_escapes="\\ud" in text or "\\uD" in text)
@@ -81,7 +85,7 @@ def _object(pairs: list[tuple[str, object]]) -> object:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                return _Refused(f"the key {key!r} stands twice")
+                return _Refused(f"the key {short(key)} stands twice")
             seen.add(key)
     return result
 
@@ -140,6 +144,13 @@ class JsonPath:
         return json_path(reversed(steps))
 
 
+def short(value: object) -> str:
+    """`value` as Python writes it, every invisible character escaped, never longer than a line."""
+    limits = reprlib.Repr()
+    limits.maxstring = limits.maxother = limits.maxlong = 80
+    return limits.repr(value)
+
+
 def json_path(steps: Iterator[str | int] | list[str | int]) -> str:
     """`["topics", 3, "name"]` → `$.topics[3].name`; keys that are no words in brackets and quotes."""
     text = "$"
@@ -149,7 +160,7 @@ def json_path(steps: Iterator[str | int] | list[str | int]) -> str:
         elif re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", step):
             text += f".{step}"
         else:
-            text += f"[{step!r}]"
+            text += f"[{short(step)}]"
     return text
 
 

@@ -16,6 +16,7 @@ def write_private(path: Path, text: str) -> None:
     The text goes into a new file of the same folder, which then takes the name: a reader never sees
     half of it, and a link at `path` is replaced, not followed.
     """
+    require_writable(path)
     try:
         # mkstemp opens with 0600 and O_EXCL: private from the first byte on.
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -38,6 +39,9 @@ def require_writable(path: Path) -> None:
     """Raises KafkaMetaError when `path` cannot become a file: before the work whose result it takes."""
     if path.is_dir():
         raise KafkaMetaError(f"{path} is a directory", "Name a file.")
+    if path.exists() and not path.is_file():
+        # Replacing it would take /dev/null away from everybody.
+        raise KafkaMetaError(f"{path} is a device or a pipe, which cannot be replaced by a file", "Name a file.")
     if not path.parent.is_dir():
         raise KafkaMetaError(f"the folder {path.parent} does not exist", "Create it, or name another one.")
     if not os.access(path.parent, os.W_OK | os.X_OK):

@@ -12,7 +12,7 @@ from kafka_meta.model import Acl
 
 CLUSTER_RESOURCE = "kafka-cluster"
 
-_IMPLIES: dict[str, frozenset[str]] = {
+_IMPLIED_BY: dict[str, frozenset[str]] = {
     "DESCRIBE": frozenset({"READ", "WRITE", "DELETE", "ALTER"}),
     "DESCRIBE_CONFIGS": frozenset({"ALTER_CONFIGS"}),
 }
@@ -38,9 +38,7 @@ def matches(acl: Acl, *, resource_type: str, resource_name: str, principal: str,
             return False
     elif acl.resource_name not in (resource_name, "*"):
         return False
-    if acl.operation in (operation, "ALL"):
-        return True
-    return acl.permission == "ALLOW" and acl.operation in _IMPLIES.get(operation, frozenset())
+    return acl.operation == "ALL" or operation in _operations(acl)
 
 
 def may_alter_cluster(principal: str, acls: Iterable[Acl], *, without_rules: bool) -> bool:
@@ -71,13 +69,13 @@ def _one_of(one: str, other: str, *, any_word: str) -> bool:
 
 
 def _operations_meet(one: Acl, other: Acl) -> bool:
-    if "ALL" in (one.operation, other.operation) or one.operation == other.operation:
-        return True
-    # An ALLOW of READ also allows DESCRIBE, so a DENY of DESCRIBE meets it.
-    return any(
-        rule.permission == "ALLOW" and rule.operation in _IMPLIES.get(against.operation, frozenset())
-        for rule, against in ((one, other), (other, one))
-    )
+    return "ALL" in (one.operation, other.operation) or not _operations(one).isdisjoint(_operations(other))
+
+
+def _operations(acl: Acl) -> frozenset[str]:
+    """An ALLOW of READ also allows DESCRIBE, so a DENY of DESCRIBE meets it."""
+    implied = (operation for operation, by in _IMPLIED_BY.items() if acl.permission == "ALLOW" and acl.operation in by)
+    return frozenset((acl.operation, *implied))
 
 
 def _patterns_meet(one: Acl, other: Acl) -> bool:

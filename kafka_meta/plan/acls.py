@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kafka_meta.model import Acl, Security, Snapshot
-from kafka_meta.plan.access import in_order, may_alter_cluster
+from kafka_meta.plan.access import in_order, may_alter_cluster, overlap
 from kafka_meta.plan.actions import CreateAcl, describe_acl
 from kafka_meta.plan.draft import Draft, plural
 from kafka_meta.plan.policy import Policy
@@ -27,9 +27,13 @@ def compare_acls(desired: Snapshot, actual: Snapshot, policy: Policy, operator: 
     if desired.acls is None:
         draft.cannot_compare("acls", "not in the file")
         return
+    allows = [acl for acl in desired.acls if acl.permission == "ALLOW" and _why_left_out(acl, policy) is None]
     wanted: dict[Acl, None] = {}
     for acl in desired.acls:
-        if (reason := _why_left_out(acl, policy)) is not None:
+        if (reason := _why_left_out(acl, policy)) is not None and not (
+            # Without it, a broader ALLOW that moves would grant what the source denies.
+            acl.permission == "DENY" and any(overlap(acl, allow) for allow in allows)
+        ):
             draft.skip(f"acl {describe_acl(acl)}", reason)
             continue
         renamed = policy.acl(acl)
@@ -37,8 +41,8 @@ def compare_acls(desired: Snapshot, actual: Snapshot, policy: Policy, operator: 
         if renamed != acl:
             resource = f"acl {describe_acl(renamed)}"
             draft.intend(resource, "resourceName", acl.resource_name, renamed.resource_name, "--rename")
-        elif acl.pattern_type == "PREFIXED":
-            _warn_of_prefix(acl, desired, policy, draft)
+        if acl.pattern_type == "PREFIXED" and policy.renames:
+            _warn_of_prefix(acl, renamed.resource_name, desired, policy, draft)
     if actual.cluster.security.authorizer == "":
         if wanted:
             draft.refuse("acls", f"the destination has no authorizer: {plural(len(wanted), 'rule')} cannot be created")
@@ -50,7 +54,8 @@ def compare_acls(desired: Snapshot, actual: Snapshot, policy: Policy, operator: 
     draft.present.extend(f"acl {describe_acl(acl)}" for acl in wanted if acl in there)
     draft.equal["acls"] += len(wanted.keys() & there)
     for acl in sorted(there - wanted.keys()):
-        draft.only_there(f"acl {describe_acl(acl)}", acl.permission)
+        if _why_left_out(acl, policy) is None:
+            draft.only_there(f"acl {describe_acl(acl)}", acl.permission)
     if wanted:
         _warn_of_openness(desired.cluster.security, actual.cluster.security, draft)
     new = in_order(wanted.keys() - there)
@@ -67,15 +72,18 @@ def _why_left_out(acl: Acl, policy: Policy) -> str | None:
     return None
 
 
-def _warn_of_prefix(acl: Acl, desired: Snapshot, policy: Policy, draft: Draft) -> None:
-    if acl.resource_type != "TOPIC" or not policy.renames:
-        return
-    for topic in desired.topics or ():
-        if not topic.name.startswith(acl.resource_name):
-            continue
-        name = policy.topic_name(topic.name)
-        if not name.startswith(acl.resource_name):
-            reason = f"covers {topic.name} on the source, but not {name} there: no --rename rule matches the prefix"
+def _warn_of_prefix(acl: Acl, prefix: str, desired: Snapshot, policy: Policy, draft: Draft) -> None:
+    """`prefix` is what the rule is about on the destination."""
+    match acl.resource_type:
+        case "TOPIC":
+            names = [(topic.name, policy.renamed("topic", topic.name)) for topic in desired.topics or ()]
+        case "GROUP":
+            names = [(group.id, policy.renamed("group", group.id)) for group in desired.groups or ()]
+        case _:
+            return
+    for name, there in names:
+        if name.startswith(acl.resource_name) and not there.startswith(prefix):
+            reason = f"covers {name} on the source; on the destination it is about {prefix}… and does not cover {there}"
             draft.warn(f"acl {describe_acl(acl)}", reason)
             return
 
@@ -103,7 +111,11 @@ def _without_lockout(new: list[Acl], actual: Snapshot, operator: Operator, draft
         return new
     security = actual.cluster.security
     open_to_all = bool(security.allow_everyone_if_no_acl_found)
-    if may_alter_cluster(operator.principal, (*(actual.acls or ()), *new), without_rules=open_to_all):
+    denied = (*(actual.acls or ()), *(acl for acl in new if acl.permission == "DENY"))
+    # In between, too: the ALLOW rules are created when the DENY rules count already.
+    if all(
+        may_alter_cluster(operator.principal, acls, without_rules=open_to_all) for acls in (denied, (*denied, *new))
+    ):
         return new
     if security.super_users is None and security.allow_everyone_if_no_acl_found is not False:
         draft.warn(

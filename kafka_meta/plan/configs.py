@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -51,13 +52,13 @@ _SINCE: Mapping[str, Version] = {
     "unclean.leader.election.enable": (0, 8),
     "leader.replication.throttled.replicas": (0, 10),
     "follower.replication.throttled.replicas": (0, 10),
-    "errors.deadletterqueue.group.enable": (4, 2),
 }
-"""Apache Kafka's topic configs and the version that brought each (TopicConfig, LogConfig)."""
+"""Apache Kafka's topic configs and the version that brought each (LogConfig.configNames of 0.10.2 … 4.3)."""
 
 _UNTIL: Mapping[str, Version] = {
     "message.format.version": (4, 0),  # KIP-724
     "message.timestamp.difference.max.ms": (4, 0),  # KIP-937
+    "message.downconversion.enable": (4, 0),  # TopicConfig still has the name, LogConfig refuses it
 }
 
 _TIERED = (
@@ -99,10 +100,8 @@ def parse_version(text: str | None) -> Version | None:
     """ "3.9.1" → (3, 9); also "3.9", "3.9-IV0". None for what does not start with two numbers."""
     if text is None:
         return None
-    parts = text.replace("-", ".").split(".")
-    if len(parts) < 2 or not parts[0].isdigit() or not parts[1].isdigit():
-        return None
-    return int(parts[0]), int(parts[1])
+    numbers = re.match(r"([0-9]{1,9})\.([0-9]{1,9})(?![0-9])", text)
+    return (int(numbers[1]), int(numbers[2])) if numbers else None
 
 
 def fit(
@@ -125,14 +124,15 @@ def fit(
             adjust(name, None, "the destination has no tiered storage")
         elif name == "message.timestamp.difference.max.ms" and _gone(name, home):
             for successor in ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms"):
-                if successor not in configs:
+                # As LogConfig did while it knew all three: a successor counts when it sets a limit.
+                if configs.get(successor, _NO_LIMIT) == _NO_LIMIT:
                     fitted[successor] = value
                     adjust(successor, value, f"takes the place of {name}, which no longer exists in 4.x")
         elif _gone(name, home):
             adjust(name, None, "no longer exists in 4.x")
         elif (reason := _unknown(name, home)) is not None:
             adjust(name, None, reason)
-        elif name == "segment.bytes" and _at_least_4(home) and value.isdigit() and int(value) < MIN_SEGMENT_BYTES_4:
+        elif name == "segment.bytes" and _at_least_4(home) and _below(value, MIN_SEGMENT_BYTES_4):
             fitted[name] = str(MIN_SEGMENT_BYTES_4)
             adjust(name, fitted[name], f"4.x refuses less than {MIN_SEGMENT_BYTES_4}")
         else:
@@ -153,22 +153,30 @@ def home_of(actual: Snapshot) -> Home:
 
 
 def differing_defaults(source: Mapping[str, str], home: Home) -> dict[str, str]:
-    """The source's defaults that shape how a topic behaves and are others on the destination."""
+    """The source's defaults that shape how a topic behaves, as the destination can hold them, where its own differ."""
+    shaping = {name: value for name, value in source.items() if name in _SINCE and name not in NOT_PINNED}
+    fitted, _ = fit(shaping, home, replication_factor=None)
     dest = home.defaults or {}
-    return {
-        name: value
-        for name, value in sorted(source.items())
-        if name in _SINCE and name not in NOT_PINNED and not same_value(name, value, dest.get(name))
-    }
+    return {name: value for name, value in sorted(fitted.items()) if not same_value(name, value, dest.get(name))}
 
 
 def same_value(name: str, one: str | None, other: str | None) -> bool:
-    """Whether two values of a topic config mean the same; `cleanup.policy` is a set of words."""
-    if one is None or other is None:
-        return one is other
+    """Whether two values of a topic config mean the same: ZooKeeper keeps them as they were typed ("0.50", "TRUE",
+    "compact, delete"), brokers answer with what they made of them (ConfigDef.parseType)."""
+    if one is None or other is None or one == other:
+        return one == other
+    return _meaning(name, one) == _meaning(name, other)
+
+
+def _meaning(name: str, value: str) -> object:
+    text = value.strip()
     if name == "cleanup.policy":
-        return {word.strip() for word in one.split(",")} == {word.strip() for word in other.split(",")}
-    return one == other
+        return frozenset(word.strip() for word in text.split(","))
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    if re.fullmatch(r"[+-]?[0-9]{1,19}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"[+-]?[0-9]{0,19}\.?[0-9]{1,19}", text) else text
 
 
 def is_compacted(configs: Mapping[str, str], defaults: Mapping[str, str] | None) -> bool:
@@ -184,10 +192,20 @@ def _fit_min_insync(
         return
     name = "min.insync.replicas"
     wanted = fitted.get(name, (home.defaults or {}).get(name))
-    if wanted is not None and wanted.isdigit() and int(wanted) > replication_factor:
+    if wanted is not None and (_integer(wanted) or 0) > replication_factor:
         origin = "" if name in fitted else "the destination's default is above the factor: "
         fitted[name] = str(replication_factor)
         adjust(name, fitted[name], f"{origin}replication factor is {replication_factor} on the destination")
+
+
+def _integer(text: str) -> int | None:
+    """None for what no integer of Kafka looks like."""
+    return int(text) if re.fullmatch(r"[0-9]{1,19}", text.strip()) else None
+
+
+def _below(text: str, limit: int) -> bool:
+    number = _integer(text)
+    return number is not None and number < limit
 
 
 def _at_least_4(home: Home) -> bool:

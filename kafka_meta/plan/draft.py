@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from kafka_meta.model import Remark, sorted_remarks
-from kafka_meta.plan.actions import Action
+from kafka_meta.plan.actions import Action, CommitOffsets, CreateTopic, Result, resource_of
 
 PartitionKey: TypeAlias = tuple[str, int]
 Value: TypeAlias = str | int | None
@@ -49,6 +49,30 @@ class Plan:
     warnings: tuple[Remark, ...] = ()
     equal: Mapping[str, int] = field(default_factory=dict)
     """How many topics, partitions, configs, positions and rules were found as they ought to be."""
+
+    def without(self, rejected: Sequence[Result]) -> Plan:
+        """The plan when the destination's own validation has refused some of its topics: they and the
+        positions on them move from the actions to the refused, with the broker's reason."""
+        topics = {result.action.topic for result in rejected if isinstance(result.action, CreateTopic)}
+        refused = [
+            Remark(resource=resource_of(result.action), reason=result.error or "refused by the destination")
+            for result in rejected
+        ]
+        actions: list[Action] = []
+        for action in self.actions:
+            if isinstance(action, CreateTopic) and action.topic in topics:
+                continue
+            if isinstance(action, CommitOffsets):
+                kept = tuple(offset for offset in action.offsets if offset.topic not in topics)
+                refused += (
+                    Remark(resource=f"group {action.group} on topic {topic}", reason="the topic is refused")
+                    for topic in sorted({offset.topic for offset in action.offsets} & topics)
+                )
+                if not kept:
+                    continue
+                action = replace(action, offsets=kept)
+            actions.append(action)
+        return replace(self, actions=tuple(actions), refused=sorted_remarks((*self.refused, *refused)))
 
 
 @dataclass(slots=True)

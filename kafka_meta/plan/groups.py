@@ -8,6 +8,7 @@ from kafka_meta.model import CommittedOffset, Group, Snapshot
 from kafka_meta.plan.actions import Action, AddPartitions, CommitOffsets, CreateTopic
 from kafka_meta.plan.draft import Draft, PartitionKey, plural
 from kafka_meta.plan.policy import COMMIT_METADATA_PREFIX, Policy
+from kafka_meta.plan.topics import destined
 
 Bounds = Mapping[PartitionKey, tuple[int | None, int | None]]
 """Start and end offset of every partition that the destination has, or will have."""
@@ -29,19 +30,19 @@ def compare_groups(
         return
     there = {group.id: group for group in actual.groups if group.source == "broker"}
     bounds = _bounds(actual, (*draft.topics, *draft.partitions))
-    moving = frozenset(
-        topic.name for topic in desired.topics or () if policy.selection.topic(topic.name) and not topic.internal
-    )
+    moving = destined(desired, policy)
     taken: dict[str, str] = {}
     # A broker group goes before an old ZooKeeper consumer of the same name.
     for group in sorted(desired.groups, key=lambda group: (group.source != "broker", group.id)):
         resource = f"group {group.id}"
         if not policy.selection.group(group.id):
             draft.skip(resource, "not selected")
-        elif group.offsets is None and not coordination_only(group):
-            draft.cannot_compare(resource, "its positions could not be read on the source")
         elif (reason := _why_not_moved(group)) is not None:
             draft.skip(resource, reason)
+        elif group.offsets is None:
+            draft.cannot_compare(resource, "its positions could not be read on the source")
+            # An old ZooKeeper consumer of the same name must not speak for it.
+            taken.setdefault(policy.group_name(group.id), group.id)
         elif (name := policy.group_name(group.id)) not in taken:
             taken[name] = group.id
             if name != group.id:
@@ -53,23 +54,31 @@ def compare_groups(
             )
         else:
             draft.refuse(resource, f"would be called {name}, as {taken[name]} already is")
-    for name in sorted(there.keys() - taken.keys()):
+    known = {policy.renamed("group", group.id) for group in desired.groups}
+    for name in sorted(there.keys() - known):
         if policy.selection.group(name):
             draft.only_there(f"group {name}", there[name].state)
-
-
-def coordination_only(group: Group) -> bool:
-    """Whether the group only gathers workers: it has no positions that anybody reads."""
-    return (group.protocol or "") in _COORDINATION_ONLY
 
 
 def _why_not_moved(group: Group) -> str | None:
     if group.type == "share":
         return "a share group: its positions are broker state of their own kind, not committed offsets"
-    if coordination_only(group):
-        return _COORDINATION_ONLY[group.protocol or ""]
-    if not group.offsets:
+    if group.protocol in _COORDINATION_ONLY:
+        return _COORDINATION_ONLY[group.protocol]
+    if group.offsets == ():
         return "it has no committed offsets: it starts by its own auto.offset.reset"
+    return None
+
+
+def liveness(group: Group | None) -> str | None:
+    """What shows that consumers run in the group, in words; None for one that rests.
+
+    Its state counts, too: members of share and streams groups cannot be read, nor those that we may not describe.
+    """
+    if group is not None and group.members:
+        return plural(len(group.members), "live member")
+    if group is not None and group.state not in (None, "Empty", "Dead"):
+        return f"state {group.state}"
     return None
 
 
@@ -93,7 +102,7 @@ def _compare_group(
     there: Group | None,
     policy: Policy,
     bounds: Bounds,
-    moving: frozenset[str],
+    moving: Mapping[str, str],
     positions_at: Mapping[PartitionKey, int],
     draft: Draft,
 ) -> None:
@@ -101,45 +110,51 @@ def _compare_group(
     if there is not None and there.offsets is None:
         draft.cannot_compare(resource, "its positions on the destination could not be read: none is set")
         return
-    live = len(there.members) if there else 0
+    live = liveness(there)
     found = {(offset.topic, offset.partition): offset for offset in (there.offsets or () if there else ())}
     to_commit: list[CommittedOffset] = []
     not_moving: set[str] = set()
     not_there: list[str] = []
+    beyond: list[str] = []
     differs = False
     for position in group.offsets or ():
         if position.topic not in moving:
             not_moving.add(position.topic)
             continue
-        key = (policy.topic_name(position.topic), position.partition)
+        key = (moving[position.topic], position.partition)
         if key not in bounds:
             not_there.append(f"{key[0]}-{key[1]}")
             continue
         wanted = _wanted(position, key, policy, bounds, positions_at)
-        if key in found:
-            if _as_wanted(found[key], wanted, policy):
-                draft.equal["positions"] += 1
-            else:
-                differs = True
-                note = draft.intend if live else draft.drifts
-                reason = "its consumers run on the destination" if live else _who_set(found[key])
-                note(resource, f"offset {key[0]}-{key[1]}", wanted, found[key].offset, reason)
+        if key in found and _as_wanted(found[key], wanted, policy):
+            draft.equal["positions"] += 1
         elif wanted is None:
             differs = True
             draft.cannot_compare(f"{resource} on {key[0]}-{key[1]}", "the partition's offsets there could not be read")
+        elif key in found:
+            differs = True
+            note = draft.intend if live else draft.drifts
+            reason = "its consumers run on the destination" if live else _who_set(found[key])
+            note(resource, f"offset {key[0]}-{key[1]}", wanted, found[key].offset, reason)
         else:
             same = policy.group_offsets.position == "same"
-            if same and wanted > (bounds[key][1] or 0):
-                _warn_beyond_end(resource, key, wanted, bounds, draft)
+            end = bounds[key][1]
+            if same and end is not None and wanted > end:
+                beyond.append(f"{key[0]}-{key[1]}")
             metadata = position.metadata if same else policy.group_offsets.metadata
             to_commit.append(CommittedOffset(topic=key[0], partition=key[1], offset=wanted, metadata=metadata))
     for topic in sorted(not_moving):
         draft.skip(f"{resource} on topic {topic}", "the topic is not among the ones that move")
     if not_there:
-        some = ", ".join(not_there[:5]) + (" …" if len(not_there) > 5 else "")
-        draft.refuse(resource, f"the destination has no partition {some}: import the topics first")
+        draft.refuse(resource, f"the destination has no partition {_some(not_there)}: import the topics first")
+    if beyond:
+        draft.warn(
+            resource,
+            f"its positions on {_some(beyond)} are beyond the ends there: a consumer that starts before the data "
+            "has arrived falls back to its auto.offset.reset",
+        )
     if to_commit and live:
-        draft.skip(resource, f"{plural(live, 'live member')} on the destination: its positions are not touched")
+        draft.skip(resource, f"{live} on the destination: its positions are not touched")
     elif to_commit:
         draft.positions.append(CommitOffsets(group=name, offsets=tuple(sorted(to_commit))))
     elif not differs and not not_there and len(not_moving) < len({offset.topic for offset in group.offsets or ()}):
@@ -181,9 +196,5 @@ def _who_set(found: CommittedOffset) -> str:
     return "set by a consumer or a mirror; left alone"
 
 
-def _warn_beyond_end(resource: str, key: PartitionKey, wanted: int, bounds: Bounds, draft: Draft) -> None:
-    draft.warn(
-        resource,
-        f"position {wanted} on {key[0]}-{key[1]} is beyond the end there ({bounds[key][1]}): a consumer "
-        "that starts before the data has arrived falls back to its auto.offset.reset",
-    )
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from kafka_meta.errors import UsageError
@@ -61,7 +61,7 @@ class Policy:
 
     def topic_name(self, name: str) -> str:
         """The topic's name on the destination; raises UsageError for one that Kafka does not allow."""
-        renamed = self._renamed("topic", name)
+        renamed = self.renamed("topic", name)
         if renamed != name and not LEGAL_TOPIC.fullmatch(renamed):
             raise UsageError(
                 f"--rename turns topic {name!r} into {renamed!r}, which is not a topic name",
@@ -70,33 +70,35 @@ class Policy:
         return renamed
 
     def group_name(self, name: str) -> str:
-        return self._renamed("group", name)
+        """The group's name on the destination; raises UsageError for an empty one."""
+        renamed = self.renamed("group", name)
+        if renamed != name and not renamed:
+            raise UsageError(f"--rename turns group {name!r} into an empty name")
+        return renamed
 
     def acl(self, acl: Acl) -> Acl:
-        """The rule on the destination: a rule about a renamed topic or group follows its name."""
+        """The rule on the destination: a rule about a renamed topic or group follows its name. Raises UsageError."""
         name = acl.resource_name
         if name == "*" and acl.pattern_type == "LITERAL":
             return acl
         match acl.resource_type:
             case "TOPIC":
-                name = self._renamed("topic", name)
+                name = self.renamed("topic", name)
             case "GROUP":
-                name = self._renamed("group", name)
+                name = self.renamed("group", name)
             case _:
                 return acl
         if name == acl.resource_name:
             return acl
-        return Acl(
-            resource_type=acl.resource_type,
-            resource_name=name,
-            pattern_type=acl.pattern_type,
-            principal=acl.principal,
-            host=acl.host,
-            operation=acl.operation,
-            permission=acl.permission,
-        )
+        # A literal "*" or an empty prefix would be a rule about everything.
+        if name in ("", "*"):
+            raise UsageError(
+                f"--rename turns a rule about {acl.resource_type.lower()} {acl.resource_name!r} into one about {name!r}"
+            )
+        return replace(acl, resource_name=name)
 
-    def _renamed(self, kind: str, name: str) -> str:
+    def renamed(self, kind: Literal["topic", "group"], name: str) -> str:
+        """The name by the rules, be it allowed or not."""
         for rule in self.renames:
             if rule.kind == kind and (match := rule.pattern.fullmatch(name)):
                 return match.expand(rule.replacement)
@@ -121,16 +123,10 @@ def _parse_rename(text: str) -> Rename:
     try:
         pattern = re.compile(old)
         replacement = re.sub(r"\$(\d+)", r"\\\1", new)
-        # Expanding against a template match is the only way to learn that \3 has no group.
-        _check_references(pattern, replacement)
-    except (re.error, IndexError) as error:
+        # Reads the replacement, too: \3 needs a third group, \x is no escape.
+        pattern.sub(replacement, "")
+    except (re.error, IndexError, RecursionError, OverflowError) as error:
         raise UsageError(
             f"--rename {text!r}: {error}", "OLD is a regular expression; NEW may use its groups: \\1"
         ) from None
     return Rename(kind=kind, pattern=pattern, replacement=replacement)
-
-
-def _check_references(pattern: re.Pattern[str], replacement: str) -> None:
-    for reference in re.findall(r"\\(\d+)", replacement):
-        if int(reference) > pattern.groups:
-            raise IndexError(f"NEW refers to group {reference}, OLD has {pattern.groups}")

@@ -18,6 +18,7 @@ from kafka_meta.plan.actions import (
 )
 from kafka_meta.plan.configs import same_value
 from kafka_meta.plan.draft import Plan
+from kafka_meta.plan.groups import liveness
 
 
 def recheck(plan: Plan, actual: Snapshot) -> tuple[Plan, tuple[Remark, ...]]:
@@ -52,11 +53,14 @@ class _State:
     """The destination, indexed. `verdict`: None: to be done; "": fulfilled; else what is in the way."""
 
     def __init__(self, actual: Snapshot) -> None:
+        self.actual = actual
         self.topics = {topic.name: topic for topic in actual.topics or ()}
         self.groups = {group.id: group for group in actual.groups or () if group.source == "broker"}
         self.acls = frozenset(actual.acls or ())
 
     def verdict(self, action: Action) -> str | None:
+        if self.actual.topics is None and not isinstance(action, CreateAcl):
+            return "the destination's topics could not be read"
         match action:
             case CreateTopic():
                 return self._create_topic(action)
@@ -100,6 +104,8 @@ class _State:
         return None
 
     def _commit_offsets(self, action: CommitOffsets) -> str | None:
+        if self.actual.groups is None:
+            return "the destination's groups could not be read"
         group = self.groups.get(action.group)
         if group is None:
             return None
@@ -109,8 +115,8 @@ class _State:
         planned = {(offset.topic, offset.partition): offset for offset in action.offsets}
         if all(found.get(key) == offset for key, offset in planned.items()):
             return ""
-        if group.members:
-            return f"it has {len(group.members)} live members now"
+        if (live := liveness(group)) is not None:
+            return f"it has consumers now: {live}"
         for key, offset in planned.items():
             if key in found and found[key] != offset:
                 return f"it has a position on {key[0]}-{key[1]} now: {found[key].offset}"

@@ -19,22 +19,36 @@ def compare_topics(desired: Snapshot, actual: Snapshot, policy: Policy, home: Ho
         draft.cannot_compare("topics", "the destination's topics could not be read")
         return
     there = {topic.name: topic for topic in actual.topics}
-    taken: dict[str, str] = {}
+    moving = destined(desired, policy)
     for topic in desired.topics:
         resource = f"topic {topic.name}"
         if not policy.selection.topic(topic.name):
             draft.skip(resource, "not selected")
         elif topic.internal:
             draft.skip(resource, "internal: every cluster keeps its own")
-        elif (name := policy.topic_name(topic.name)) in taken:
-            draft.refuse(resource, f"would be called {name}, as {taken[name]} already is")
+        elif topic.name not in moving:
+            draft.refuse(resource, f"would be called {policy.topic_name(topic.name)}, as another topic already is")
         else:
-            taken[name] = topic.name
+            name = moving[topic.name]
             _compare_topic(topic, name, there.get(name), policy, home, desired.defaults, draft)
-    for name in sorted(there.keys() - taken.keys()):
+    known = {policy.renamed("topic", topic.name) for topic in desired.topics}
+    for name in sorted(there.keys() - known):
         if not there[name].internal and policy.selection.topic(name):
             draft.only_there(f"topic {name}", len(there[name].partitions))
-    _compare_defaults(desired, actual, policy, frozenset(taken.values()), draft)
+    _compare_defaults(desired, actual, policy, home, frozenset(moving), draft)
+
+
+def destined(desired: Snapshot, policy: Policy) -> dict[str, str]:
+    """The names on the destination of the topics that move: selected, not internal, and first of that name there."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for topic in desired.topics or ():
+        if policy.selection.topic(topic.name) and not topic.internal:
+            name = policy.topic_name(topic.name)
+            if name not in taken:
+                taken.add(name)
+                names[topic.name] = name
+    return names
 
 
 def _compare_topic(
@@ -137,12 +151,11 @@ def _desired_configs(
     resource = f"topic {name}"
     overrides = dict(topic.configs or {})
     if policy.pin_defaults and source_defaults is not None:
-        pinned, _ = fit(differing_defaults(source_defaults, home), home, replication_factor=None)
+        pinned = differing_defaults(source_defaults, home)
         for config in sorted(pinned.keys() - overrides.keys()):
             overrides[config] = pinned[config]
             draft.intend(resource, config, None, pinned[config], "--pin-defaults: the source's broker default")
-    known_factor = None if factor == BROKER_DEFAULT else factor
-    fitted, adjustments = fit(overrides, home, replication_factor=known_factor)
+    fitted, adjustments = fit(overrides, home, replication_factor=_known_factor(factor, home))
     for adjustment in adjustments:
         if adjustment.value is None:
             draft.skip(f"config {adjustment.name} of topic {name}", adjustment.reason)
@@ -163,6 +176,13 @@ def _replication_factor(topic: Topic, policy: Policy, home: Home) -> int:
             return number
 
 
+def _known_factor(factor: int | None, home: Home) -> int | None:
+    if factor != BROKER_DEFAULT:
+        return factor
+    default = (home.defaults or {}).get("default.replication.factor")
+    return None if default is None else int(default)
+
+
 def _why_factor(policy: Policy, home: Home) -> str:
     if policy.replication_factor == "auto" and home.brokers is not None:
         return f"the destination has {plural(home.brokers, 'broker')}"
@@ -170,18 +190,25 @@ def _why_factor(policy: Policy, home: Home) -> str:
 
 
 def _compare_defaults(
-    desired: Snapshot, actual: Snapshot, policy: Policy, moving: frozenset[str], draft: Draft
+    desired: Snapshot, actual: Snapshot, policy: Policy, home: Home, moving: frozenset[str], draft: Draft
 ) -> None:
     """Topics that rely on a broker default behave differently where the defaults differ."""
     if desired.defaults is None:
         if policy.pin_defaults:
             draft.warn("defaults", "--pin-defaults has nothing to write: the source's defaults are not in the file")
         return
-    if policy.pin_defaults or actual.defaults is None:
+    if actual.defaults is None:
+        draft.warn("defaults", "the destination's could not be read: whether topics behave as before is not known")
         return
-    topics = [topic for topic in desired.topics or () if topic.name in moving and topic.configs is not None]
-    for name, value in differing_defaults(desired.defaults, Home(defaults=actual.defaults)).items():
-        relying = sum(1 for topic in topics if name not in (topic.configs or {}))
+    if policy.pin_defaults:
+        return
+    overrides = [
+        fit(topic.configs, home, replication_factor=None)[0]
+        for topic in desired.topics or ()
+        if topic.name in moving and topic.configs is not None
+    ]
+    for name, value in differing_defaults(desired.defaults, home).items():
+        relying = sum(1 for configs in overrides if name not in configs)
         if relying and name in actual.defaults:
             draft.warn(
                 f"default {name}",

@@ -10,7 +10,7 @@ by `pom.xml` next to this file, once, into the user's cache folder.
 
 from kafka_meta.playground.cluster import Broker, Cluster, kraft_cluster, pair, running, zookeeper_cluster
 from kafka_meta.playground.design import Design
-from kafka_meta.playground.detached import DetachedPair, start_detached_pair, stop_detached
+from kafka_meta.playground.detached import DetachedPair, detached_pair, start_detached_pair, stop_detached
 from kafka_meta.playground.jars import VERSIONS, fetch
 from kafka_meta.playground.process import free_port
 
@@ -20,6 +20,7 @@ __all__ = [
     "Cluster",
     "Design",
     "DetachedPair",
+    "detached_pair",
     "fetch",
     "free_port",
     "kraft_cluster",

@@ -6,7 +6,6 @@ import base64
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,8 +17,8 @@ from kafka_meta.errors import KafkaMetaError
 from kafka_meta.playground import guard
 from kafka_meta.playground.design import DEST, PLAINTEXT, SOURCE, Design, broker_settings
 from kafka_meta.playground.jars import ZOOKEEPER_FROM, fetch, java
-from kafka_meta.playground.probe import registered_brokers, zookeeper_says
-from kafka_meta.playground.process import PortTaken, Process, free_port, marked_environment
+from kafka_meta.playground.probe import known_brokers, zookeeper_says
+from kafka_meta.playground.process import PortTaken, Process, free_port, marked_environment, wait_until
 
 ATTEMPTS = 3
 """How often a cluster is started when somebody else takes one of its ports meanwhile."""
@@ -64,12 +63,25 @@ class Broker:
         return self.process.log_file
 
     def start(self) -> None:
-        """Starts it again on the same ports with the same data; returns when the cluster has it back."""
+        """Starts it again on the same ports with the same data; returns when the cluster has it back.
+
+        Where that takes other brokers to be up as well (a KRaft quorum of three), use `Cluster.start`.
+        """
+        self.launch()
+        self.process.wait_until_ready()
+
+    def launch(self) -> None:
+        """Starts it without waiting for an answer; does nothing while it runs."""
+        if self.pid is not None:
+            return
         if self.zookeeper_port is not None:
             # A broker refuses to start while the session of its killed predecessor has not expired.
-            while f"/brokers/ids/{self.id}\n" in (zookeeper_says(self.zookeeper_port, "dump") or ""):
-                time.sleep(0.1)
-        self.process.start()
+            port = self.zookeeper_port
+            wait_until(
+                lambda: f"/brokers/ids/{self.id}\n" not in (zookeeper_says(port, "dump") or ""),
+                f"the session of the former broker {self.id} has expired",
+            )
+        self.process.launch()
 
     def stop(self) -> None:
         """Ends it properly (SIGTERM)."""
@@ -140,7 +152,7 @@ class Cluster:
         """
         try:
             done = subprocess.run(
-                [*self._jvm("tool", self._jars, ("-Xmx256m",)), main_class, *arguments],
+                self.tool_command(main_class, *arguments),
                 check=False,
                 input=input if input is not None else "",
                 capture_output=True,
@@ -155,10 +167,27 @@ class Cluster:
             raise KafkaMetaError(f"{main_class} ended with status {done.returncode}:\n{done.stderr}{done.stdout}")
         return done.stdout
 
+    def tool_command(self, main_class: str, *arguments: str) -> list[str]:
+        """The command that `tool` runs, for who wants to start it otherwise."""
+        return [*self._jvm("tool", self._jars, ("-Xmx256m",)), main_class, *arguments]
+
+    def start(self) -> None:
+        """Starts whatever of it does not run; returns when every broker answers and knows all the others."""
+        if self._zookeeper is not None:
+            self._zookeeper.start()
+        for broker in self.brokers:
+            broker.launch()
+        self.wait_until_ready()
+
     def wait_until_ready(self) -> None:
         """Returns when every broker answers and knows all the others."""
         for process in self._processes():
             process.wait_until_ready()
+        ids = {broker.id for broker in self.brokers}
+        wait_until(
+            lambda: all(known_brokers(broker.port) == ids for broker in self.brokers),
+            f"the brokers of Kafka {self.version} know each other",
+        )
 
     def close(self) -> None:
         """Ends everything and removes the directory, the same way as if we had died."""
@@ -239,7 +268,7 @@ class Cluster:
                 directory=directory,
                 prepare=format if controllers else (),
                 command=[*jvm, "kafka.Kafka", configuration],
-                ready=partial(_knows_all, ports[id][PLAINTEXT], design.brokers),
+                ready=partial(_is_registered, ports[id][PLAINTEXT], id),
             )
             brokers.append(
                 Broker(
@@ -340,8 +369,8 @@ def running(*designs: Design) -> Iterator[list[Cluster]]:
             cluster.close()
 
 
-def _knows_all(port: int, brokers: int) -> bool:
-    return registered_brokers(port) == brokers
+def _is_registered(port: int, id: int) -> bool:
+    return id in known_brokers(port)
 
 
 def _write_properties(path: Path, settings: Mapping[str, str]) -> Path:

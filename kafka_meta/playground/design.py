@@ -99,6 +99,8 @@ def _kraft_settings(
     return {
         "process.roles": "broker,controller",
         "node.id": str(id),
+        "broker.session.timeout.ms": "6000",
+        "broker.heartbeat.interval.ms": "1000",
         "controller.quorum.voters": ",".join(f"{node}@127.0.0.1:{port}" for node, port in controllers.items()),
         "controller.listener.names": "CONTROLLER",
         "listeners": _addresses({**ports, "CONTROLLER": controllers[id]}),

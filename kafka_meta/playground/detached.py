@@ -18,7 +18,7 @@ class DetachedPair:
     source_bootstrap_servers: str
     source_zookeeper_connect: str
     dest_bootstrap_servers: str
-    directories: tuple[str, ...]
+    directories: tuple[Path, ...]
     """One a cluster: what its processes are known by (see `guard`)."""
 
 
@@ -31,23 +31,28 @@ def start_detached_pair(state_file: Path) -> DetachedPair:
             source_bootstrap_servers=source.bootstrap_servers,
             source_zookeeper_connect=str(source.zookeeper_connect),
             dest_bootstrap_servers=dest.bootstrap_servers,
-            directories=(str(source.data_dir), str(dest.data_dir)),
+            directories=(source.data_dir, dest.data_dir),
         )
-        state_file.write_text(json.dumps(asdict(found), indent=2) + "\n")
+        state_file.write_text(json.dumps(asdict(found), indent=2, default=str) + "\n")
         source.detach()
         dest.detach()
     return found
 
 
-def stop_detached(state_file: Path) -> None:
-    """Ends the pair that this file tells of, and removes its data and the file."""
+def detached_pair(state_file: Path) -> DetachedPair:
+    """The pair that this file tells of."""
     if not state_file.exists():
         raise KafkaMetaError(f"{state_file} does not exist: no pair was left running from here.")
     try:
-        directories = [Path(name) for name in json.loads(state_file.read_text())["directories"]]
+        told = json.loads(state_file.read_text())
+        return DetachedPair(**{**told, "directories": tuple(map(Path, told["directories"]))})
     except (ValueError, KeyError, TypeError) as error:
         raise KafkaMetaError(f"{state_file} does not tell of a pair: {error!r}") from None
-    for directory in directories:
+
+
+def stop_detached(state_file: Path) -> None:
+    """Ends the pair that this file tells of, and removes its data and the file."""
+    for directory in detached_pair(state_file).directories:
         if guard.is_playground(directory):  # never remove a directory only because a file says so
             guard.end(directory)
     state_file.unlink()

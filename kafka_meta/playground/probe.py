@@ -20,8 +20,8 @@ def zookeeper_says(port: int, word: str) -> str | None:
         return None
 
 
-def registered_brokers(port: int) -> int | None:
-    """How many brokers this broker knows; None while it does not answer or knows no controller.
+def known_brokers(port: int) -> frozenset[int]:
+    """The ids of the brokers that this one knows; none while it does not answer or knows no controller.
 
     Metadata version 1 without any topic (https://kafka.apache.org/protocol#The_Messages_Metadata), which every broker
     from 0.10.0 to 4.x speaks.
@@ -35,17 +35,19 @@ def registered_brokers(port: int) -> int | None:
                 (size,) = struct.unpack(">i", answer.read(4))
                 return _brokers(answer.read(size))
     except (OSError, struct.error):
-        return None
+        return frozenset()
 
 
-def _brokers(metadata: bytes) -> int | None:
+def _brokers(metadata: bytes) -> frozenset[int]:
     (count,) = struct.unpack_from(">i", metadata, 4)
     position = 8
+    ids = set()
     for _ in range(count):
+        ids.add(struct.unpack_from(">i", metadata, position)[0])
         position = _after_string(metadata, position + 4)  # node id, host
         position = _after_string(metadata, position + 4)  # port, rack
     (controller,) = struct.unpack_from(">i", metadata, position)
-    return count if controller >= 0 else None
+    return frozenset(ids) if controller >= 0 else frozenset()
 
 
 def _after_string(data: bytes, position: int) -> int:

@@ -17,6 +17,7 @@ from kafka_meta.playground.guard import MARK
 
 READY_WITHIN_S = 120.0
 STOPPED_WITHIN_S = 30.0
+POLL_S = 0.05
 LAST_LINES = 25
 
 
@@ -82,7 +83,7 @@ class Process:
                 raise self._failure(f"ended with status {status} before it was ready")
             if time.monotonic() > deadline:
                 raise self._failure(f"was not ready after {READY_WITHIN_S:.0f} s")
-            time.sleep(0.05)
+            time.sleep(POLL_S)
 
     def reap(self) -> None:
         """Collects the status of a child that somebody else has ended."""
@@ -115,6 +116,15 @@ class Process:
 def marked_environment(directory: Path) -> dict[str, str]:
     """Our environment with the mark by which `guard` knows the processes of a playground."""
     return {**os.environ, MARK: str(directory)}
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Returns when the condition holds; raises when it still does not after two minutes."""
+    deadline = time.monotonic() + READY_WITHIN_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise KafkaMetaError(f"Waited {READY_WITHIN_S:.0f} s in vain until {what}.")
+        time.sleep(POLL_S)
 
 
 _given: set[int] = set()

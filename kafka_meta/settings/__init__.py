@@ -1,9 +1,9 @@
 """How to reach the clusters, and what the operator decided.
 
-    flags ─┐
-    environment ─┼─ resolve(role, …) ──▶ ClusterSettings ──▶ librdkafka() · kafka_python() · zookeeper.kazoo()
-    kafka-meta.toml ─┤                        every value with its origin, every oddity a note
-    old.properties ─┘   (properties, jaas, jks: formats · keys: what a key means · java: all of it translated)
+    flags ───────────┐
+    environment ─────┼─ resolve(role, …) ──▶ ClusterSettings ──▶ librdkafka() · kafka_python() · zookeeper.kazoo()
+    kafka-meta.toml ─┤      every value with its origin, every oddity a note
+    old.properties ──┘      properties, jaas, jks: formats · keys, java, login, tls: what a Java client's keys mean
 
 Only `stores` writes (PEM files for the clients, private and short-lived) and only `oauth` talks to anyone (a token
 endpoint, when a client logs in). Nothing from a file is evaluated, loaded or run.

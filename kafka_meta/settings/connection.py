@@ -88,9 +88,9 @@ class ZooKeeperSettings:
             arguments |= {"use_ssl": True, "verify_certs": True, "check_hostname": self.tls.check_hostname}
             arguments |= {"ca": self.tls.ca_file, "certfile": self.tls.certificate_file, "keyfile": self.tls.key_file}
             arguments["keyfile_password"] = _revealed(self.tls.key_password)
-        if self.username is not None:
+        if self.username is not None and self.password is not None:
             arguments["sasl_options"] = ClientArguments(
-                mechanism="DIGEST-MD5", username=self.username, password=_revealed(self.password)
+                mechanism="DIGEST-MD5", username=self.username, password=_digest_md5_password(self.password)
             )
         if self.digest is not None:
             arguments["auth_data"] = [("digest", self.digest.reveal())]
@@ -200,6 +200,14 @@ class ClusterSettings:
 
 def _revealed(secret: Secret | None) -> str | None:
     return None if secret is None else secret.reveal()
+
+
+def _digest_md5_password(secret: Secret) -> bytes:
+    """RFC 2831 (2.1.2.1), and Java with it, hashes ISO-8859-1 where that suffices; pure-sasl would hash UTF-8."""
+    try:
+        return secret.reveal().encode("iso-8859-1")
+    except UnicodeEncodeError:
+        return secret.reveal().encode()
 
 
 def _sasl_name(username: str, mechanism: Mechanism) -> str:

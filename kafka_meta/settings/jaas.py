@@ -62,7 +62,7 @@ def read_value(text: str, where: str) -> Login:
     if len(logins) != 1:
         raise UsageError(
             f"{where}: sasl.jaas.config holds {len(logins)} login modules, a client has exactly one",
-            'For example: org.apache.kafka.common.security.scram.ScramLoginModule required username="…" password="…";',
+            _HINTS[False],
         )
     return logins[0]
 
@@ -136,12 +136,12 @@ class _Tokens:
 
     def expect(self, mark: str) -> None:
         if not self.accept(mark):
-            raise UsageError(f"{self._here()}: expected {mark} in the JAAS configuration", _HINT)
+            raise UsageError(f"{self._here()}: expected {mark} in the JAAS configuration", _HINTS[self._lines])
 
     def word(self, expected: str) -> _Token:
         token = self._next
         if token is None or token.mark:
-            raise UsageError(f"{self._here()}: expected {expected} in the JAAS configuration", _HINT)
+            raise UsageError(f"{self._here()}: expected {expected} in the JAAS configuration", _HINTS[self._lines])
         self._next = next(self._tokens, None)
         return token
 
@@ -156,7 +156,9 @@ class _Tokens:
             match = _TOKEN.match(text, position)
             if match is None or match["open"]:
                 place = f"{self._where}, line {self._line}" if self._lines else self._where
-                raise UsageError(f"{place}: a quote or a comment is not closed, or a / stands alone", _HINT)
+                raise UsageError(
+                    f"{place}: a quote or a comment is not closed, or a / stands alone", _HINTS[self._lines]
+                )
             token = match[0]
             if match["mark"]:
                 yield _Token(text=token, line=self._line, mark=True)
@@ -169,7 +171,11 @@ class _Tokens:
             position = match.end()
 
 
-_HINT = 'An entry looks like: KafkaClient { org…PlainLoginModule required username="…" password="…"; };'
+_HINTS = {
+    True: 'A section looks like: KafkaClient { org…PlainLoginModule required username="…" password="…"; };',
+    False: 'It looks like: org…ScramLoginModule required username="…" password="…"; in one line, '
+    "or with a backslash at the end of each line that goes on in the next.",
+}
 
 
 def _unescaped(match: re.Match[str]) -> str:

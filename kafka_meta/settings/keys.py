@@ -96,3 +96,14 @@ TUNING = _names(
     """
 )
 """Meant for a Java client's inner workings. The clients here speak TLS 1.2 and 1.3, as Java's do by default."""
+
+_OAUTH = "org.apache.kafka.common.security.oauthbearer"
+KAFKAS_OWN_CLASSES = {
+    "sasl.login.callback.handler.class": tuple(
+        f"{_OAUTH}.{package}OAuthBearerLoginCallbackHandler" for package in ("", "secured.")
+    ),
+    "sasl.oauthbearer.jwt.retriever.class": tuple(
+        f"{_OAUTH}.{name}JwtRetriever" for name in ("Default", "ClientCredentials", "File")
+    ),
+}
+"""Refused with any other value: a connection that depends on it cannot be made the same way."""

@@ -78,9 +78,7 @@ def unsecured(principal: str, *, life_s: float = 3600, clock: Callable[[], float
     def fetch() -> str:
         now = clock()
         parts = ({"alg": "none"}, {"sub": principal, "iat": now, "exp": now + life_s})
-        return (
-            ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
-        )
+        return ".".join(_base64url(json.dumps(part).encode()) for part in parts) + "."
 
     return fetch
 
@@ -126,6 +124,7 @@ class ClientCredentials:
                 answer = json.loads(response.read(1_000_000))
             token = answer["access_token"]
         except urllib.error.HTTPError as error:
+            error.close()
             raise KafkaMetaError(
                 f"the token endpoint {self.url} answered {error.code} for client {self.client_id!r}",
                 "Check clientId, clientSecret and scope in the JAAS entry.",

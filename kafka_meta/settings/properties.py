@@ -75,25 +75,32 @@ def _looks_like_utf8(logical: str) -> bool:
     return True
 
 
-def _natural_lines(text: str) -> Iterator[str]:
+def _natural_lines(text: str) -> list[str]:
     # Not str.splitlines: Java ends a line at \n, \r and \r\n only.
-    return iter(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """(number of its first line, text) of each line that is neither blank nor a comment, continuations joined."""
-    lines = enumerate(_natural_lines(text), start=1)
-    for number, line in lines:
-        logical = line.lstrip(_BLANK)
-        if not logical or logical[0] in "#!":
+    lines = _natural_lines(text)
+    position = 0
+    while position < len(lines):
+        piece = lines[position].lstrip(_BLANK)
+        position += 1
+        if not piece or piece[0] in "#!":
             continue
-        # A line that continues is never a comment, even where it begins with #; an empty one ends the logical line.
-        while _continues(logical):
-            logical = logical[:-1]
-            _, following = next(lines, (0, ""))
-            logical += following.lstrip(_BLANK)
-        if logical:
-            yield number, logical
+        number = position
+        pieces = [piece]
+        # A line that continues another is never a comment, even where it begins with #; an empty one ends it. After a
+        # lone backslash everything begins anew, but where the file ends there, Java finds an empty key.
+        while _continues(pieces[-1]):
+            pieces[-1] = pieces[-1][:-1]
+            if pieces == [""] or position == len(lines):
+                break
+            pieces.append(lines[position].lstrip(_BLANK))
+            position += 1
+        if pieces != [""] or position == len(lines):
+            yield number, "".join(pieces)
 
 
 def _continues(line: str) -> bool:

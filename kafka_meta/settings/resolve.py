@@ -7,15 +7,16 @@ import re
 from collections.abc import Mapping
 
 from kafka_meta.errors import UsageError
-from kafka_meta.settings import properties, stores
+from kafka_meta.settings import login, properties, stores
 from kafka_meta.settings.connection import ClusterSettings, Origin, Role, ZooKeeperSettings
 from kafka_meta.settings.java import JavaProperties, ReadFile
 from kafka_meta.settings.policy import environment_name
+from kafka_meta.settings.tls import tls, zookeeper_tls
 from kafka_meta.settings.toml import Toml
 
 _FILE_LIMIT_BYTES = 16 * 1024 * 1024
-_BROKER = re.compile(r"(?:[A-Za-z0-9_]+://)?(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\],]+):([0-9]{1,5})")
-_ZOOKEEPER = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\],]+)(?::([0-9]{1,5}))?")
+_BROKER = re.compile(r"(?:[A-Za-z0-9_]+://)?(\[[0-9A-Za-z:.%_-]+\]|[^\s:/\[\],]+):([0-9]{1,5})")
+_ZOOKEEPER = re.compile(r"(\[[0-9A-Za-z:.%_-]+\]|[^\s:/\[\],]+)(?::([0-9]{1,5}))?")
 
 
 def read_limited(path: str) -> bytes:
@@ -67,8 +68,8 @@ def resolve(
         bootstrap_servers=_bootstrap_servers(brokers, origins),
         zookeeper=_zookeeper(connect, java) if connect else None,
         security_protocol=protocol,
-        tls=java.tls() if protocol.endswith("SSL") else None,
-        sasl=java.sasl() if protocol.startswith("SASL") else None,
+        tls=tls(java) if protocol.endswith("SSL") else None,
+        sasl=login.sasl(java) if protocol.startswith("SASL") else None,
         client_id=java.text("client.id", "client_id") or "kafka-meta",
         request_timeout_ms=java.milliseconds("request.timeout.ms", "request_timeout_ms") or 30_000,
         dns_lookup=java.dns_lookup() or "use_all_dns_ips",
@@ -118,15 +119,15 @@ def _properties(config: tuple[str, Origin] | None, toml: Toml | None, read_file:
 
 
 def _zookeeper(connect: str, java: JavaProperties) -> ZooKeeperSettings:
-    login = java.zookeeper_login()
+    user = login.zookeeper_login(java)
     timeout_ms = java.milliseconds("zookeeper.session.timeout.ms", "zookeeper.timeout_ms")
     timeout_ms = java.milliseconds("zookeeper.connection.timeout.ms", "zookeeper.timeout_ms") or timeout_ms
     return ZooKeeperSettings(
         connect=connect,
-        tls=java.zookeeper_tls(),
-        username=login[0] if login else None,
-        password=login[1] if login else None,
-        digest=java.zookeeper_digest(),
+        tls=zookeeper_tls(java),
+        username=user[0] if user else None,
+        password=user[1] if user else None,
+        digest=login.zookeeper_digest(java),
         timeout_ms=timeout_ms or 10_000,
     )
 

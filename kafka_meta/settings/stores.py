@@ -7,9 +7,11 @@ process leaves behind opens nothing.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import secrets
+import shutil
 import ssl
 import tempfile
 import warnings
@@ -19,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -72,9 +75,22 @@ def trust_file(store: Store, write: WritePrivate) -> str:
     try:
         # Every client would refuse it later, in its own words and without the file's name.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=b"".join(certificates))
-    except ssl.SSLError as error:
-        raise UsageError(f"{store.name} holds a certificate that cannot be read: {error.reason}") from None
+    except ssl.SSLError:
+        raise UsageError(f"{store.name} holds a certificate that cannot be read") from None
     return write("truststore.pem", "".join(map(ssl.DER_cert_to_PEM_cert, certificates)).encode())
+
+
+def has_root(store: Store) -> bool:
+    """Whether a self-signed certificate is among the trusted ones: OpenSSL ends a chain nowhere else."""
+    return any(_issuer_and_subject(each)[0] == _issuer_and_subject(each)[1] for each in _trusted(store))
+
+
+def _issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
+    try:
+        parsed = x509.load_der_x509_certificate(certificate)
+        return parsed.issuer.public_bytes(), parsed.subject.public_bytes()
+    except ValueError:
+        return b"", b""  # odd, but perhaps good enough for OpenSSL
 
 
 def key_files(store: Store, write: WritePrivate) -> KeyFiles:
@@ -93,7 +109,7 @@ def key_files(store: Store, write: WritePrivate) -> KeyFiles:
 
 def write_private(name: str, content: bytes) -> str:
     """A new file in this process's private directory: 0600 from its first byte, removed when the process ends."""
-    path = Path(_directory().name, f"{secrets.token_hex(4)}-{name}")
+    path = Path(_directory(), f"{secrets.token_hex(4)}-{name}")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
@@ -101,17 +117,20 @@ def write_private(name: str, content: bytes) -> str:
 
 
 @cache
-def _directory() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="kafka-meta-")
+def _directory() -> str:
+    path = tempfile.mkdtemp(prefix="kafka-meta-pem-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 def _trusted(store: Store) -> tuple[bytes, ...]:
+    """Trusted certificates, and a key's own one: Java trusts that, too (sun.security.validator.TrustStoreUtil)."""
     match _kind(store):
         case "JKS":
-            return _jks(store).trusted
+            opened = _jks(store)
+            return (*opened.trusted, *(key.chain[0] for key in opened.keys if key.chain))
         case "PKCS12":
-            opened = _pkcs12(store)
-            return tuple(each.certificate.public_bytes(Encoding.DER) for each in opened.additional_certs)
+            return _certificates(_pkcs12(store))
         case _:
             return _pem_certificates(store)
 
@@ -136,8 +155,7 @@ def _key(store: Store) -> tuple[PrivateKeyTypes, tuple[bytes, ...]]:
             opened = _pkcs12(store)
             if opened.key is None:
                 raise _no_key(store)
-            certificates = ([opened.cert] if opened.cert else []) + list(opened.additional_certs)
-            return opened.key, tuple(each.certificate.public_bytes(Encoding.DER) for each in certificates)
+            return opened.key, _chain(_certificates(opened))
         case _:
             return _pem_key(store), _pem_certificates(store)
 
@@ -179,6 +197,21 @@ def _pkcs12(store: Store) -> pkcs12.PKCS12KeyAndCertificates:
             f"{store.name} cannot be read",
             f"Rewrite it with a current JDK: keytool -importkeystore -srckeystore FILE {_TO_PKCS12}",
         ) from None
+
+
+def _certificates(opened: pkcs12.PKCS12KeyAndCertificates) -> tuple[bytes, ...]:
+    """The key's own certificate first."""
+    both = (*((opened.cert,) if opened.cert else ()), *opened.additional_certs)
+    return tuple(each.certificate.public_bytes(Encoding.DER) for each in both)
+
+
+def _chain(certificates: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """From the first one upwards: PKCS#12 keeps its certificates in any order, TLS wants them issuer after subject."""
+    chain = list(certificates[:1])
+    by_subject = {_issuer_and_subject(each)[1]: each for each in reversed(certificates[1:])}
+    while chain and (issuer := by_subject.pop(_issuer_and_subject(chain[-1])[0], None)):
+        chain.append(issuer)
+    return tuple(chain)
 
 
 def _pem_certificates(store: Store) -> tuple[bytes, ...]:

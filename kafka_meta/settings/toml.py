@@ -141,6 +141,6 @@ def _unknown(path: str, table: str, key: str, known: Iterable[str]) -> UsageErro
     )
 
 
-def nearest(key: str, known: Iterable[str]) -> str | None:
+def nearest(key: str, known: Iterable[str], *, likeness: float = 0.6) -> str | None:
     """The known key that looks most like `key`, if any does."""
-    return next(iter(difflib.get_close_matches(key.lower().replace("_", "-"), list(known), n=1, cutoff=0.6)), None)
+    return next(iter(difflib.get_close_matches(key.lower().replace("_", "-"), list(known), n=1, cutoff=likeness)), None)

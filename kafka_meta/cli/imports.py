@@ -1,0 +1,218 @@
+"""`kafka-meta import`: a file (or a saved plan) → the destination."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kafka_meta import cluster
+from kafka_meta.apply import apply
+from kafka_meta.cli import options as given
+from kafka_meta.cli.screen import Screen
+from kafka_meta.cli.sides import dest_settings, file_to_read, options, policy, principal, side
+from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
+from kafka_meta.events import Emit, Progress
+from kafka_meta.files import dumps, encode_plan, encode_results, read_metadata, read_plan, write_private
+from kafka_meta.files.metadata import iso_time
+from kafka_meta.files.writing import require_writable
+from kafka_meta.model import EVERYTHING, Snapshot
+from kafka_meta.plan import CreateTopic, Operator, Plan, Policy, Result, compare, recheck, resource_of
+from kafka_meta.render import cluster_words, plan_lines, remark_line, result_line, totals_line
+from kafka_meta.settings import ClusterSettings
+
+if TYPE_CHECKING:
+    from kafka_meta.cli.commands import Session
+
+SavePlan = Annotated[
+    str | None,
+    typer.Option("--save-plan", metavar="FILE", help="Write the plan into a file, to be reviewed and committed later."),
+]
+PlanFile = Annotated[
+    str | None,
+    typer.Option("--plan-file", metavar="FILE", help="Carry out exactly this saved plan; the file is not read again."),
+]
+
+
+def import_(
+    ctx: typer.Context,
+    file_name: given.FileName = None,
+    target_directory: given.TargetDirectory = None,
+    dest_bootstrap_servers: given.DestBootstrap = None,
+    dest_config: given.DestConfig = None,
+    only: given.Only = None,
+    include_topics: given.IncludeTopics = None,
+    exclude_topics: given.ExcludeTopics = None,
+    include_groups: given.IncludeGroups = None,
+    exclude_groups: given.ExcludeGroups = None,
+    rename: given.RenameRules = None,
+    replication_factor: given.Factor = None,
+    group_offsets: given.Positions = None,
+    on_drift: given.OnDrift = None,
+    pin_defaults: given.PinDefaults = False,
+    save_plan: SavePlan = None,
+    plan_file: PlanFile = None,
+    commit: given.Commit = False,
+) -> int:
+    """Show what a file would create on the destination; create it with --commit.
+
+    What exists is never changed (but see --on-drift) and nothing is deleted. Running it again is safe,
+    also after an interruption: it completes.
+    """
+    flags = given.typed(ctx)
+    session: Session = ctx.obj
+    if plan_file is not None:
+        return _import_plan(session, flags, Path(plan_file), commit=commit)
+    toml = session.toml()
+    chosen = options(flags, toml, session.screen)
+    decided = policy(chosen)
+    dest = dest_settings(flags, toml, session.screen)
+    path = file_to_read(chosen)
+    desired = read_metadata(path)
+    name = f"{path} (cluster {desired.cluster.id or 'unknown'}, {iso_time(desired.taken_at_ms)})"
+    return import_snapshot(session, desired, name, dest, decided, save_plan=save_plan, commit=commit)
+
+
+def import_snapshot(
+    session: Session,
+    desired: Snapshot,
+    name: str,
+    dest: ClusterSettings,
+    decided: Policy,
+    *,
+    save_plan: str | None = None,
+    commit: bool,
+) -> int:
+    """`name` is how the screen calls what is imported."""
+    screen = session.screen
+    if save_plan is not None:
+        require_writable(Path(save_plan))
+    with screen.progress() as meter:
+        actual = read_dest(dest, desired.cluster.id, meter.emit)
+        plan = make_plan(desired, actual, dest, decided)
+        plan, rejected = _validated(plan, dest)
+    screen.result([f"{name}  →  {headline(actual, dest)}"])
+    if save_plan is not None:
+        write_private(Path(save_plan), dumps(encode_plan(plan)))
+        screen.say(f"plan written into {save_plan}")
+    if not commit:
+        return _show(plan, screen)
+    return _commit(plan, rejected, dest, screen)
+
+
+def read_dest(dest: ClusterSettings, source_id: str | None, emit: Emit) -> Snapshot:
+    """The destination as it is; raises KafkaMetaError when it is the source itself."""
+    actual = cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=round(time.time() * 1000))
+    if source_id is not None and actual.cluster.id == source_id:
+        raise KafkaMetaError(
+            f"the destination is the source itself: both have the cluster id {source_id}",
+            "Nothing on the source is ever changed. Check --dest-bootstrap-servers.",
+        )
+    return actual
+
+
+def make_plan(desired: Snapshot, actual: Snapshot, dest: ClusterSettings, decided: Policy) -> Plan:
+    """The comparison, with what only the destination's brokers can say."""
+    positions_at = None
+    if decided.group_offsets.time_ms is not None and "groups" in decided.only:
+        positions_at = cluster.offsets_at(dest, actual, decided.group_offsets.time_ms)
+    access = cluster.access(dest, "import")
+    operator = Operator(principal=principal(dest), cluster_operations=access.operations)
+    return compare(desired, actual, decided, operator=operator, positions_at=positions_at)
+
+
+def headline(actual: Snapshot, dest: ClusterSettings) -> str:
+    return f"{side(dest)} ({cluster_words(actual.cluster)})"
+
+
+def _validated(plan: Plan, dest: ClusterSettings) -> tuple[Plan, tuple[Result, ...]]:
+    """The plan without the topics that the destination's brokers would refuse, and those refusals."""
+    topics = [action for action in plan.actions if isinstance(action, CreateTopic)]
+    if not topics:
+        return plan, ()
+    rejected = tuple(result for result in cluster.validate(dest, topics) if result.outcome == "failed")
+    if not rejected:
+        return plan, ()
+    return plan.without(rejected), rejected
+
+
+def _show(plan: Plan, screen: Screen) -> int:
+    screen.document(encode_plan(plan))
+    screen.result(plan_lines(plan, verbose=screen.verbose))
+    if plan.actions:
+        screen.result(["", "Nothing was changed. To do it: the same command with --commit"])
+    else:
+        screen.result(["", "Nothing was changed; there is nothing to do."])
+    return ExitStatus.DONE
+
+
+def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, screen: Screen) -> int:
+    # What is left alone, as in the dry run; then what becomes of each action, the refused ones first.
+    named = {resource_of(result.action) for result in rejected}
+    plan = replace(plan, refused=tuple(remark for remark in plan.refused if remark.resource not in named))
+    screen.result(plan_lines(replace(plan, actions=()), verbose=screen.verbose))
+    results = list(rejected)
+    screen.result(f"  × {result_line(result)}" for result in rejected)
+    total = len(plan.actions) + len(rejected)
+    try:
+        with screen.progress() as meter, cluster.Writer(dest) as writer:
+            for step in apply(plan.actions, writer):
+                if isinstance(step, Result):
+                    results.append(step)
+                    mark = "×" if step.outcome == "failed" else "=" if step.outcome == "present" else "+"
+                    screen.result([f"  {mark} {result_line(step)}"])
+                    meter.emit(Progress(stage="import", done=len(results), total=total))
+                else:
+                    meter.emit(step)
+    except BaseException as interruption:
+        # ^C, SIGTERM, a lost destination: what was done is said in any case.
+        _finish(plan, results, screen, interrupted=type(interruption).__name__)
+        raise
+    failed = any(result.outcome == "failed" for result in results) or bool(plan.refused)
+    _finish(plan, results, screen)
+    return ExitStatus.FAILED if failed else ExitStatus.DONE
+
+
+def _finish(plan: Plan, results: Sequence[Result], screen: Screen, *, interrupted: str | None = None) -> None:
+    document = encode_results(results, plan)
+    document["interrupted"] = interrupted is not None
+    screen.document(document)
+    totals = {name: count for name, count in document["totals"].items() if count or name == "done"}
+    screen.result(["", totals_line(totals)])
+    left = len(plan.actions) - sum(1 for result in results if result.action in plan.actions)
+    if interrupted is not None:
+        screen.result(
+            [f"stopped: {left} of {len(plan.actions)} actions have no answer; run the same command again, it completes"]
+        )
+    elif totals.get("failed") or totals.get("refused"):
+        failed = [resource_of(result.action) for result in results if result.outcome == "failed"]
+        if failed:
+            screen.result([f"failed: {', '.join(failed[:10])}{' …' if len(failed) > 10 else ''}"])
+        screen.result(["exit status 1; run the same command again after mending"])
+
+
+def _import_plan(session: Session, flags: dict[str, Any], path: Path, *, commit: bool) -> int:
+    """Exactly what was reviewed, or nothing."""
+    decided_too = sorted(set(flags) - {"plan-file", "commit", "dest-bootstrap-servers", "dest-config"})
+    if decided_too:
+        raise UsageError(
+            f"--plan-file carries out what was decided when the plan was made; --{decided_too[0]} comes too late",
+            "Make a new plan with --save-plan.",
+        )
+    screen = session.screen
+    dest = dest_settings(flags, session.toml(), screen)
+    plan = read_plan(path)
+    with screen.progress() as meter:
+        actual = read_dest(dest, plan.source_id, meter.emit)
+    open_plan, broken = recheck(plan, actual)
+    if broken:
+        raise KafkaMetaError(
+            f"{path} no longer fits the destination; nothing was changed",
+            "\n".join(remark_line(remark) for remark in broken[:20]) + "\nMake a new plan with --save-plan.",
+        )
+    screen.result([f"{path}  →  {headline(actual, dest)}"])
+    return _commit(open_plan, (), dest, screen) if commit else _show(open_plan, screen)

@@ -1,0 +1,149 @@
+"""Standard output carries the result, standard error the conversation."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Literal, Self, assert_never
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from kafka_meta import events
+from kafka_meta.files import dumps
+from kafka_meta.render import visible
+
+_STYLES = {"+": "green", "~": "yellow", "!": "bold yellow", "×": "bold red", "?": "yellow", "·": "dim"}
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class Screen:
+    """Where a command writes. Lines arrive ready: made visible, unwrapped; here they get colour on a terminal."""
+
+    def __init__(self, *, output: Literal["text", "json"], verbose: bool) -> None:
+        self.json = output == "json"
+        self.out = _console(sys.stdout)
+        self.err = _console(sys.stderr)
+        # Off a terminal nothing is shortened: somebody greps it.
+        self.verbose = verbose or not self.out.is_terminal
+
+    def result(self, lines: Iterable[str]) -> None:
+        """Lines of the result; a document takes their place under `--output json`."""
+        if not self.json:
+            for line in lines:
+                _write(self.out, line)
+
+    def document(self, document: dict[str, Any]) -> None:
+        """The one JSON document, under `--output json`."""
+        if self.json:
+            sys.stdout.write(dumps(document))
+            sys.stdout.flush()
+
+    def say(self, text: str) -> None:
+        """The conversation."""
+        if self.json:
+            self._json_line({"event": "note", "text": text})
+        else:
+            _write(self.err, visible(text))
+
+    def _json_line(self, line: dict[str, Any]) -> None:
+        sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
+        sys.stderr.flush()
+
+    def progress(self) -> Meter:
+        return Meter(self)
+
+
+class Meter:
+    """Shows events: a bar on a terminal, now and then a line elsewhere, JSON under `--output json`."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._bar: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._last_line: dict[str, float] = {}
+        if screen.err.is_terminal and not screen.json:
+            self._bar = Progress(
+                TextColumn("  {task.description:<12}"),
+                BarColumn(bar_width=32),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=screen.err,
+                transient=False,
+            )
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def emit(self, event: events.Event) -> None:
+        if self._screen.json:
+            self._screen._json_line(_as_json(event))
+            return
+        match event:
+            case events.Progress():
+                if self._bar is not None:
+                    self._show(event.stage, event.done, event.total)
+                elif event.total != event.done:
+                    self._line(event.stage, f"{event.stage}: {event.done:,} of {event.total or '?'}")
+            case events.Waiting():
+                if self._bar is not None:
+                    for task in self._tasks.values():
+                        self._bar.update(task, note=f"waiting: {visible(event.reason)}")
+                else:
+                    self._line("waiting", f"waiting {event.seconds:.0f} s: {event.reason}")
+            case _:
+                assert_never(event)
+
+    def _show(self, stage: str, done: int, total: int | None) -> None:
+        assert self._bar is not None
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(stage, total=total, note="")
+        self._bar.update(self._tasks[stage], completed=done, total=total, note="")
+
+    def _line(self, stage: str, text: str) -> None:
+        """Not for the first seconds of a stage: what is quick needs no progress."""
+        now = time.monotonic()
+        if now - self._last_line.setdefault(stage, now) >= _SECONDS_BETWEEN_LINES:
+            self._last_line[stage] = now
+            self._screen.say(text)
+
+
+def _as_json(event: events.Event) -> dict[str, Any]:
+    match event:
+        case events.Progress():
+            return {"event": "progress", "stage": event.stage, "done": event.done, "total": event.total}
+        case events.Waiting():
+            return {"event": "waiting", "reason": event.reason, "seconds": event.seconds}
+        case _:
+            assert_never(event)
+
+
+def _console(stream: Any) -> Console:
+    return Console(
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+        no_color="NO_COLOR" in os.environ or None,
+    )
+
+
+def _write(console: Console, line: str) -> None:
+    if console.is_terminal:
+        console.print(line, style=_STYLES.get(line.strip()[:1], "") if line.startswith(" ") else "")
+    else:
+        console.file.write(line + "\n")
+        console.file.flush()

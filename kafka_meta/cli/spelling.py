@@ -1,0 +1,79 @@
+"""Words as people type them → the options that we declare.
+
+The tools that our users come from spell options in camelCase and give switches a value
+(`--evaluate false`); global options stand before or after the command.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kafka_meta.errors import UsageError
+
+GLOBAL_WITH_VALUE = ("--output", "--config")
+GLOBAL_SWITCHES = ("--verbose",)
+
+SWITCHES = frozenset(
+    {
+        "--all-data",
+        "--both",
+        "--commit",
+        "--evaluate",
+        "--ignore-extra",
+        "--include-internal",
+        "--install-tsar",
+        "--pin-defaults",
+        "--secrets",
+        "--keep",
+        "--stop",
+        *GLOBAL_SWITCHES,
+    }
+)
+
+
+def normalise(arguments: Sequence[str]) -> list[str]:
+    """The same command line in our own spelling, global options first. Raises UsageError."""
+    front: list[str] = []
+    rest: list[str] = []
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            rest += [word, *words]
+            break
+        if not word.startswith("--"):
+            rest.append(word)
+            continue
+        name, equals, value = word.partition("=")
+        name = _kebab(name)
+        if name in SWITCHES:
+            if not equals and words and words[0].lower() in ("true", "false"):
+                equals, value = "=", words.pop(0)
+            target = front if name in GLOBAL_SWITCHES else rest
+            target += _switch(name, value if equals else "true")
+        elif name in GLOBAL_WITH_VALUE:
+            if not equals:
+                if not words:
+                    raise UsageError(f"{name} needs a value")
+                value = words.pop(0)
+            front += [name, value]
+        else:
+            rest.append(f"{name}{equals}{value}")
+    return front + rest
+
+
+def _kebab(name: str) -> str:
+    """`--sourceZkConnect` → `--source-zk-connect`."""
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"-\1", name).lower()
+
+
+def _switch(name: str, value: str) -> list[str]:
+    match value.lower():
+        case "true":
+            return [name]
+        case "false":
+            # A switch that is on by default has a --no- form; the others are simply left out.
+            return ["--no-evaluate"] if name == "--evaluate" else []
+        case _:
+            raise UsageError(f"{name} is a switch: true or false, not {value!r}")

@@ -1,0 +1,85 @@
+"""`kafka-meta verify`: is the destination what it ought to be?"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kafka_meta.cli import options as given
+from kafka_meta.cli.imports import headline, make_plan, read_dest
+from kafka_meta.cli.sides import dest_settings, file_to_read, has_source, options, policy, side, source_settings
+from kafka_meta.errors import ExitStatus, UsageError
+from kafka_meta.export import export as read_source
+from kafka_meta.files import encode_verify, read_metadata
+from kafka_meta.plan import report
+from kafka_meta.render import report_lines
+
+if TYPE_CHECKING:
+    from kafka_meta.cli.commands import Session
+
+_STATUSES = {
+    "equal": ExitStatus.DONE,
+    "different": ExitStatus.DIFFERENT,
+    "inconclusive": ExitStatus.FAILED,
+}
+
+
+def verify(
+    ctx: typer.Context,
+    file_name: given.FileName = None,
+    target_directory: given.TargetDirectory = None,
+    source_bootstrap_servers: given.SourceBootstrap = None,
+    source_zk_connect: given.SourceZk = None,
+    source_config: given.SourceConfig = None,
+    dest_bootstrap_servers: given.DestBootstrap = None,
+    dest_config: given.DestConfig = None,
+    only: given.Only = None,
+    include_topics: given.IncludeTopics = None,
+    exclude_topics: given.ExcludeTopics = None,
+    include_groups: given.IncludeGroups = None,
+    exclude_groups: given.ExcludeGroups = None,
+    rename: given.RenameRules = None,
+    replication_factor: given.Factor = None,
+    group_offsets: given.Positions = None,
+    on_drift: given.OnDrift = None,
+    pin_defaults: given.PinDefaults = False,
+    ignore_extra: Annotated[
+        bool, typer.Option("--ignore-extra", help="What only the destination has is no difference.")
+    ] = False,
+) -> int:
+    """Compare a file, or the live source, with the destination. Give the policies that import was given.
+
+    Exit status 0: equal; 3: different; 1: something could not be compared.
+    """
+    flags = given.typed(ctx)
+    session: Session = ctx.obj
+    screen = session.screen
+    toml = session.toml()
+    chosen = options(flags, toml, screen)
+    decided = policy(chosen)
+    dest = dest_settings(flags, toml, screen)
+    if has_source(flags) and "file-name" in flags:
+        raise UsageError(
+            "both --fileName and a live source are given", "verify compares one of them with the destination."
+        )
+    with screen.progress() as meter:
+        if has_source(flags):
+            source = source_settings(flags, toml, screen)
+            name = side(source)
+            desired = read_source(
+                source, chosen.selection(), emit=meter.emit, taken_at_ms=round(time.time() * 1000), sizes=False
+            )
+        else:
+            path = file_to_read(chosen)
+            name = str(path)
+            desired = read_metadata(path)
+        actual = read_dest(dest, desired.cluster.id, meter.emit)
+        plan = make_plan(desired, actual, dest, decided)
+    answer = report(plan, ignore_extra=ignore_extra)
+    screen.result([f"{name}  ↔  {headline(actual, dest)}"])
+    screen.document(encode_verify(answer))
+    screen.result(report_lines(answer, verbose=screen.verbose))
+    screen.result(["", answer.verdict])
+    return _STATUSES[answer.verdict]

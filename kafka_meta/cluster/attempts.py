@@ -1,0 +1,263 @@
+"""One attempt at a batch of actions: what is there is looked at first, then the broker is asked, then it is understood.
+
+Each function gives a verdict for each try, in order. An action never changes what its precondition does not know of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from confluent_kafka import KafkaError
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without saying so
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+
+from kafka_meta import wire
+from kafka_meta.cluster.clients import code, reason
+from kafka_meta.cluster.groups import NO_MEMBERS
+from kafka_meta.cluster.patience import Again, Try, Verdict, verdict
+from kafka_meta.model import Acl, CommittedOffset
+from kafka_meta.plan import Action, AddPartitions, CommitOffsets, CreateAcl, CreateTopic, Result, SetConfigs
+from kafka_meta.wire import Described, Place, Unanswered, Wire
+
+A = TypeVar("A", bound=Action)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    client: AdminClient
+    wire: Wire
+    timeout_seconds: float
+    created: set[str] = field(default_factory=set)
+    """Topics that exist by us: brokers may hear of them later than the controller answers."""
+
+
+def create_topics(tools: Tools, tries: Sequence[Try[CreateTopic]], *, pretend: bool = False) -> list[Verdict]:
+    topics = [
+        NewTopic(
+            attempt.action.topic,
+            num_partitions=attempt.action.partitions,
+            replication_factor=attempt.action.replication_factor,
+            config=dict(attempt.action.configs),
+        )
+        for attempt in tries
+    ]
+    futures = tools.client.create_topics(
+        topics,
+        validate_only=pretend,
+        request_timeout=tools.timeout_seconds,
+        # The broker answers within this time, with REQUEST_TIMED_OUT if need be: before our own patience ends.
+        operation_timeout=tools.timeout_seconds / 2,
+    )
+    verdicts: list[Verdict] = []
+    for attempt in tries:
+        action = attempt.action
+        error = _error(futures[action.topic])
+        if error is None:
+            tools.created.add(action.topic)
+            verdicts.append(Result(action=action, outcome="done"))
+        elif code(error) == KafkaError.TOPIC_ALREADY_EXISTS:
+            verdicts.append(_there(attempt, "the topic exists"))
+        else:
+            verdicts.append(verdict(action, error))
+    return verdicts
+
+
+def add_partitions(tools: Tools, tries: Sequence[Try[AddPartitions]]) -> list[Verdict]:
+    try:
+        topics = wire.metadata(tools.wire, [attempt.action.topic for attempt in tries]).topics
+    except Unanswered as silence:
+        return _all(tries, silence)
+    verdicts: dict[str, Verdict] = {}
+    wanted: list[Try[AddPartitions]] = []
+    for attempt in tries:
+        action = attempt.action
+        count = len(topics[action.topic].partitions) if action.topic in topics else None
+        if count == action.total:
+            verdicts[action.topic] = _there(attempt, f"the topic has {count} partitions")
+        elif count != action.existing:
+            has = "does not exist or cannot be seen" if count is None else f"has {count} partitions now"
+            verdicts[action.topic] = _broken(action, f"the topic {has}, {action.existing} were expected")
+        else:
+            wanted.append(attempt)
+    if wanted:
+        futures = tools.client.create_partitions(
+            [NewPartitions(attempt.action.topic, attempt.action.total) for attempt in wanted],
+            request_timeout=tools.timeout_seconds,
+            operation_timeout=tools.timeout_seconds / 2,
+        )
+        for attempt in wanted:
+            error = _error(futures[attempt.action.topic])
+            if error is not None and code(error) == KafkaError.INVALID_PARTITIONS:
+                # The controller knows of more partitions than the brokers have heard of.
+                verdicts[attempt.action.topic] = Again(reason=reason(error), unsure=attempt.unsure)
+            else:
+                verdicts[attempt.action.topic] = _settled(attempt.action, futures[attempt.action.topic])
+    return [verdicts[attempt.action.topic] for attempt in tries]
+
+
+def set_configs(tools: Tools, tries: Sequence[Try[SetConfigs]]) -> list[Verdict]:
+    current = dict(wire.overrides(tools.wire, [attempt.action.topic for attempt in tries]))
+    verdicts: dict[str, Verdict] = {}
+    wanted: list[Try[SetConfigs]] = []
+    for attempt in tries:
+        action = attempt.action
+        now = current[action.topic]
+        if isinstance(now, Unanswered):
+            verdicts[action.topic] = _silence(action, now)
+        elif all(now.get(name) == value for name, value in action.configs.items()):
+            verdicts[action.topic] = _there(attempt, "the configs have these values")
+        elif moved := [name for name, value in sorted(action.previous.items()) if now.get(name) != value]:
+            verdicts[action.topic] = _broken(action, _changed(moved, now, action.previous))
+        else:
+            wanted.append(attempt)
+    if wanted:
+        resources = [_changes(attempt.action) for attempt in wanted]
+        futures = tools.client.incremental_alter_configs(resources, request_timeout=tools.timeout_seconds)
+        for attempt, resource in zip(wanted, resources, strict=True):
+            result = _settled(attempt.action, futures[resource])
+            error = _error(futures[resource])
+            if error is not None and code(error) == KafkaError._UNSUPPORTED_FEATURE:
+                text = "brokers before 2.3 can only replace all configs of a topic at once (KIP-339): set it by hand"
+                result = _broken(attempt.action, text)
+            verdicts[attempt.action.topic] = result
+    return [verdicts[attempt.action.topic] for attempt in tries]
+
+
+def _changed(names: Iterable[str], now: Mapping[str, str], expected: Mapping[str, str | None]) -> str:
+    return "; ".join(f"{name} is {_shown(now.get(name))}, {_shown(expected[name])} was expected" for name in names)
+
+
+def _shown(value: str | None) -> str:
+    return "not overridden" if value is None else value
+
+
+def _changes(action: SetConfigs) -> ConfigResource:
+    return ConfigResource(
+        ResourceType.TOPIC,
+        action.topic,
+        incremental_configs=[
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in action.configs.items()
+        ],
+    )
+
+
+def create_acls(tools: Tools, tries: Sequence[Try[CreateAcl]]) -> list[Verdict]:
+    existing: frozenset[Acl] = frozenset(wire.acls(tools.wire)[0] or ())
+    new = [attempt.action.acl for attempt in tries if attempt.action.acl not in existing]
+    try:
+        answers = wire.create_acls(tools.wire, new) if new else []
+    except Unanswered as silence:
+        answers = [silence] * len(new)
+    errors = dict(zip(new, answers, strict=True))
+    verdicts: list[Verdict] = []
+    for attempt in tries:
+        error = errors.get(attempt.action.acl)
+        if error is not None:
+            verdicts.append(_silence(attempt.action, error))
+        elif attempt.action.acl in existing:
+            verdicts.append(_there(attempt, "the rule exists"))
+        else:
+            verdicts.append(Result(action=attempt.action, outcome="done"))
+    return verdicts
+
+
+def commit_offsets(tools: Tools, tries: Sequence[Try[CommitOffsets]]) -> list[Verdict]:
+    groups = [attempt.action.group for attempt in tries]
+    # The brokers' list knows the state of groups of every type; only classic ones can be described, older ones must be.
+    listings, _ = wire.groups(tools.wire)
+    states = {listing.id: listing.state for listing in listings or ()}
+    described = wire.described(tools.wire, [group for group in groups if states.get(group) is None], tries=1)
+    positions = wire.positions(tools.wire, groups, tries=1)
+    verdicts: dict[str, Verdict] = {}
+    wanted: dict[str, list[CommittedOffset]] = {}
+    for attempt in tries:
+        action = attempt.action
+        there, committed = described.get(action.group), positions[action.group]
+        state = there.state if isinstance(there, Described) else states.get(action.group)
+        if isinstance(there, Unanswered):
+            verdicts[action.group] = _silence(action, there)
+        elif isinstance(committed, Unanswered):
+            verdicts[action.group] = _silence(action, committed)
+        elif state not in NO_MEMBERS:
+            verdicts[action.group] = _broken(action, f"the group is in use on the destination ({state})")
+        elif (missing := _missing(action, committed.offsets)) is None:
+            verdicts[action.group] = _broken(action, _occupied(action, committed.offsets))
+        elif not missing:
+            verdicts[action.group] = _there(attempt, "the group has these positions")
+        else:
+            wanted[action.group] = missing
+    answers = wire.commit(tools.wire, wanted, tries=1)
+    for attempt in tries:
+        if attempt.action.group in wanted:
+            verdicts[attempt.action.group] = _committed(tools, attempt.action, answers[attempt.action.group])
+    return [verdicts[group] for group in groups]
+
+
+def _missing(action: CommitOffsets, existing: Sequence[CommittedOffset]) -> list[CommittedOffset] | None:
+    """What is still to be committed; None when a position there is another than ours."""
+    positions = {(offset.topic, offset.partition): offset for offset in existing}
+    missing: list[CommittedOffset] = []
+    for wanted in action.offsets:
+        there = positions.get((wanted.topic, wanted.partition))
+        if there is None:
+            missing.append(wanted)
+        elif there != wanted:
+            return None
+    return missing
+
+
+def _occupied(action: CommitOffsets, existing: Sequence[CommittedOffset]) -> str:
+    wanted = {(offset.topic, offset.partition): offset for offset in action.offsets}
+    other = next(offset for offset in existing if wanted.get((offset.topic, offset.partition), offset) != offset)
+    return f"the group has a position of its own on {other.topic}-{other.partition}: {other.offset}"
+
+
+def _committed(tools: Tools, action: CommitOffsets, answer: Mapping[Place, str] | Unanswered) -> Verdict:
+    if isinstance(answer, Unanswered):
+        return _silence(action, answer)
+    if not answer:
+        return Result(action=action, outcome="done")
+    if all(error == "UNKNOWN_TOPIC_OR_PARTITION" and topic in tools.created for (topic, _), error in answer.items()):
+        return Again(reason="the group's coordinator has not heard of the new topics yet")
+    (topic, partition), error = min(answer.items())
+    others = f" (and {len(answer) - 1} more partitions)" if len(answer) > 1 else ""
+    return _broken(action, f"{topic}-{partition}: {error}{others}")
+
+
+def _error(future: Future[Any]) -> BaseException | None:
+    return future.exception()
+
+
+def _settled(action: Action, future: Future[Any]) -> Verdict:
+    error = _error(future)
+    return Result(action=action, outcome="done") if error is None else verdict(action, error)
+
+
+def _there(attempt: Try[A], said: str) -> Result:
+    """It is there: by us, if an attempt before this one left us unsure."""
+    if attempt.unsure:
+        return Result(action=attempt.action, outcome="done")
+    return Result(action=attempt.action, outcome="present", error=said)
+
+
+def _broken(action: Action, said: str) -> Result:
+    return Result(action=action, outcome="failed", error=said)
+
+
+def _silence(action: Action, silence: Unanswered) -> Verdict:
+    return Again(reason=silence.reason, unsure=True) if silence.retriable else _broken(action, silence.reason)
+
+
+def _all(tries: Sequence[Try[A]], silence: Unanswered) -> list[Verdict]:
+    return [_silence(attempt.action, silence) for attempt in tries]

@@ -1,0 +1,101 @@
+"""What the brokers' own configs say about the cluster: mode, authorizer, defaults of topics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kafka_meta import wire
+from kafka_meta.cluster.defaults import common, topic_defaults
+from kafka_meta.model import Gap, Mode, Remark, Security
+from kafka_meta.wire import Config, Unanswered, Wire
+
+_KNOWN_AUTHORIZERS = frozenset(
+    {
+        "kafka.security.auth.SimpleAclAuthorizer",
+        "kafka.security.authorizer.AclAuthorizer",
+        "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    }
+)
+"""They read `super.users` and `allow.everyone.if.no.acl.found`, and take neither for granted."""
+
+_TOKEN_KEYS = ("delegation.token.secret.key", "delegation.token.master.key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerFacts:
+    mode: Mode | None = None
+    security: Security = field(default_factory=Security)
+    defaults: Mapping[str, str] | None = None
+    delegation_tokens: bool = False
+    """Whether brokers have a key to issue them with."""
+    gaps: tuple[Gap, ...] = ()
+    disagreements: tuple[Remark, ...] = ()
+
+
+def broker_facts(connection: Wire) -> BrokerFacts:
+    told: dict[int, Mapping[str, Config]] = {}
+    gaps: list[Gap] = []
+    for broker, configs in wire.broker_configs(connection).items():
+        if isinstance(configs, Unanswered):
+            gaps.append(Remark(resource=f"configs of broker {broker}", reason=configs.reason))
+        else:
+            told[broker] = configs
+    if not told:
+        gaps.append(Remark(resource="defaults", reason="no broker told its configs"))
+        return BrokerFacts(gaps=tuple(gaps))
+    values = {broker: {name: config.value for name, config in configs.items()} for broker, configs in told.items()}
+    defaults, differing = common({broker: topic_defaults(configs) for broker, configs in values.items()})
+    first = told[min(told)]
+    return BrokerFacts(
+        mode=_mode(first),
+        security=_security(first),
+        defaults=defaults,
+        delegation_tokens=any(_is_set(configs, name) for name in _TOKEN_KEYS for configs in told.values()),
+        gaps=tuple(gaps),
+        disagreements=tuple(
+            Remark(
+                resource=f"default {name}",
+                reason=", ".join(f"{value} on broker {broker}" for broker, value in sorted(by_broker.items())),
+            )
+            for name, by_broker in differing.items()
+        ),
+    )
+
+
+def _is_set(configs: Mapping[str, Config], name: str) -> bool:
+    return name in configs and configs[name].origin in ("file", "broker", "brokers")
+
+
+def _mode(configs: Mapping[str, Config]) -> Mode | None:
+    """`process.roles` came with KRaft (2.8) and is set only there; `zookeeper.connect` went with 4.0."""
+    roles, zookeeper = configs.get("process.roles"), configs.get("zookeeper.connect")
+    if roles is not None and roles.value:
+        return "kraft"
+    return "zookeeper" if zookeeper is not None and zookeeper.value else None
+
+
+def _security(configs: Mapping[str, Config]) -> Security:
+    """Brokers list a setting that they do not know by themselves only where it is set, and hide its value (KIP-226).
+
+    So an authorizer's setting that is not listed has its default, and one that is listed cannot be told.
+    """
+    named = configs.get("authorizer.class.name")
+    if named is None or named.value is None:
+        return Security()
+    if named.value not in _KNOWN_AUTHORIZERS:
+        return Security(authorizer=named.value)
+    everyone, users = (configs.get(name) for name in ("allow.everyone.if.no.acl.found", "super.users"))
+    return Security(
+        authorizer=named.value,
+        allow_everyone_if_no_acl_found=False if everyone is None else _truth(everyone.value),
+        super_users=() if users is None else _users(users.value),
+    )
+
+
+def _truth(value: str | None) -> bool | None:
+    return None if value is None else value.strip().lower() == "true"
+
+
+def _users(value: str | None) -> tuple[str, ...] | None:
+    return None if value is None else tuple(sorted(user.strip() for user in value.split(";") if user.strip()))

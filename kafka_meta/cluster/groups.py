@@ -1,0 +1,122 @@
+"""Groups of every type: members and committed offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from confluent_kafka.admin import AdminClient
+
+from kafka_meta import wire
+from kafka_meta.cluster.clients import reason
+from kafka_meta.events import Emit, Progress
+from kafka_meta.model import Gap, Group, Member, Remark, Selection
+from kafka_meta.wire import Described, Listing, Positions, Unanswered, Wire
+
+_AT_ONCE = 500
+"""Groups between two reports of progress."""
+
+_FIRST_TYPES = (3, 7)
+"""The first version that can have groups which are not classic (KIP-848)."""
+
+NO_MEMBERS = frozenset({"Empty", "Dead"})
+
+
+@dataclass(slots=True)
+class Groups:
+    """What was read so far; `found` is None when no broker told its groups."""
+
+    found: list[Group] | None = None
+    gaps: list[Gap] = field(default_factory=list)
+
+
+def read_groups(
+    client: AdminClient,
+    connection: Wire,
+    selection: Selection,
+    *,
+    emit: Emit,
+    version: tuple[int, ...] | None,
+    timeout_seconds: float,
+) -> Groups:
+    listings, gaps = wire.groups(connection)
+    groups = Groups(gaps=list(gaps))
+    if listings is None:
+        return groups
+    groups.found = []
+    chosen = [listing for listing in listings if selection.group(listing.id)]
+    emit(Progress(stage="groups", done=0, total=len(chosen)))
+    for part in _parts(chosen, _AT_ONCE):
+        groups.found.extend(_read_part(client, connection, part, version, timeout_seconds, groups.gaps))
+        emit(Progress(stage="groups", done=len(groups.found), total=len(chosen)))
+    return groups
+
+
+def _read_part(
+    client: AdminClient,
+    connection: Wire,
+    listings: Sequence[Listing],
+    version: tuple[int, ...] | None,
+    timeout_seconds: float,
+    gaps: list[Gap],
+) -> Iterator[Group]:
+    """Members of the groups that have some, and positions of those that keep them as committed offsets."""
+    alive = [listing for listing in listings if listing.state not in NO_MEMBERS]
+    described = _members(client, connection, alive, timeout_seconds)
+    # Share groups keep their positions in a state of their own (KIP-932).
+    positions = wire.positions(connection, [listing.id for listing in listings if listing.type != "share"])
+    for listing in listings:
+        resource = f"group {listing.id}"
+        there = described.get(listing.id, Described(state=listing.state or ""))
+        committed = positions.get(listing.id, Positions())
+        if isinstance(there, Unanswered):
+            gaps.append(Remark(resource=resource, reason=f"members: {there.reason}"))
+        if isinstance(committed, Unanswered):
+            gaps.append(Remark(resource=resource, reason=f"committed offsets: {committed.reason}"))
+        else:
+            gaps.extend(Remark(resource=resource, reason=f"committed offset of {lost}") for lost in committed.lost)
+        told = Described(state="") if isinstance(there, Unanswered) else there
+        yield Group(
+            id=listing.id,
+            type=listing.type or ("classic" if version is not None and version < _FIRST_TYPES else None),
+            state=listing.state or told.state or None,
+            protocol=listing.protocol,
+            members=told.members,
+            offsets=None if isinstance(committed, Unanswered) else committed.offsets,
+        )
+
+
+def _members(
+    client: AdminClient, connection: Wire, listings: Sequence[Listing], timeout_seconds: float
+) -> dict[str, Described | Unanswered]:
+    """kafka-python can describe classic groups, librdkafka also those of KIP-848, neither of them share and streams."""
+    by_type: dict[str, list[str]] = {}
+    for listing in listings:
+        by_type.setdefault(listing.type or "classic", []).append(listing.id)
+    described = wire.described(connection, by_type.pop("classic", []))
+    if consumers := by_type.pop("consumer", []):
+        futures = client.describe_consumer_groups(consumers, request_timeout=timeout_seconds)
+        described |= {group: _described(future) for group, future in futures.items()}
+    for kind, groups in by_type.items():
+        described |= dict.fromkeys(groups, Unanswered(f"no client library can ask for those of a {kind} group"))
+    return described
+
+
+def _described(future: Future[Any]) -> Described | Unanswered:
+    error = future.exception()
+    if error is not None:
+        return Unanswered(reason(error))
+    members = (
+        Member(id=member.member_id, client_id=member.client_id or None, host=member.host or None)
+        for member in future.result().members
+    )
+    return Described(state="", members=tuple(sorted(members)))
+
+
+def _parts(listings: Sequence[Listing], size: int) -> Iterator[list[Listing]]:
+    rest = iter(listings)
+    while part := list(islice(rest, size)):
+        yield part

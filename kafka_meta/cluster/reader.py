@@ -1,0 +1,260 @@
+"""A Snapshot of what the brokers tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from kafka_meta import wire
+from kafka_meta.cluster.brokers import BrokerFacts, broker_facts
+from kafka_meta.cluster.clients import admin, background
+from kafka_meta.cluster.groups import Groups, read_groups
+from kafka_meta.cluster.signs import signs
+from kafka_meta.events import Emit, Progress
+from kafka_meta.model import (
+    INTERNAL_TOPICS,
+    Cluster,
+    Gap,
+    Partition,
+    Remark,
+    Selection,
+    Snapshot,
+    Topic,
+    sorted_remarks,
+)
+from kafka_meta.settings import ClusterSettings
+from kafka_meta.wire import LogDirs, Metadata, Place, Unanswered, Wire
+
+SECTIONS = frozenset({"topics", "groups", "acls", "users", "quotas"})
+_TOPICS_AN_EVENT = 200
+
+
+def read(
+    settings: ClusterSettings,
+    selection: Selection,
+    *,
+    emit: Emit,
+    taken_at_ms: int,
+    sections: frozenset[str] = SECTIONS,
+    offsets: bool = True,
+) -> Snapshot:
+    """What the brokers tell. Cluster and defaults are always read; a section that was not asked for is None.
+
+    `offsets=False` leaves out start and end offsets and sizes, not the groups' committed offsets; those are read before
+    the end offsets, so that no group is ahead of its topic. Raises `KafkaMetaError` when the cluster cannot be reached.
+    """
+    with wire.connect(settings) as connection:
+        timeout_seconds = settings.request_timeout_ms / 1000
+        gaps: list[Gap] = []
+        try:
+            metadata = wire.metadata(connection)
+        except Unanswered as silence:
+            return Snapshot(
+                taken_at_ms=taken_at_ms,
+                cluster=Cluster(id=connection.cluster_id, version=connection.version),
+                gaps=(Remark(resource="cluster", reason=silence.reason),),
+            )
+        facts = broker_facts(connection)
+        client = admin(settings)
+        reading_groups = background(
+            lambda: (
+                read_groups(
+                    client,
+                    connection,
+                    selection,
+                    emit=emit,
+                    version=_numbers(connection.version),
+                    timeout_seconds=timeout_seconds,
+                )
+                if "groups" in sections
+                else Groups()
+            )
+        )
+        chosen = _chosen(metadata.topics, selection) if "topics" in sections else {}
+        configs = _overrides(connection, chosen, emit, gaps)
+        groups = reading_groups.result()
+        acls, acl_gaps = wire.acls(connection) if "acls" in sections else (None, ())
+        topics = _with_configs(chosen, configs)
+        topics = _without_leaving_replicas(connection, metadata, topics, gaps)
+        if offsets:
+            topics = _with_offsets(connection, topics, emit, gaps)
+        found_groups = groups.found
+        return Snapshot(
+            taken_at_ms=taken_at_ms,
+            cluster=Cluster(
+                id=metadata.cluster_id,
+                mode=facts.mode,
+                version=connection.version,
+                controller_id=metadata.controller_id,
+                brokers=metadata.brokers,
+                security=facts.security,
+            ),
+            topics=tuple(topics[name] for name in sorted(topics)) if "topics" in sections else None,
+            groups=None if found_groups is None else tuple(found_groups),
+            acls=acls,
+            defaults=facts.defaults,
+            gaps=sorted_remarks(
+                [
+                    *gaps,
+                    *groups.gaps,
+                    *acl_gaps,
+                    *facts.gaps,
+                    *metadata.gaps,
+                    *_unseen(metadata, facts),
+                    *_later(sections),
+                ]
+            ),
+            left_out=sorted_remarks(_internal(metadata.topics, selection) if "topics" in sections else ()),
+            disagreements=sorted_remarks(facts.disagreements),
+            signs=sorted_remarks(_signs(connection, metadata, groups, facts)),
+        )
+
+
+def _numbers(version: str | None) -> tuple[int, ...] | None:
+    return None if version is None else tuple(int(part) for part in version.split("."))
+
+
+def _is_internal(topic: Topic) -> bool:
+    return topic.internal or topic.name in INTERNAL_TOPICS
+
+
+def _chosen(topics: Mapping[str, Topic], selection: Selection) -> dict[str, Topic]:
+    return {
+        name: topic
+        for name, topic in topics.items()
+        if selection.topic(name) and (selection.include_internal or not _is_internal(topic))
+    }
+
+
+def _internal(topics: Mapping[str, Topic], selection: Selection) -> Iterator[Remark]:
+    for name, topic in topics.items():
+        if _is_internal(topic) and selection.topic(name) and not selection.include_internal:
+            yield Remark(resource=f"topic {name}", reason="internal to Kafka")
+
+
+def _unseen(metadata: Metadata, facts: BrokerFacts) -> Iterator[Gap]:
+    """Brokers leave out what a caller may not see, without a word."""
+    if metadata.cluster_operations is None:
+        if facts.security.authorizer != "":
+            reason = "brokers do not say what we may do: topics and groups that we may not see are missing unnoticed"
+            yield Remark(resource="cluster", reason=reason)
+    elif "DESCRIBE" not in metadata.cluster_operations:
+        reason = "no right to DESCRIBE the cluster: topics and groups that we may not see are missing unnoticed"
+        yield Remark(resource="cluster", reason=reason)
+
+
+def _later(sections: frozenset[str]) -> Iterator[Gap]:
+    for section in ("users", "quotas"):
+        if section in sections:
+            yield Remark(resource=section, reason="not read from brokers by this version of kafka-meta")
+
+
+def _overrides(
+    connection: Wire, topics: Mapping[str, Topic], emit: Emit, gaps: list[Gap]
+) -> dict[str, dict[str, str] | None]:
+    configs: dict[str, dict[str, str] | None] = {}
+    for name, told in wire.overrides(connection, sorted(topics)):
+        if isinstance(told, Unanswered):
+            gaps.append(Remark(resource=f"topic {name}", reason=f"configs: {told.reason}"))
+            configs[name] = None
+        else:
+            configs[name] = dict(sorted(told.items()))
+        if len(configs) % _TOPICS_AN_EVENT == 0 or len(configs) == len(topics):
+            emit(Progress(stage="topics", done=len(configs), total=len(topics)))
+    return configs
+
+
+def _with_configs(topics: Mapping[str, Topic], configs: Mapping[str, dict[str, str] | None]) -> dict[str, Topic]:
+    return {name: replace(topic, configs=configs.get(name)) for name, topic in topics.items()}
+
+
+def _without_leaving_replicas(
+    connection: Wire, metadata: Metadata, topics: dict[str, Topic], gaps: list[Gap]
+) -> dict[str, Topic]:
+    """During a reassignment Metadata names old and new replicas together."""
+    if not topics:
+        return topics
+    try:
+        leaving = wire.leaving_replicas(connection, metadata.controller_id)
+    except Unanswered as silence:
+        gaps.append(Remark(resource="reassignments", reason=silence.reason))
+        return topics
+
+    def staying(topic: Topic) -> tuple[Partition, ...]:
+        return tuple(
+            replace(
+                partition,
+                replicas=tuple(
+                    replica
+                    for replica in partition.replicas
+                    if replica not in leaving.get((topic.name, partition.partition), ())
+                ),
+            )
+            for partition in topic.partitions
+        )
+
+    moving = {name for name, _ in leaving if name in topics}
+    return {**topics, **{name: replace(topics[name], partitions=staying(topics[name])) for name in moving}}
+
+
+def _with_offsets(connection: Wire, topics: Mapping[str, Topic], emit: Emit, gaps: list[Gap]) -> dict[str, Topic]:
+    """With start and end offsets and the sizes of the leaders' replicas; gaps by topic, naming the partitions."""
+    leaders: dict[Place, int] = {}
+    missing: dict[Place, str] = {}
+    for topic in topics.values():
+        for partition in topic.partitions:
+            place = (topic.name, partition.partition)
+            if partition.leader is None:
+                missing[place] = "no leader"
+            else:
+                leaders[place] = partition.leader
+    starts, no_start = wire.offsets(connection, leaders, wire.EARLIEST, emit=emit)
+    ends, no_end = wire.offsets(connection, leaders, wire.LATEST, emit=emit)
+    disk = wire.log_dirs(connection)
+    gaps.extend(disk.gaps)
+    gaps.extend(_offset_gaps({**missing, **no_start, **no_end}))
+    return {
+        name: replace(
+            topic,
+            partitions=tuple(_measured(name, partition, starts, ends, disk) for partition in topic.partitions),
+        )
+        for name, topic in topics.items()
+    }
+
+
+def _measured(
+    topic: str,
+    partition: Partition,
+    starts: Mapping[Place, int | None],
+    ends: Mapping[Place, int | None],
+    disk: LogDirs,
+) -> Partition:
+    place = (topic, partition.partition)
+    return replace(
+        partition,
+        start_offset=starts.get(place),
+        end_offset=ends.get(place),
+        size_bytes=None if partition.leader is None else disk.sizes.get((*place, partition.leader)),
+    )
+
+
+def _offset_gaps(reasons: Mapping[Place, str]) -> Iterator[Gap]:
+    together: dict[tuple[str, str], list[int]] = {}
+    for (topic, partition), reason in sorted(reasons.items()):
+        together.setdefault((topic, reason), []).append(partition)
+    for (topic, reason), partitions in together.items():
+        which = f"partition{'s' * (len(partitions) > 1)} {_enumerated(partitions)}"
+        yield Remark(resource=f"topic {topic}", reason=f"offsets of {which}: {reason}")
+
+
+def _enumerated(numbers: Iterable[int]) -> str:
+    return ", ".join(str(number) for number in numbers)
+
+
+def _signs(connection: Wire, metadata: Metadata, groups: Groups, facts: BrokerFacts) -> list[Remark]:
+    return signs(
+        metadata.topics,
+        groups.found or (),
+        wire.transactional_ids(connection),
+        delegation_tokens=facts.delegation_tokens,
+    )

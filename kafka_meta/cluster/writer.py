@@ -1,0 +1,140 @@
+"""The only way to change a cluster. A `Writer` exists under `--commit` and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import TypeVar, assert_never, cast
+
+from kafka_meta import wire
+from kafka_meta.cluster import attempts
+from kafka_meta.cluster.clients import admin
+from kafka_meta.cluster.patience import Patience, Try, Verdict
+from kafka_meta.events import Emit, Waiting, silent
+from kafka_meta.plan import Action, AddPartitions, CommitOffsets, CreateAcl, CreateTopic, Result, SetConfigs
+from kafka_meta.settings import ClusterSettings
+
+A = TypeVar("A", bound=Action)
+
+_ACTIONS_A_REQUEST = 2_000
+_RECORDS_A_REQUEST = 9_000
+"""A KRaft controller takes 10,000 in one operation (QuorumController.MAX_RECORDS_PER_USER_OP). Brokers make the logs of
+one operation before they look at the next: in two halves, the topics of the second are known seconds later."""
+_TOPICS_A_REQUEST_BY_ZOOKEEPER = 500
+"""Some 20 ms each, all before the answer: more would outlast the request's time."""
+_ACLS_A_REQUEST = 500
+_GROUPS_AT_ONCE = 500
+
+
+class Writer:
+    """Does actions, batches of one type. A context manager. Raises `KafkaMetaError` when it cannot connect."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._wire = wire.connect(settings)
+        self._tools = attempts.Tools(
+            client=admin(settings), wire=self._wire, timeout_seconds=settings.request_timeout_ms / 1000
+        )
+        self._patience = Patience()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._wire.close()
+
+    def announce(self, actions: Iterable[Action]) -> None:
+        """What is going to come, before the first `apply`: not needed, but it saves time.
+
+        A new cluster has no offsets topic; asked for after thousands of topics, it would be made after all their logs.
+        """
+        if any(isinstance(action, CommitOffsets) for action in actions):
+            wire.wake(self._wire)
+
+    def apply(self, actions: Sequence[Action]) -> Iterator[Result | Waiting]:
+        """A result for each action, all of one type, as they come, not always in order. A failure stops no other.
+
+        Where a precondition no longer holds the action fails, or is present if what it wants is there already.
+        """
+        if not actions:
+            return
+        first = actions[0]
+        if any(type(action) is not type(first) for action in actions):
+            raise ValueError("a batch has actions of one type")
+        match first:
+            case CreateTopic():
+                topics = cast(Sequence[CreateTopic], actions)
+                yield from self._results(_topic_requests(self._tools, topics), attempts.create_topics)
+            case AddPartitions():
+                wanted = cast(Sequence[AddPartitions], actions)
+                yield from self._results(_requests(wanted, _new_partitions), attempts.add_partitions)
+            case SetConfigs():
+                changes = cast(Sequence[SetConfigs], actions)
+                yield from self._results(_requests(changes, lambda change: len(change.configs)), attempts.set_configs)
+            case CreateAcl():
+                rules = cast(Sequence[CreateAcl], actions)
+                yield from self._results(_requests(rules, most=_ACLS_A_REQUEST), attempts.create_acls)
+            case CommitOffsets():
+                commits = cast(Sequence[CommitOffsets], actions)
+                yield from self._results(_requests(commits, most=_GROUPS_AT_ONCE), attempts.commit_offsets)
+            case _:
+                assert_never(first)
+
+    def _results(
+        self, requests: Iterable[Sequence[A]], attempt: Callable[[attempts.Tools, Sequence[Try[A]]], list[Verdict]]
+    ) -> Iterator[Result | Waiting]:
+        for request in requests:
+            yield from self._patience.results(request, lambda tries: attempt(self._tools, tries))
+
+
+def validate(settings: ClusterSettings, actions: Sequence[CreateTopic], *, emit: Emit = silent) -> list[Result]:
+    """What the destination's controller would answer to these topics, which it does not create: "done" stands for yes.
+
+    It checks names, factors, configs, its policy and our rights. Raises `KafkaMetaError` when it cannot be reached.
+    """
+    results: list[Result] = []
+    with wire.connect(settings) as connection:
+        tools = attempts.Tools(
+            client=admin(settings), wire=connection, timeout_seconds=settings.request_timeout_ms / 1000
+        )
+        patience = Patience()
+        for request in _topic_requests(tools, actions):
+            for told in patience.results(request, lambda tries: attempts.create_topics(tools, tries, pretend=True)):
+                if isinstance(told, Result):
+                    results.append(told)
+                else:
+                    emit(told)
+    return results
+
+
+def _topic_requests(tools: attempts.Tools, actions: Iterable[CreateTopic]) -> Iterator[list[CreateTopic]]:
+    most = _ACTIONS_A_REQUEST if tools.wire.kraft else _TOPICS_A_REQUEST_BY_ZOOKEEPER
+    return _requests(actions, _records, most=most)
+
+
+def _records(action: CreateTopic) -> int:
+    return 1 + max(action.partitions, 1) + len(action.configs)
+
+
+def _new_partitions(action: AddPartitions) -> int:
+    return action.total - action.existing
+
+
+def _requests(
+    actions: Iterable[A], weight: Callable[[A], int] = lambda _: 0, *, most: int = _ACTIONS_A_REQUEST
+) -> Iterator[list[A]]:
+    """Parts of at most so many actions and `_RECORDS_A_REQUEST` records; what is heavier than that goes alone."""
+    request: list[A] = []
+    records = 0
+    for action in actions:
+        if request and (len(request) == most or records + weight(action) > _RECORDS_A_REQUEST):
+            yield request
+            request, records = [], 0
+        request.append(action)
+        records += weight(action)
+    if request:
+        yield request

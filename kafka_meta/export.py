@@ -1,0 +1,191 @@
+"""Readers → one Snapshot: from ZooKeeper, from the brokers, or from both, with every contradiction named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from kafka_meta import cluster, zookeeper
+from kafka_meta.cluster.clients import background
+from kafka_meta.errors import KafkaMetaError, UsageError
+from kafka_meta.events import Emit
+from kafka_meta.model import Acl, Cluster, Remark, Selection, Snapshot, Topic, sorted_remarks
+from kafka_meta.plan.configs import same_value
+from kafka_meta.settings import ClusterSettings
+
+_T = TypeVar("_T")
+
+
+def export(
+    source: ClusterSettings,
+    selection: Selection,
+    *,
+    emit: Emit,
+    taken_at_ms: int,
+    secrets: bool = False,
+    sizes: bool = True,
+) -> Snapshot:
+    """What is on the source, from whatever `source` gives the address of.
+
+    Raises UsageError when it gives none, KafkaMetaError when one cannot be reached or the two are not
+    the same cluster.
+    """
+    if source.zookeeper is None and not source.bootstrap_servers:
+        raise UsageError("no address of the source is given", "Use --source-bootstrap-servers or --source-zk-connect.")
+    if source.zookeeper is None:
+        return _from_brokers(source, selection, emit=emit, taken_at_ms=taken_at_ms)
+    if not source.bootstrap_servers:
+        return zookeeper.read(source.zookeeper, selection, emit=emit, secrets=secrets, taken_at_ms=taken_at_ms)
+    zookeeper_settings = source.zookeeper
+    in_zookeeper = background(
+        lambda: zookeeper.read(
+            zookeeper_settings, selection, emit=emit, secrets=secrets, states=False, taken_at_ms=taken_at_ms
+        )
+    )
+    in_brokers = _from_brokers(source, selection, emit=emit, taken_at_ms=taken_at_ms)
+    return merge(in_zookeeper.result(), in_brokers)
+
+
+def _from_brokers(source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at_ms: int) -> Snapshot:
+    return cluster.read(source, selection, emit=emit, taken_at_ms=taken_at_ms)
+
+
+def merge(in_zookeeper: Snapshot, in_brokers: Snapshot) -> Snapshot:
+    """One snapshot of two views of the same cluster.
+
+    The brokers' word counts where both have one, since they are what clients meet; ZooKeeper fills what
+    they did not tell. Raises KafkaMetaError when the cluster ids differ.
+    """
+    one, other = in_zookeeper.cluster.id, in_brokers.cluster.id
+    if one is not None and other is not None and one != other:
+        raise KafkaMetaError(
+            f"two different clusters: ZooKeeper says {one}, the brokers say {other}",
+            "Check --source-zk-connect (is the chroot right?) and --source-bootstrap-servers.",
+        )
+    disagreements: list[Remark] = []
+    topics = _merge_topics(in_zookeeper, in_brokers, disagreements)
+    acls = _merge_acls(in_zookeeper.acls, in_brokers.acls, disagreements)
+    groups = in_zookeeper.groups if in_brokers.groups is None else (*in_brokers.groups, *(in_zookeeper.groups or ()))
+    _compare_brokers(in_zookeeper.cluster, in_brokers.cluster, disagreements)
+    merged = replace(
+        in_brokers,
+        cluster=replace(
+            in_brokers.cluster,
+            id=other or one,
+            mode=in_brokers.cluster.mode or in_zookeeper.cluster.mode,
+            version=in_brokers.cluster.version or in_zookeeper.cluster.version,
+            controller_id=_first(in_brokers.cluster.controller_id, in_zookeeper.cluster.controller_id),
+            brokers=in_brokers.cluster.brokers or in_zookeeper.cluster.brokers,
+        ),
+        topics=topics,
+        groups=groups,
+        acls=acls,
+        # Only ZooKeeper has the keys of users, and quotas of any broker version.
+        users=_first(in_zookeeper.users, in_brokers.users),
+        quotas=_first(in_zookeeper.quotas, in_brokers.quotas),
+        defaults=_first(in_brokers.defaults, in_zookeeper.defaults),
+        left_out=_merge_left_out(in_zookeeper.left_out, in_brokers.left_out),
+        disagreements=sorted_remarks((*in_zookeeper.disagreements, *in_brokers.disagreements, *disagreements)),
+        signs=sorted_remarks((*in_zookeeper.signs, *in_brokers.signs)),
+    )
+    return replace(merged, gaps=_remaining_gaps(in_zookeeper, in_brokers, merged))
+
+
+def _merge_topics(one: Snapshot, other: Snapshot, disagreements: list[Remark]) -> tuple[Topic, ...] | None:
+    if one.topics is None or other.topics is None:
+        return _first(other.topics, one.topics)
+    in_zookeeper = {topic.name: topic for topic in one.topics}
+    in_brokers = {topic.name: topic for topic in other.topics}
+    left_out = {remark.resource for remark in (*one.left_out, *other.left_out)}
+    merged: list[Topic] = []
+    for name in sorted(in_zookeeper.keys() | in_brokers.keys()):
+        # Brokers still list a topic that is being deleted, which ZooKeeper leaves out.
+        if f"topic {name}" in left_out:
+            continue
+        here, there = in_zookeeper.get(name), in_brokers.get(name)
+        if here is None or there is None:
+            only = "the brokers" if here is None else "ZooKeeper"
+            disagreements.append(
+                Remark(resource=f"topic {name}", reason=f"only {only} know{'s' if there is None else ''} it")
+            )
+            merged.extend(topic for topic in (here, there) if topic is not None)
+        else:
+            merged.append(_merge_topic(here, there, disagreements))
+    return tuple(merged)
+
+
+def _merge_topic(here: Topic, there: Topic, disagreements: list[Remark]) -> Topic:
+    def disagree(what: str, in_zookeeper: object, in_brokers: object) -> None:
+        reason = f"{what}: {in_zookeeper} in ZooKeeper, {in_brokers} in the brokers"
+        disagreements.append(Remark(resource=f"topic {there.name}", reason=reason))
+
+    if len(here.partitions) != len(there.partitions):
+        disagree("partitions", len(here.partitions), len(there.partitions))
+    for mine, theirs in zip(here.partitions, there.partitions, strict=False):
+        if mine.replicas != theirs.replicas:
+            disagree(f"replicas of partition {mine.partition}", list(mine.replicas), list(theirs.replicas))
+    if here.id is not None and there.id is not None and here.id != there.id:
+        disagree("topic id", here.id, there.id)
+    if here.configs is not None and there.configs is not None:
+        for config in sorted(here.configs.keys() | there.configs.keys()):
+            mine_value, their_value = here.configs.get(config), there.configs.get(config)
+            if not same_value(config, mine_value, their_value):
+                disagree(config, mine_value, their_value)
+    return replace(
+        there,
+        id=there.id or here.id,
+        internal=there.internal or here.internal,
+        partitions=there.partitions or here.partitions,
+        configs=_first(there.configs, here.configs),
+    )
+
+
+def _merge_acls(
+    in_zookeeper: tuple[Acl, ...] | None, in_brokers: tuple[Acl, ...] | None, disagreements: list[Remark]
+) -> tuple[Acl, ...] | None:
+    if in_zookeeper is None or in_brokers is None:
+        return _first(in_brokers, in_zookeeper)
+    only_here, only_there = set(in_zookeeper) - set(in_brokers), set(in_brokers) - set(in_zookeeper)
+    if only_here or only_there:
+        reason = f"{len(only_here)} rules only in ZooKeeper, {len(only_there)} only in the brokers; the brokers' count"
+        disagreements.append(Remark(resource="acls", reason=reason))
+    return in_brokers
+
+
+def _compare_brokers(one: Cluster, other: Cluster, disagreements: list[Remark]) -> None:
+    here, there = {broker.id for broker in one.brokers}, {broker.id for broker in other.brokers}
+    if here and there and here != there:
+        reason = f"live brokers: {sorted(here)} in ZooKeeper, {sorted(there)} in the brokers' metadata"
+        disagreements.append(Remark(resource="cluster", reason=reason))
+
+
+def _merge_left_out(one: Iterable[Remark], other: Iterable[Remark]) -> tuple[Remark, ...]:
+    """By resource, ZooKeeper's reason first: "being deleted" says more than "internal"."""
+    reasons: dict[str, Remark] = {}
+    for remark in (*one, *other):
+        reasons.setdefault(remark.resource, remark)
+    return sorted_remarks(reasons.values())
+
+
+def _remaining_gaps(in_zookeeper: Snapshot, in_brokers: Snapshot, merged: Snapshot) -> tuple[Remark, ...]:
+    """Gaps of one side that the other side has not filled."""
+    sections: Mapping[str, object] = {
+        name: getattr(merged, name) for name in ("topics", "groups", "acls", "users", "quotas", "defaults")
+    }
+    configured = {f"topic {topic.name}" for topic in merged.topics or () if topic.configs is not None}
+
+    def filled(gap: Remark, own: Snapshot) -> bool:
+        if gap.resource in configured and gap.reason.startswith("configs: "):
+            return True
+        # A section that its own side could read in part keeps its gaps. Groups do not fill in for each other: those
+        # of the brokers and those of old consumers in ZooKeeper are different ones.
+        return (
+            gap.resource != "groups" and sections.get(gap.resource) is not None and getattr(own, gap.resource) is None
+        )
+
+    return sorted_remarks(gap for own in (in_zookeeper, in_brokers) for gap in own.gaps if not filled(gap, own))
+
+
+def _first(one: _T | None, other: _T | None) -> _T | None:
+    return other if one is None else one

@@ -1,0 +1,64 @@
+"""The one room that imports kafka-python: what is asked of brokers in the raw protocol.
+
+    contact      TCP → TLS → SASL → Metadata, and what a failure on that way means
+    connection   `Wire`: requests to chosen brokers, over one connection each
+    versions     which version the brokers are, from what they say they speak
+    topics       metadata, offsets, sizes on disk, running reassignments
+    configs      of topics and brokers
+    groups       every group of every type; open transactions
+    coordinators members and positions of groups
+    acls         of every resource type
+
+librdkafka asks and decides much by itself: it lists groups of consumers only, knows no log directories, and makes an
+object of each synonym of each config. Here each answer is seen whole, with the broker and the error it came with.
+`create_acls`, `commit` and `wake` are the only functions in this room that change a cluster.
+"""
+
+from kafka_meta.wire.acls import NO_AUTHORIZER, acls, create_acls
+from kafka_meta.wire.configs import Config, broker_configs, overrides
+from kafka_meta.wire.connection import OPERATIONS, Unanswered, Wire
+from kafka_meta.wire.contact import connect
+from kafka_meta.wire.coordinators import Described, Positions, commit, described, positions, wake
+from kafka_meta.wire.groups import Listing, groups, transactional_ids
+from kafka_meta.wire.topics import (
+    EARLIEST,
+    LATEST,
+    LogDirs,
+    Metadata,
+    Place,
+    leaving_replicas,
+    log_dirs,
+    metadata,
+    offsets,
+)
+
+__all__ = [
+    "EARLIEST",
+    "LATEST",
+    "NO_AUTHORIZER",
+    "OPERATIONS",
+    "Config",
+    "Described",
+    "Listing",
+    "LogDirs",
+    "Metadata",
+    "Place",
+    "Positions",
+    "Unanswered",
+    "Wire",
+    "acls",
+    "broker_configs",
+    "commit",
+    "connect",
+    "create_acls",
+    "described",
+    "groups",
+    "leaving_replicas",
+    "log_dirs",
+    "metadata",
+    "offsets",
+    "overrides",
+    "positions",
+    "transactional_ids",
+    "wake",
+]

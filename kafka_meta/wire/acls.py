@@ -1,0 +1,105 @@
+"""ACLs of every resource type, all in one answer.
+
+librdkafka knows neither delegation tokens nor users as resources, and crashes above some 55,000 rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest
+
+from kafka_meta.model import Acl, Gap, PatternType, Permission, Remark
+from kafka_meta.wire.connection import OPERATIONS, Unanswered, Wire, error_text, is_retriable
+
+_ANY = 1
+_RESOURCES: Mapping[int, str] = {
+    2: "TOPIC",
+    3: "GROUP",
+    4: "CLUSTER",
+    5: "TRANSACTIONAL_ID",
+    6: "DELEGATION_TOKEN",
+    7: "USER",
+}
+_PATTERNS: Mapping[int, PatternType] = {3: "LITERAL", 4: "PREFIXED"}
+_PERMISSIONS: Mapping[int, Permission] = {2: "DENY", 3: "ALLOW"}
+_OPERATIONS: Mapping[int, str] = {2: "ALL", **OPERATIONS}
+_SECURITY_DISABLED = 54
+
+NO_AUTHORIZER = "the cluster has no authorizer (SECURITY_DISABLED)"
+
+
+def acls(wire: Wire) -> tuple[tuple[Acl, ...] | None, tuple[Gap, ...]]:
+    """All ACLs, sorted; None when they could not be read, which a cluster without authorizer is, too."""
+    try:
+        answer = wire.ask(
+            DescribeAclsRequest(
+                resource_type_filter=_ANY,
+                resource_name_filter=None,
+                # Since 2.0 (KIP-290); before, all are literal and the field is not sent.
+                pattern_type_filter=_ANY,
+                principal_filter=None,
+                host_filter=None,
+                operation=_ANY,
+                permission_type=_ANY,
+            )
+        )
+    except Unanswered as silence:
+        return None, (Remark(resource="acls", reason=silence.reason),)
+    if answer.error_code == _SECURITY_DISABLED:
+        return None, (Remark(resource="acls", reason=NO_AUTHORIZER),)
+    if answer.error_code:
+        return None, (Remark(resource="acls", reason=error_text(answer.error_code, answer.error_message)),)
+    rules = [_acl(resource, rule) for resource in answer.resources for rule in resource.acls]
+    unknown = rules.count(None)
+    reason = f"{unknown} of a kind that this version of kafka-meta does not know"
+    gaps = (Remark(resource="acls", reason=reason),) if unknown else ()
+    return tuple(sorted({rule for rule in rules if rule is not None})), gaps
+
+
+def _acl(resource: Any, rule: Any) -> Acl | None:
+    try:
+        return Acl(
+            resource_type=_RESOURCES[resource.resource_type],
+            resource_name=resource.resource_name,
+            pattern_type=_PATTERNS[resource.pattern_type],
+            principal=rule.principal,
+            host=rule.host,
+            operation=_OPERATIONS[rule.operation],
+            permission=_PERMISSIONS[rule.permission_type],
+        )
+    except KeyError:
+        return None
+
+
+def create_acls(wire: Wire, rules: Sequence[Acl]) -> list[Unanswered | None]:
+    """None for each rule that is there now, new or not, else why it is not; in order. Raises `Unanswered`."""
+    creation = CreateAclsRequest.AclCreation
+    answer = wire.ask(
+        CreateAclsRequest(
+            creations=[
+                creation(
+                    resource_type=_code(_RESOURCES, rule.resource_type),
+                    resource_name=rule.resource_name,
+                    resource_pattern_type=_code(_PATTERNS, rule.pattern_type),
+                    principal=rule.principal,
+                    host=rule.host,
+                    operation=_code(_OPERATIONS, rule.operation),
+                    permission_type=_code(_PERMISSIONS, rule.permission),
+                )
+                for rule in rules
+            ]
+        )
+    )
+    return [
+        Unanswered(error_text(result.error_code, result.error_message), retriable=is_retriable(result.error_code))
+        if result.error_code
+        else None
+        for result in answer.results
+    ]
+
+
+def _code(names: Mapping[int, str], name: str) -> int:
+    """0 is "unknown" to a broker, which then refuses the rule."""
+    return next((code for code, known in names.items() if known == name), 0)

@@ -1,0 +1,297 @@
+"""First contact: TCP → TLS → the Kafka protocol → SASL → Metadata, and what a failure on that way means.
+
+The first three steps are made here with plain sockets, because client libraries try again until their time is over and
+then know no cause. Whatever fails says so in one sentence: the side, the address, the likely cause, and what to do.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import errors
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.sasl.oauth import AbstractTokenProvider
+from kafka.net.selector import NetworkSelector
+from kafka.net.transport import KafkaSSLTransport
+from kafka.protocol.metadata import ApiVersionsRequest
+
+from kafka_meta.errors import KafkaMetaError
+from kafka_meta.settings import ClusterSettings, TokenProvider
+from kafka_meta.wire.connection import RECEIVE_MAX_BYTES, Wire, keep_library_quiet
+from kafka_meta.wire.versions import release
+
+PATIENCE_SECONDS = 12.0
+"""For all of first contact; a broker that answers at all does so within milliseconds."""
+
+_BOOTSTRAP = "bootstrap-0"
+_API_VERSIONS_0 = struct.pack(">ihhih", 10, 18, 0, 1, -1)
+"""ApiVersionsRequest v0 without client id: every broker since 0.10 answers it, before any login."""
+_TLS_ALERT = 0x15
+
+AbstractTokenProvider.register(TokenProvider)
+
+
+def connect(settings: ClusterSettings) -> Wire:
+    """A cluster reached through the first bootstrap address that works.
+
+    Raises `KafkaMetaError` with the cause for the first address when none does, within 15 seconds.
+    """
+    keep_library_quiet()
+    addresses = [_Address.parse(text.strip()) for text in settings.bootstrap_servers.split(",") if text.strip()]
+    if not addresses:
+        raise KafkaMetaError(
+            f"no address of the {_side(settings)} is known", f"give --{settings.role}-bootstrap-servers HOST:PORT"
+        )
+    context = _ssl_context(settings)
+    failures: list[KafkaMetaError] = []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        share = time.monotonic() + max(1.0, (deadline - time.monotonic()) / left)
+        try:
+            _greet(settings, address, context, share)
+            return _log_in(settings, address, context, share)
+        except KafkaMetaError as failure:
+            failures.append(failure)
+    first = failures[0]
+    others = f" (nor at {', '.join(map(str, addresses[1:]))})" if len(failures) > 1 else ""
+    raise KafkaMetaError(f"{first.message}{others}", first.hint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Address:
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> _Address:
+        """ "host:port", "[::1]:port", also behind "PLAINTEXT://" as brokers write their listeners."""
+        host, _, port = text.rpartition("://")[2].rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise KafkaMetaError(f"{text!r} is not the address of a broker", "write HOST:PORT, for example kafka1:9092")
+        return cls(host=host.strip("[]"), port=int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _side(settings: ClusterSettings) -> str:
+    return {"source": "source", "dest": "destination"}[settings.role]
+
+
+def _ssl_context(settings: ClusterSettings) -> ssl.SSLContext | None:
+    """As kafka-python would make it; made once, so that a bad file is reported as such."""
+    if not settings.security_protocol.endswith("SSL"):
+        return None
+    wanted = settings.kafka_python()
+    config = {name: wanted.get(name, default) for name, default in KafkaSSLTransport.DEFAULT_CONFIG.items()}
+    try:
+        context = KafkaSSLTransport._build_ssl_context(config)
+    except (OSError, ssl.SSLError) as error:
+        message = f"the certificates for the {_side(settings)} cannot be used: {error}"
+        raise KafkaMetaError(message, _origin(settings, "truststore", "keystore")) from error
+    assert isinstance(context, ssl.SSLContext)
+    return context
+
+
+def _greet(settings: ClusterSettings, address: _Address, context: ssl.SSLContext | None, deadline: float) -> None:
+    """TCP, TLS, and one question that every Kafka broker answers."""
+    plain = _dial(settings, address, deadline)
+    with plain:
+        if context is None:
+            _ask_versions(settings, address, plain, deadline)
+        else:
+            with _shake_hands(settings, address, plain, context, deadline) as secured:
+                _ask_versions(settings, address, secured, deadline)
+
+
+def _dial(settings: ClusterSettings, address: _Address, deadline: float) -> socket.socket:
+    where = f"cannot reach the {_side(settings)} at {address}"
+    hint = _origin(settings, "bootstrap_servers") or f"check --{settings.role}-bootstrap-servers"
+    try:
+        return socket.create_connection((address.host, address.port), timeout=_left(deadline))
+    except socket.gaierror as error:
+        raise KafkaMetaError(f"{where}: the name {address.host} cannot be resolved", hint) from error
+    except TimeoutError as error:
+        message = f"{where}: no answer; a firewall or a wrong address is likely"
+        raise KafkaMetaError(message, hint) from error
+    except ConnectionRefusedError as error:
+        raise KafkaMetaError(f"{where}: connection refused; no broker listens on that port", hint) from error
+    except OSError as error:
+        raise KafkaMetaError(f"{where}: {error.strerror or error}", hint) from error
+
+
+def _shake_hands(
+    settings: ClusterSettings, address: _Address, plain: socket.socket, context: ssl.SSLContext, deadline: float
+) -> ssl.SSLSocket:
+    where = f"no TLS with the {_side(settings)} at {address}"
+    plain.settimeout(_left(deadline))
+    try:
+        return context.wrap_socket(plain, server_hostname=address.host.rstrip("."))
+    except ssl.SSLCertVerificationError as error:
+        raise _distrust(settings, address, where, error) from error
+    except TimeoutError as error:
+        message = f"{where}: the handshake got no answer; the port may not speak TLS"
+        raise KafkaMetaError(message, _protocol_hint(settings)) from error
+    except (ssl.SSLError, ConnectionError, OSError) as error:
+        if _is_certificate_alert(error):
+            raise _unknown_client(settings, where) from error
+        if isinstance(error, ssl.SSLEOFError | ConnectionError) or "WRONG_VERSION" in str(error):
+            message = f"{where}: the broker broke off the handshake; the port most likely speaks no TLS"
+            raise KafkaMetaError(message, _protocol_hint(settings)) from error
+        raise KafkaMetaError(f"{where}: {error}", _protocol_hint(settings)) from error
+
+
+def _distrust(
+    settings: ClusterSettings, address: _Address, where: str, error: ssl.SSLCertVerificationError
+) -> KafkaMetaError:
+    if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+        return KafkaMetaError(
+            f"{where}: the broker's certificate is not for {address.host}",
+            "use a name that the certificate holds; ssl.endpoint.identification.algorithm= (empty) turns the check off",
+        )
+    return KafkaMetaError(
+        f"{where}: the broker's certificate is not trusted ({error.verify_message})",
+        _origin(settings, "truststore") or "name the truststore with its authority: ssl.truststore.location",
+    )
+
+
+def _is_certificate_alert(error: OSError) -> bool:
+    text = str(error)
+    return "ALERT" in text and any(word in text for word in ("CERTIFICATE", "UNKNOWN_CA"))
+
+
+def _unknown_client(settings: ClusterSettings, where: str) -> KafkaMetaError:
+    has_certificate = settings.tls is not None and settings.tls.certificate_file is not None
+    said = "does not accept our certificate" if has_certificate else "asks for a client certificate and got none"
+    return KafkaMetaError(
+        f"{where}: the broker {said}", _origin(settings, "keystore") or "set ssl.keystore.location to the client's key"
+    )
+
+
+def _ask_versions(settings: ClusterSettings, address: _Address, connection: socket.socket, deadline: float) -> None:
+    where = f"no Kafka broker answers for the {_side(settings)} at {address}"
+    connection.settimeout(_left(deadline))
+    try:
+        connection.sendall(_API_VERSIONS_0)
+        answer = connection.recv(8)
+    except TimeoutError as error:
+        message = f"{where}: it took the connection and says nothing; is it a broker's port?"
+        raise KafkaMetaError(message, _protocol_hint(settings)) from error
+    except OSError as error:
+        if _is_certificate_alert(error):  # TLS 1.3 tells a client only after the handshake
+            raise _unknown_client(settings, where) from error
+        answer = b""
+    speaks_tls = not isinstance(connection, ssl.SSLSocket) and answer[:1] == bytes([_TLS_ALERT])
+    if speaks_tls:
+        message = f"the {_side(settings)} at {address} speaks TLS, and it was addressed in plain text"
+        raise KafkaMetaError(message, _protocol_hint(settings))
+    if not answer:
+        cause = "it closes the connection; a TLS port, a controller, or a broker older than 0.10 does that"
+        raise KafkaMetaError(f"{where}: {cause}", _protocol_hint(settings))
+    if len(answer) == 8 and struct.unpack_from(">i", answer, 4) != (1,):
+        raise KafkaMetaError(f"{where}: what listens there is not a broker", _protocol_hint(settings))
+
+
+def _log_in(settings: ClusterSettings, address: _Address, context: ssl.SSLContext | None, deadline: float) -> Wire:
+    configs: dict[str, Any] = {
+        **settings.kafka_python(),
+        "bootstrap_servers": [str(address)],
+        "receive_message_max_bytes": RECEIVE_MAX_BYTES,
+        "ssl_context": context,
+    }
+    net = NetworkSelector(**configs)
+    manager = KafkaConnectionManager(net, **configs)
+
+    async def meet() -> tuple[dict[int, tuple[int, int]], int | None]:
+        # Without the manager's own bootstrap(), which hides every cause but the time-out.
+        connection = manager.get_connection(
+            _BOOTSTRAP, timeout_ms=_left(deadline) * 1000, refresh_metadata_on_err=False
+        )
+        await connection
+        versions = connection.broker_version_data
+        features = None
+        if ApiVersionsRequest.API_KEY in versions.api_versions:
+            request = ApiVersionsRequest(
+                client_software_name=settings.client_id, client_software_version="0", max_version=3
+            )
+            features = await connection.send_request(request)
+        await manager.wait_for(manager.call_soon(manager.cluster.refresh_metadata, _BOOTSTRAP), _left(deadline) * 1000)
+        return versions.api_versions, _metadata_version(features)
+
+    net.start()
+    try:
+        api_versions, metadata_version = manager.run(meet)
+    except BaseException as error:
+        with suppress(Exception):
+            net.run(manager.close)
+        net.stop(timeout_ms=1000)
+        net.close()
+        if isinstance(error, errors.KafkaError):
+            raise _no_login(settings, address, error) from error
+        raise
+    return Wire(net, manager, version=release(api_versions, metadata_version), kraft=metadata_version is not None)
+
+
+def _metadata_version(answer: Any) -> int | None:
+    """The highest metadata version that a KRaft broker supports; None in ZooKeeper mode."""
+    for feature in getattr(answer, "supported_features", None) or ():
+        if feature.name == "metadata.version":
+            return int(feature.max_version)
+    return None
+
+
+def _no_login(settings: ClusterSettings, address: _Address, error: errors.KafkaError) -> KafkaMetaError:
+    side = _side(settings)
+    who = f' as "{settings.username}"' if settings.username is not None else ""
+    where = f"cannot log in to the {side} at {address}{who}"
+    mechanism = settings.mechanism
+    match error:
+        case errors.SaslAuthenticationFailedError():
+            return KafkaMetaError(
+                f"{where}: the broker refused the login ({mechanism}); a wrong name or password is likely",
+                _origin(settings, "password", "username") or "check user and password in sasl.jaas.config",
+            )
+        case errors.UnsupportedSaslMechanismError():
+            return KafkaMetaError(
+                f"{where}: the broker does not offer {mechanism}", "set sasl.mechanism to one that the listener has"
+            )
+        case errors.IllegalSaslStateError():
+            message = f"{where}: that listener takes no login; security.protocol is {settings.security_protocol}"
+            return KafkaMetaError(message, _protocol_hint(settings))
+        case errors.KafkaTimeoutError() | errors.RequestTimedOutError():
+            return KafkaMetaError(f"the {side} at {address} takes the connection and does not answer in time", None)
+        case _ if mechanism is not None:
+            # Before 1.0 (KIP-152) a broker just closed the connection on a wrong password.
+            return KafkaMetaError(
+                f"{where}: the broker closed the connection during the login ({mechanism})",
+                _origin(settings, "password", "username") or "check user and password in sasl.jaas.config",
+            )
+        case errors.KafkaConnectionError():
+            return KafkaMetaError(
+                f"the {side} at {address} closed the connection at the first request; it most likely wants a login",
+                _protocol_hint(settings),
+            )
+        case _:
+            return KafkaMetaError(f"the {side} at {address} cannot be asked: {error}", None)
+
+
+def _protocol_hint(settings: ClusterSettings) -> str:
+    origin = settings.origins.get("security_protocol")
+    said = f" (from {origin})" if origin else ""
+    return f"security.protocol is {settings.security_protocol}{said}: check it against the listeners of the broker"
+
+
+def _origin(settings: ClusterSettings, *fields: str) -> str | None:
+    """Where the first of these settings that was given came from, as a hint."""
+    origin = next((settings.origins[name] for name in fields if name in settings.origins), None)
+    return f"check what came from {origin}" if origin else None
+
+
+def _left(deadline: float) -> float:
+    return max(0.1, deadline - time.monotonic())

@@ -1,0 +1,221 @@
+"""Members and positions of groups, asked of and told to the groups' coordinators.
+
+Not by librdkafka: its `ListConsumerGroupOffsets` (2.16.1) dereferences a consumer that an admin client does not have
+when a coordinator is moving or loading, and the process dies.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from kafka.protocol.admin import DescribeGroupsRequest
+from kafka.protocol.consumer import OffsetCommitRequest, OffsetFetchRequest
+from kafka.protocol.metadata import FindCoordinatorRequest
+
+from kafka_meta.model import CommittedOffset, Member
+from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
+
+T = TypeVar("T")
+Told: TypeAlias = "tuple[str, int, T]"
+"""Group, error code, and what was told of it."""
+
+TRIES = 30
+"""How often a coordinator that moves or loads is asked before that is the answer."""
+_PAUSE_SECONDS = 0.5
+_GROUPS_A_REQUEST = 100
+_UNKNOWN_TOPIC = 3
+_GROUP_ID_NOT_FOUND = 69
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    state: str
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """`lost` names partitions whose position could not be told, with the error."""
+
+    offsets: tuple[CommittedOffset, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+def described(wire: Wire, groups: Sequence[str], *, tries: int = TRIES) -> dict[str, Described | Unanswered]:
+    """State and members of classic groups; one that is not there, or not classic, is "Dead" without members."""
+
+    def told(answer: Any, _: Sequence[str]) -> Iterator[Told[Described]]:
+        for group in answer.groups:
+            gone = group.error_code == _GROUP_ID_NOT_FOUND  # v6 (4.0); before, such a group is described as Dead
+            members = (
+                Member(id=member.member_id, client_id=member.client_id or None, host=member.client_host or None)
+                for member in group.members
+            )
+            state = "Dead" if gone else group.group_state
+            yield (
+                group.group_id,
+                0 if gone else group.error_code,
+                Described(state=state, members=tuple(sorted(members))),
+            )
+
+    return _ask(
+        wire, groups, lambda some: DescribeGroupsRequest(groups=list(some)), told, tries, size=_GROUPS_A_REQUEST
+    )
+
+
+def positions(wire: Wire, groups: Sequence[str], *, tries: int = TRIES) -> dict[str, Positions | Unanswered]:
+    """Committed offsets of each group on all topics; none of one that is not there."""
+    if wire.speaks(OffsetFetchRequest, 8):  # several groups in one request: KIP-709, since 3.0
+        return _ask(wire, groups, _fetch_of_many, _told_of_many, tries, size=_GROUPS_A_REQUEST)
+    return _ask(
+        wire,
+        groups,
+        lambda some: OffsetFetchRequest(group_id=some[0], topics=None, min_version=2, max_version=7),
+        lambda answer, some: iter([(some[0], answer.error_code, _positions(answer.topics))]),
+        tries,
+        size=1,
+    )
+
+
+def _fetch_of_many(groups: Sequence[str]) -> Any:
+    group = OffsetFetchRequest.OffsetFetchRequestGroup
+    # From v10 topics are named by their ids only.
+    return OffsetFetchRequest(
+        groups=[group(group_id=name, topics=None) for name in groups], min_version=8, max_version=9
+    )
+
+
+def _told_of_many(answer: Any, _: Sequence[str]) -> Iterator[Told[Positions]]:
+    for group in answer.groups:
+        gone = group.error_code == _GROUP_ID_NOT_FOUND
+        yield group.group_id, 0 if gone else group.error_code, _positions(group.topics)
+
+
+def _positions(topics: Sequence[Any]) -> Positions:
+    offsets: list[CommittedOffset] = []
+    lost: list[str] = []
+    for topic in topics:
+        for told in topic.partitions:
+            if told.error_code:
+                lost.append(f"{topic.name}-{told.partition_index}: {error_text(told.error_code)}")
+            elif told.committed_offset >= 0:
+                offsets.append(
+                    CommittedOffset(
+                        topic=topic.name,
+                        partition=told.partition_index,
+                        offset=told.committed_offset,
+                        metadata=told.metadata or "",
+                    )
+                )
+    return Positions(offsets=tuple(sorted(offsets)), lost=tuple(lost))
+
+
+def commit(
+    wire: Wire, offsets: Mapping[str, Sequence[CommittedOffset]], *, tries: int = TRIES
+) -> dict[str, Mapping[tuple[str, int], str] | Unanswered]:
+    """Positions set for groups without members: the error of each partition that was refused, by group.
+
+    Without leader epochs: one of another cluster breaks consumers. A group that has members refuses.
+    """
+
+    def told(answer: Any, some: Sequence[str]) -> Iterator[Told[Mapping[tuple[str, int], str]]]:
+        codes = {
+            (topic.name, told.partition_index): told.error_code for topic in answer.topics for told in topic.partitions
+        }
+        # Whether an unknown topic may still appear, the caller knows.
+        moving = next((code for code in codes.values() if is_retriable(code) and code != _UNKNOWN_TOPIC), 0)
+        yield some[0], moving, {place: error_text(code) for place, code in codes.items() if code}
+
+    return _ask(wire, list(offsets), lambda some: _commit(some[0], offsets[some[0]]), told, tries, size=1)
+
+
+def _commit(group: str, offsets: Sequence[CommittedOffset]) -> Any:
+    topics: dict[str, list[Any]] = {}
+    partition = OffsetCommitRequest.OffsetCommitRequestTopic.OffsetCommitRequestPartition
+    for offset in offsets:
+        topics.setdefault(offset.topic, []).append(
+            partition(
+                partition_index=offset.partition,
+                committed_offset=offset.offset,
+                committed_leader_epoch=-1,
+                committed_metadata=offset.metadata,
+            )
+        )
+    return OffsetCommitRequest(
+        group_id=group,
+        generation_id_or_member_epoch=-1,
+        member_id="",
+        group_instance_id=None,
+        topics=[
+            OffsetCommitRequest.OffsetCommitRequestTopic(name=name, partitions=parts) for name, parts in topics.items()
+        ],
+        max_version=9,
+    )
+
+
+def _ask(
+    wire: Wire,
+    groups: Sequence[str],
+    request: Callable[[Sequence[str]], Any],
+    told: Callable[[Any, Sequence[str]], Iterator[Told[T]]],
+    tries: int,
+    *,
+    size: int,
+) -> dict[str, T | Unanswered]:
+    """Each group's coordinator is asked about up to `size` groups at once; one that moves or loads is waited for."""
+    found: dict[str, T | Unanswered] = {}
+    waiting = list(groups)
+    for attempt in range(tries):
+        if attempt:
+            time.sleep(_PAUSE_SECONDS)
+        requests: list[tuple[int, Any]] = []
+        parts: list[Sequence[str]] = []
+        for broker, some in _coordinators(wire, waiting, found).items():
+            for start in range(0, len(some), size):
+                parts.append(some[start : start + size])
+                requests.append((broker, request(parts[-1])))
+        for position, answer in wire.ask_each(requests):
+            if isinstance(answer, Unanswered):
+                found |= dict.fromkeys(parts[position], answer)
+                continue
+            for group, code, value in told(answer, parts[position]):
+                found[group] = Unanswered(error_text(code), retriable=is_retriable(code)) if code else value
+        waiting = [group for group in waiting if _may_change(found[group])]
+        if not waiting:
+            break
+    return found
+
+
+def wake(wire: Wire) -> None:
+    """Makes the brokers create their offsets topic if there is none, without waiting for it."""
+    _coordinators(wire, [""], {})
+
+
+def _may_change(told: object) -> bool:
+    return isinstance(told, Unanswered) and told.retriable
+
+
+def _coordinators(wire: Wire, groups: Sequence[str], failed: dict[str, Any]) -> dict[int, list[str]]:
+    """Groups by coordinator; why one has none goes to `failed`. The very first question makes the offsets topic."""
+    found: dict[int, list[str]] = {}
+    if wire.speaks(FindCoordinatorRequest, 4):  # many keys: KIP-699, since 3.0
+        parts = [groups[start : start + _GROUPS_A_REQUEST] for start in range(0, len(groups), _GROUPS_A_REQUEST)]
+        requests = [FindCoordinatorRequest(key_type=0, coordinator_keys=list(part), min_version=4) for part in parts]
+    else:
+        parts = [[group] for group in groups]
+        requests = [FindCoordinatorRequest(key=group, key_type=0, max_version=3) for group in groups]
+    for part, answer in zip(parts, wire.ask_all([(None, request) for request in requests]), strict=True):
+        if isinstance(answer, Unanswered):
+            failed |= dict.fromkeys(part, answer)
+            continue
+        several = answer.coordinators if answer.version >= 4 else ()
+        for group, told in [(told.key, told) for told in several] or [(part[0], answer)]:
+            if told.error_code:
+                reason = error_text(told.error_code, told.error_message)
+                failed[group] = Unanswered(reason, retriable=is_retriable(told.error_code))
+            else:
+                found.setdefault(told.node_id, []).append(group)
+    return found

@@ -1,0 +1,269 @@
+"""Topics as brokers tell them: metadata, first and last offsets, sizes on disk, running reassignments."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from kafka.protocol.admin import DescribeClusterRequest, DescribeLogDirsRequest, ListPartitionReassignmentsRequest
+from kafka.protocol.consumer import ListOffsetsRequest
+from kafka.protocol.metadata import MetadataRequest
+
+from kafka_meta.events import Emit, Waiting, silent
+from kafka_meta.model import Broker, Gap, Partition, Remark, Topic
+from kafka_meta.wire.connection import Unanswered, Wire, authorized, error_text, is_retriable
+
+Place: TypeAlias = tuple[str, int]
+"""Topic and partition."""
+
+EARLIEST = -2
+LATEST = -1
+"""As the time of a `ListOffsetsRequest`."""
+
+_PARTITIONS_A_REQUEST = 10_000
+_TRIES = 30
+_PAUSE_SECONDS = 0.5
+_NO_ID = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What Metadata and DescribeCluster tell. Topics that the caller may not describe are silently not among them."""
+
+    cluster_id: str | None
+    controller_id: int | None
+    brokers: tuple[Broker, ...]
+    topics: Mapping[str, Topic]
+    """Without configs, offsets and sizes."""
+    gaps: tuple[Gap, ...]
+    """Topics that were named with an error."""
+    cluster_operations: frozenset[str] | None
+    """What the caller may do with the cluster; None when the broker does not say (before 2.3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A broker's log directories together, in bytes (KIP-827, since 3.3)."""
+
+    total_bytes: int
+    usable_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogDirs:
+    sizes: Mapping[tuple[str, int, int], int]
+    """Bytes of each replica by topic, partition and broker; a partition without a byte is 0, an unknown one absent."""
+    volumes: Mapping[int, Volume]
+    gaps: tuple[Gap, ...]
+
+
+def metadata(wire: Wire, names: Iterable[str] | None = None, broker: int | None = None) -> Metadata:
+    """All topics, or these, as this broker (or any) knows them. Asking creates no topic. Raises `Unanswered`."""
+    asked = None if names is None else [MetadataRequest.MetadataRequestTopic(name=name) for name in names]
+    answer = wire.ask(
+        MetadataRequest(
+            topics=asked,
+            # Before v4 (0.11) there is no such switch, and naming a topic may create it.
+            allow_auto_topic_creation=False,
+            include_cluster_authorized_operations=True,
+            **({"min_version": 4} if asked else {}),
+        ),
+        broker,
+    )
+    topics: dict[str, Topic] = {}
+    gaps: list[Gap] = []
+    for told in answer.topics:
+        partitions = sorted(told.partitions, key=lambda partition: partition.partition_index)
+        resource = f"topic {told.name}"
+        if told.error_code:
+            gaps.append(Remark(resource=resource, reason=error_text(told.error_code)))
+        elif [partition.partition_index for partition in partitions] != list(range(len(partitions))):
+            gaps.append(Remark(resource=resource, reason="the broker named only some of its partitions"))
+        else:
+            topics[told.name] = Topic(
+                name=told.name,
+                id=_topic_id(told.topic_id),
+                internal=bool(told.is_internal),
+                partitions=tuple(_partition(partition) for partition in partitions),
+                configs=None,
+            )
+    return Metadata(
+        cluster_id=answer.cluster_id or None,
+        controller_id=_broker_id(answer.controller_id),
+        brokers=tuple(
+            Broker(id=broker.node_id, host=broker.host, port=broker.port, rack=broker.rack)
+            for broker in sorted(answer.brokers, key=lambda broker: int(broker.node_id))
+        ),
+        topics=topics,
+        gaps=tuple(gaps),
+        cluster_operations=_cluster_operations(wire, answer),
+    )
+
+
+def _cluster_operations(wire: Wire, metadata: Any) -> frozenset[str] | None:
+    """Metadata told them from 2.3 to 2.7, DescribeCluster does since (KIP-700)."""
+    told = authorized(metadata.authorized_operations)
+    if told is None:
+        try:
+            answer = wire.ask(DescribeClusterRequest(include_cluster_authorized_operations=True))
+        except Unanswered:
+            return None
+        told = None if answer.error_code else authorized(answer.authorized_operations)
+    return told
+
+
+def _topic_id(told: UUID | None) -> str | None:
+    """As Kafka writes it (org.apache.kafka.common.Uuid): URL-safe base64 without padding."""
+    if told is None or told == _NO_ID:
+        return None
+    return base64.urlsafe_b64encode(told.bytes).decode().rstrip("=")
+
+
+def _broker_id(told: int) -> int | None:
+    return told if told >= 0 else None
+
+
+def _partition(told: Any) -> Partition:
+    return Partition(
+        partition=told.partition_index,
+        leader=_broker_id(told.leader_id),
+        replicas=tuple(told.replica_nodes),
+        isr=tuple(told.isr_nodes),
+    )
+
+
+def offsets(
+    wire: Wire, leaders: Mapping[Place, int], at: int, *, emit: Emit = silent
+) -> tuple[dict[Place, int | None], dict[Place, str]]:
+    """The offset of each partition's first record at or after `at`: milliseconds since 1970, `EARLIEST` or `LATEST`.
+
+    `LATEST` is the high watermark: records of open transactions count. None: no record is that young. The second part
+    says why an offset is not known. Leaders that are moving or being made are waited for, some seconds.
+    """
+    found: dict[Place, int | None] = {}
+    failed: dict[Place, str] = {}
+    wanted = dict(leaders)
+    for attempt in range(_TRIES):
+        moving = _ask_offsets(wire, wanted, at, found, failed)
+        if not moving or attempt == _TRIES - 1:
+            break
+        reason = f"the leaders of {len(moving)} partitions are not ready ({failed[min(moving)]})"
+        emit(Waiting(reason=reason, seconds=_PAUSE_SECONDS))
+        time.sleep(_PAUSE_SECONDS)
+        wanted = _leaders(wire, moving)
+    return found, failed
+
+
+def _ask_offsets(
+    wire: Wire, leaders: Mapping[Place, int], at: int, found: dict[Place, int | None], failed: dict[Place, str]
+) -> set[Place]:
+    """Those that may be known a little later."""
+    moving: set[Place] = set()
+    parts = [
+        (leader, part)
+        for leader in sorted(set(leaders.values()))
+        for part in _batches((place for place in leaders if leaders[place] == leader), _PARTITIONS_A_REQUEST)
+    ]
+    answers = wire.ask_all([(leader, _offsets_request(part, at)) for leader, part in parts])
+    for (_, part), answer in zip(parts, answers, strict=True):
+        if isinstance(answer, Unanswered):
+            failed |= dict.fromkeys(part, answer.reason)
+            moving |= set(part) if answer.retriable else set()
+            continue
+        for topic in answer.topics:
+            for told in topic.partitions:
+                place = (topic.name, told.partition_index)
+                if told.error_code:
+                    failed[place] = error_text(told.error_code)
+                    moving |= {place} if is_retriable(told.error_code) else set()
+                else:
+                    found[place] = told.offset if told.offset >= 0 else None
+                    failed.pop(place, None)
+    return moving
+
+
+def _leaders(wire: Wire, places: Iterable[Place]) -> dict[Place, int]:
+    wanted = set(places)
+    try:
+        topics = metadata(wire, {topic for topic, _ in wanted}).topics
+    except Unanswered:
+        return {}
+    return {
+        (name, partition.partition): partition.leader
+        for name, topic in topics.items()
+        for partition in topic.partitions
+        if partition.leader is not None and (name, partition.partition) in wanted
+    }
+
+
+def _offsets_request(places: Iterable[Place], at: int) -> Any:
+    topics: dict[str, list[Any]] = {}
+    for topic, partition in places:
+        topics.setdefault(topic, []).append(
+            ListOffsetsRequest.ListOffsetsTopic.ListOffsetsPartition(partition_index=partition, timestamp=at)
+        )
+    return ListOffsetsRequest(
+        replica_id=-1,
+        isolation_level=0,
+        topics=[ListOffsetsRequest.ListOffsetsTopic(name=name, partitions=asked) for name, asked in topics.items()],
+    )
+
+
+def _batches(places: Iterable[Place], size: int) -> Iterable[list[Place]]:
+    rest = iter(places)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def log_dirs(wire: Wire) -> LogDirs:
+    """Sizes on disk and free space, as far as the brokers tell (since 1.0; free space since 3.3).
+
+    An answer without any directory is "unknown": that is what a caller without DESCRIBE on the cluster gets before 3.2.
+    """
+    sizes: dict[tuple[str, int, int], int] = {}
+    volumes: dict[int, Volume] = {}
+    gaps: list[Gap] = []
+    ids = wire.broker_ids
+    answers = wire.ask_all([(broker, DescribeLogDirsRequest(topics=None)) for broker in ids])
+    for broker, answer in zip(ids, answers, strict=True):
+        resource = f"log directories of broker {broker}"
+        if isinstance(answer, Unanswered):
+            gaps.append(Remark(resource=resource, reason=answer.reason))
+        elif answer.error_code:
+            gaps.append(Remark(resource=resource, reason=error_text(answer.error_code)))
+        elif not answer.results:
+            gaps.append(Remark(resource=resource, reason="the broker told none; DESCRIBE on the cluster is needed"))
+        else:
+            for directory in answer.results:
+                if directory.error_code:
+                    reason = f"{directory.log_dir}: {error_text(directory.error_code)}"
+                    gaps.append(Remark(resource=resource, reason=reason))
+                for topic in directory.topics:
+                    for replica in topic.partitions:
+                        # A future replica is the copy under way to another directory of the same broker.
+                        if not replica.is_future_key:
+                            sizes[topic.name, replica.partition_index, broker] = replica.partition_size
+            told = [directory for directory in answer.results if directory.total_bytes >= 0]
+            if told and len(told) == len(answer.results):
+                volumes[broker] = Volume(
+                    total_bytes=sum(directory.total_bytes for directory in told),
+                    usable_bytes=sum(directory.usable_bytes for directory in told),
+                )
+    return LogDirs(sizes=sizes, volumes=volumes, gaps=tuple(gaps))
+
+
+def leaving_replicas(wire: Wire, controller: int | None) -> dict[Place, frozenset[int]]:
+    """Replicas that running reassignments are about to remove (KIP-455, since 2.4). Raises `Unanswered`."""
+    answer = wire.ask(ListPartitionReassignmentsRequest(topics=None), controller)
+    if answer.error_code:
+        raise Unanswered(error_text(answer.error_code, answer.error_message))
+    return {
+        (topic.name, partition.partition_index): frozenset(partition.removing_replicas)
+        for topic in answer.topics
+        for partition in topic.partitions
+    }

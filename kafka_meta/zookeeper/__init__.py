@@ -1,0 +1,76 @@
+"""What ZooKeeper knows of a cluster; the one room that imports kazoo.
+
+    session   kazoo: a connection that only reads, pipelined
+    payloads  a node's bytes → values                                    pure
+    reading   nodes → values, with gaps for what could not be read
+    cluster   live brokers, controller, cluster id; what stays behind
+    topics    topics, partitions, overrides
+    access    ACLs, SCRAM users, quotas
+    consumers groups and offsets of consumers before 0.9
+
+The paths and payloads are Kafka's own (`kafka.zk.ZkData` in 3.9), under the chroot of `zookeeper.connect`.
+"""
+
+from __future__ import annotations
+
+from kafka_meta.events import Emit, silent
+from kafka_meta.model import EVERYTHING, Cluster, Remark, Selection, Snapshot, sorted_remarks
+from kafka_meta.settings import ZooKeeperSettings
+from kafka_meta.zookeeper.access import acls, users_and_quotas
+from kafka_meta.zookeeper.cluster import cluster, find, note_what_stays
+from kafka_meta.zookeeper.consumers import groups
+from kafka_meta.zookeeper.reading import Reading
+from kafka_meta.zookeeper.session import connected
+from kafka_meta.zookeeper.topics import topics
+
+__all__ = ["DEFAULTS_GAP", "identify", "read"]
+
+DEFAULTS_GAP = Remark(resource="defaults", reason="broker-level defaults are not in ZooKeeper")
+
+
+def identify(settings: ZooKeeperSettings) -> Cluster:
+    """Which cluster is under the chroot. Raises `KafkaMetaError` as `read` does."""
+    with connected(settings) as session:
+        return cluster(Reading(session, EVERYTHING, silent), find(session, settings.connect))
+
+
+def read(
+    settings: ZooKeeperSettings,
+    selection: Selection,
+    *,
+    emit: Emit,
+    secrets: bool = False,
+    states: bool = True,
+    taken_at_ms: int,
+) -> Snapshot:
+    """Everything that ZooKeeper knows of the cluster under the chroot.
+
+    `secrets` adds salt and keys to SCRAM credentials. `states` reads each partition's leader and
+    in-sync replicas, two thirds of all nodes: not needed where the brokers are asked as well. Offsets
+    of logs and sizes are not in ZooKeeper (None), nor are broker-level defaults (`DEFAULTS_GAP`).
+    Running reassignments, delegation tokens and dynamic broker configs are `signs`.
+
+    Raises `KafkaMetaError` when ZooKeeper cannot be reached or refuses the credentials, when there is no
+    cluster under the chroot, and when what is there is stale: no live broker, or KRaft owns the cluster.
+    """
+    with connected(settings) as session:
+        broker_ids = find(session, settings.connect)
+        reading = Reading(session, selection, emit)
+        described = cluster(reading, broker_ids)
+        found_groups = groups(reading)
+        found_topics = topics(reading, states=states)
+        found_acls = acls(reading)
+        users, quotas = users_and_quotas(reading, secrets=secrets)
+        note_what_stays(reading)
+    return Snapshot(
+        taken_at_ms=taken_at_ms,
+        cluster=described,
+        topics=found_topics,
+        groups=found_groups,
+        acls=found_acls,
+        users=users,
+        quotas=quotas,
+        gaps=sorted_remarks([*reading.gaps, DEFAULTS_GAP]),
+        left_out=sorted_remarks(reading.left_out),
+        signs=sorted_remarks(reading.signs),
+    )

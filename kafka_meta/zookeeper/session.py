@@ -1,0 +1,247 @@
+"""A connection to ZooKeeper that only reads, hundreds of nodes at a time."""
+
+from __future__ import annotations
+
+import logging
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeAlias, cast
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import (
+    AuthFailedError,
+    ConnectionLoss,
+    NoAuthError,
+    NoNodeError,
+    SessionExpiredError,
+    UnimplementedError,
+)
+from kazoo.handlers.threading import KazooTimeoutError, SequentialThreadingHandler
+
+from kafka_meta.errors import KafkaMetaError
+from kafka_meta.settings import ZooKeeperSettings
+from kafka_meta.zookeeper.multiread import Absence, Answer, MultiRead, Operation
+
+BATCH = 100
+"""Nodes in one request."""
+IN_FLIGHT = 5
+"""Requests that wait for their answers at the same time."""
+PATIENCE_S = 15.0
+"""How long to wait for a connection, or for one answer."""
+CONNECT_PATIENCE_S = 4.0
+"""With one address: two that swallow packets still leave time for a third."""
+ROUNDS = 6
+"""Through all addresses, with 0.1 … 1.6 s between them: a refused connection is told within seconds."""
+ATTEMPTS = 3
+"""At one request, over lost connections."""
+
+Pending: TypeAlias = Callable[[], list[Answer]]
+"""Waits for the answers of one request."""
+
+
+class Session:
+    """Reads nodes under `root` ("" or "/chroot"); paths are Kafka's own, beginning with "/"."""
+
+    def __init__(self, connection: _Connection, root: str) -> None:
+        self._connection = connection
+        self.root = root
+
+    def at(self, root: str) -> Session:
+        """The same connection under another root."""
+        return Session(self._connection, root)
+
+    def data(self, paths: Iterable[str]) -> Iterator[bytes | Absence]:
+        """Each node's data, in the order of `paths`; `b""` where Kafka wrote null."""
+        return cast(Iterator[bytes | Absence], self._answers(Operation.GET_DATA, paths))
+
+    def children(self, paths: Iterable[str]) -> Iterator[list[str] | Absence]:
+        """Each node's children, sorted, in the order of `paths`."""
+        for answer in self._answers(Operation.GET_CHILDREN, paths):
+            yield sorted(cast(list[str], answer)) if not isinstance(answer, Absence) else answer
+
+    def _answers(self, operation: Operation, paths: Iterable[str]) -> Iterator[Answer]:
+        remaining = (self.root + path for path in paths)
+        in_flight: deque[tuple[Sequence[str], Pending]] = deque()
+        while batch := list(islice(remaining, BATCH)):
+            in_flight.append((batch, self._connection.ask(operation, batch)))
+            if len(in_flight) == IN_FLIGHT:
+                yield from self._connection.answers(operation, *in_flight.popleft())
+        while in_flight:
+            yield from self._connection.answers(operation, *in_flight.popleft())
+
+
+@contextmanager
+def connected(settings: ZooKeeperSettings) -> Iterator[Session]:
+    """A session under the root that `settings` name.
+
+    Raises `KafkaMetaError` when no server answers within `PATIENCE_S`, or one refuses the credentials.
+    """
+    arguments = dict(settings.kazoo())
+    # kazoo warns about a root that does not exist and cannot look outside it: the root is kept here.
+    hosts, _, root = arguments.pop("hosts").partition("/")
+    connection = _Connection(hosts, arguments)
+    try:
+        connection.wait_until_live()
+        yield Session(connection, "/" + root.strip("/") if root.strip("/") else "")
+    finally:
+        connection.close()
+
+
+class _Connection:
+    def __init__(self, hosts: str, arguments: dict[str, Any]) -> None:
+        self.hosts = hosts
+        self._arguments = arguments
+        self._has_multiread = True
+        """ZooKeeper 3.6 has it; Kafka before 2.5 came with older ones."""
+        self._has_answered = False
+        self._open()
+
+    def ask(self, operation: Operation, paths: Sequence[str]) -> Pending:
+        """Sends requests; what is returned waits for their answers and raises kazoo's exceptions."""
+        if self._has_multiread:
+            pending = self._handler.async_result()  # type: ignore[no-untyped-call]
+            self._client._call(MultiRead(operation, paths), pending)
+            return lambda: cast(list[Answer], pending.get(timeout=PATIENCE_S))
+        client = self._client
+        one = client.get_async if operation is Operation.GET_DATA else client.get_children_async
+        each = [one(path) for path in paths]
+        return lambda: [_single(operation, pending) for pending in each]
+
+    def answers(self, operation: Operation, paths: Sequence[str], pending: Pending) -> list[Answer]:
+        """Waits for answers, asking again over a connection that was lost."""
+        for _ in range(ATTEMPTS):
+            try:
+                found = pending()
+                self._has_answered = True
+                return found
+            except UnimplementedError:
+                self._has_multiread = False
+            except (ConnectionLoss, SessionExpiredError, AuthFailedError):
+                self.wait_until_live()
+            except (KazooTimeoutError, ValueError):
+                break
+            pending = self.ask(operation, paths)
+        raise self._failure(f"did not answer when asked for {paths[0]}")
+
+    def wait_until_live(self) -> None:
+        """Raises `KafkaMetaError` when kazoo gives up on the first connection, or `PATIENCE_S` are over."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._live.wait(0.05):
+            if time.monotonic() > deadline or (self._handler.ended.is_set() and not self._has_answered):
+                raise self._failure("cannot be reached")
+            if self._handler.ended.is_set():  # a server that was there a moment ago will come back
+                self.close()
+                self._open()
+
+    def close(self) -> None:
+        # kazoo takes up to ten seconds to leave a server that hangs; nobody who pressed ^C waits for that.
+        closing = threading.Thread(target=_close, args=[self._client], daemon=True)
+        closing.start()
+        closing.join(timeout=1.0)
+
+    def _open(self) -> None:
+        self._warnings = _LastWarning()
+        self._handler = _Handler()
+        # A logger that nobody can configure: kazoo logs credentials at DEBUG, and to stderr from WARNING.
+        logger = logging.Logger("kafka_meta.zookeeper", logging.WARNING)
+        logger.addHandler(self._warnings)
+        self._client: Any = KazooClient(  # type: ignore[no-untyped-call]
+            **self._arguments,
+            hosts=self.hosts,
+            handler=self._handler,
+            logger=logger,
+            connection_retry={"max_tries": ROUNDS, "delay": 0.1, "max_jitter": 0.0},
+        )
+        self._live: threading.Event = self._client.start_async()  # type: ignore[no-untyped-call]
+
+    def _failure(self, what: str) -> KafkaMetaError:
+        """The error for a connection that is no longer of use, with the cause that kazoo logged."""
+        cause = self._warnings.text
+        if cause.startswith("AUTH_FAILED"):
+            return KafkaMetaError(
+                f"ZooKeeper at {self.hosts} refused the credentials",
+                "check user name and password of ZooKeeper's `Client` section in the JAAS file",
+            )
+        if self._handler.failure is not None:
+            cause = f"{type(self._handler.failure).__name__}: {self._handler.failure}"
+        return KafkaMetaError(f"ZooKeeper at {self.hosts} {what}" + (f": {cause}" if cause else ""), self._hint(cause))
+
+    def _hint(self, cause: str) -> str:
+        use_ssl = self._arguments.get("use_ssl", False)
+        if "CERTIFICATE_VERIFY_FAILED" in cause:
+            return "check zookeeper.ssl.truststore.location, and that the certificate names this host"
+        if use_ssl and any(sign in cause for sign in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "EOF")):
+            return "the port does not speak TLS: use ZooKeeper's secureClientPort, or turn TLS off"
+        if not use_ssl and any(sign in cause for sign in ("broken", "during read", "reset")):
+            return "if the port expects TLS, set zookeeper.ssl.client.enable=true; else check what listens there"
+        return "check host and port in zookeeper.connect, and that ZooKeeper runs there"
+
+
+def _single(operation: Operation, pending: Any) -> Answer:
+    try:
+        found = pending.get(timeout=PATIENCE_S)
+    except NoNodeError:
+        return Absence.GONE
+    except NoAuthError:
+        return Absence.FORBIDDEN
+    return found[0] or b"" if operation is Operation.GET_DATA else cast(list[str], found)
+
+
+def _close(client: Any) -> None:
+    try:
+        client.stop()
+        client.close()
+    except Exception:
+        # Everything was read or given up: a session that cannot be closed expires by itself.
+        return
+
+
+class _Handler(SequentialThreadingHandler):
+    """kazoo's threads, whose exceptions are kept, not printed."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.ended = threading.Event()
+        """kazoo has given up (or was told to stop)."""
+        self.failure: Exception | None = None
+
+    def spawn(self, func: Callable[..., None], *args: Any, **kwargs: Any) -> threading.Thread:
+        def quietly() -> None:
+            try:
+                func(*args, **kwargs)
+            except Exception as error:
+                self.failure = error
+            finally:
+                self.ended.set()
+
+        thread = threading.Thread(target=quietly, daemon=True)
+        thread.start()
+        return thread
+
+    def create_connection(self, *args: Any, timeout: float, **kwargs: Any) -> Any:
+        patience = min(timeout, CONNECT_PATIENCE_S)
+        return super().create_connection(*args, timeout=patience, **kwargs)  # type: ignore[no-untyped-call]
+
+    def select(self, reading: list[Any], writing: list[Any], failing: list[Any], timeout: float | None = None) -> Any:
+        # kazoo makes and closes an epoll object here, five times a request: half of all the time it takes.
+        try:
+            return select.select(reading, writing, failing, timeout)
+        except ValueError:  # a file descriptor above 1023
+            return super().select(reading, writing, failing, timeout)  # type: ignore[no-untyped-call]
+
+
+class _LastWarning(logging.Handler):
+    text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        for prefix in ("Connection dropped: ", "socket connection error: ", "Connection time-out: "):
+            text = text.removeprefix(prefix)
+        # "Transition to CONNECTING" and the end of the retries say nothing about the cause.
+        if not text.startswith(("Transition", "Failed connecting")):
+            self.text = "timed out" if text == "None" else text

@@ -1,0 +1,99 @@
+"""Topics with their partitions and overrides."""
+
+from __future__ import annotations
+
+from kafka_meta.model import INTERNAL_TOPICS, Partition, Remark, Topic
+from kafka_meta.zookeeper import payloads
+from kafka_meta.zookeeper.payloads import Assignment, PartitionState
+from kafka_meta.zookeeper.reading import Reading
+
+
+def topics(reading: Reading, *, states: bool) -> tuple[Topic, ...] | None:
+    """The selected topics, ordered by name; leaders and in-sync replicas only with `states`.
+
+    Left out and named: internal topics (unless selected) and topics pending deletion. A running
+    reassignment is a sign.
+    """
+    names = reading.listed("/brokers/topics", "topics")
+    if names is None:
+        return None
+    chosen = _chosen(reading, names)
+    assignments = reading.values(
+        {name: f"/brokers/topics/{name}" for name in chosen},
+        lambda _, data: payloads.assignment(data),
+        _resource,
+        stage="topics",
+    )
+    known = {name: assignment for name, assignment in assignments.items() if assignment is not None}
+    overridden = reading.listed("/config/topics", "topic configs")
+    configs = reading.values(
+        {name: f"/config/topics/{name}" for name in overridden or () if name in known},
+        lambda _, data: payloads.entity_config(data),
+        _resource,
+        stage="topic configs",
+    )
+    states_by_partition = _states(reading, known) if states else {}
+    _note_reassignments(reading, known)
+    return tuple(
+        Topic(
+            name=name,
+            id=assignment.topic_id,
+            internal=name in INTERNAL_TOPICS,
+            partitions=tuple(
+                _partition(number, replicas, states_by_partition.get((name, number)))
+                for number, replicas in assignment.replicas.items()
+            ),
+            configs=None if overridden is None else configs.get(name, {}),
+        )
+        for name, assignment in known.items()
+    )
+
+
+def _chosen(reading: Reading, names: list[str]) -> list[str]:
+    doomed = set(reading.listed("/admin/delete_topics", "topics pending deletion") or ())
+    chosen = []
+    for name in filter(reading.selection.topic, names):
+        if name in doomed:
+            reading.left_out.append(Remark(resource=_resource(name), reason="pending deletion in ZooKeeper"))
+        elif name in INTERNAL_TOPICS and not reading.selection.include_internal:
+            reading.left_out.append(Remark(resource=_resource(name), reason="internal to Kafka"))
+        else:
+            chosen.append(name)
+    return chosen
+
+
+def _states(reading: Reading, known: dict[str, Assignment]) -> dict[tuple[str, int], PartitionState | None]:
+    paths = {
+        (name, number): f"/brokers/topics/{name}/partitions/{number}/state"
+        for name, assignment in known.items()
+        for number in assignment.replicas
+    }
+    return reading.values(
+        paths,
+        lambda _, data: payloads.partition_state(data),
+        lambda key: f"partition {key[0]}-{key[1]}",
+        stage="partitions",
+    )
+
+
+def _partition(number: int, replicas: tuple[int, ...], state: PartitionState | None) -> Partition:
+    if state is None:
+        return Partition(partition=number, replicas=replicas)
+    return Partition(partition=number, replicas=replicas, leader=state.leader, isr=state.isr)
+
+
+def _note_reassignments(reading: Reading, known: dict[str, Assignment]) -> None:
+    # Brokers before 2.4 keep a reassignment in this node, later ones in the topics' own (KIP-455).
+    named = reading.value("/admin/reassign_partitions", payloads.reassigned_topics, "reassignments") or ()
+    for name, assignment in known.items():
+        if assignment.moving:
+            which = f"partitions {', '.join(map(str, assignment.moving))} are being reassigned"
+        elif name in named:
+            which = "partitions are being reassigned"
+        else:
+            continue
+        reading.signs.append(Remark(resource=_resource(name), reason=f"{which}: replicas are about to change"))
+
+
+def _resource(name: str) -> str:
+    return f"topic {name}"

@@ -1,0 +1,8 @@
+"""`python -m tests.benchmarks`: all of them, one after another."""
+
+import platform
+
+from tests.benchmarks import metadata
+
+print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}")
+metadata.main()

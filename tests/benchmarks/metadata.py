@@ -1,0 +1,180 @@
+"""export, import and verify of a large cluster, beside Kafka's own tools; ZooKeeper alone by the number of topics."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from kazoo.client import KazooClient
+
+from kafka_meta import playground
+from tests.benchmarks.measure import HEADER, Run, row, run
+
+TOPICS, PARTITIONS, GROUPS, OFFSETS, ACLS = 2000, 3, 500, 12, 1000
+ROUNDS = 3
+IN_ZOOKEEPER_ALONE = (2_500, 5_000, 10_000)
+
+# What the four tools say is what an export holds: topics with partitions, overrides, rules, groups with offsets.
+OFFICIAL = (
+    ("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", "{}", "--describe"),
+    ("kafka.admin.ConfigCommand", "--bootstrap-server", "{}", "--describe", "--entity-type", "topics"),
+    ("kafka.admin.AclCommand", "--bootstrap-server", "{}", "--list"),
+    (
+        "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+        *("--bootstrap-server", "{}", "--describe", "--all-groups", "--timeout", "60000"),
+    ),
+)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="kafka-meta-bench-") as folder:
+        here = Path(folder)
+        (here / "large.json").write_text(json.dumps(large_cluster()))
+        print(f"\n## Metadata: {TOPICS:,} topics × {PARTITIONS} partitions, half of them with overrides,")
+        print(f"{GROUPS} groups × {OFFSETS} offsets, {ACLS:,} ACLs; {ROUNDS} rounds\n")
+        with playground.zookeeper_cluster(chroot="/kafka", jvm_options=("-Xmx1g",)) as source:
+            kafka_meta(
+                here, "import", "--fileName", "large.json", "--group-offsets", "same", "--commit",
+                "--dest-bootstrap-servers", source.bootstrap_servers,
+            )  # fmt: skip
+            measure_pair(here, source)
+            print("\n## ZooKeeper alone, by the number of topics (3 partitions, half with overrides)\n")
+            measure_zookeeper(here, str(source.zookeeper_connect).partition("/")[0])
+
+
+def measure_pair(here: Path, source: playground.Cluster) -> None:
+    official: list[list[Run]] = [[] for _ in OFFICIAL]
+    ours: dict[str, list[Run]] = {}
+
+    def take(name: str, *arguments: str) -> None:
+        ours.setdefault(name, []).append(kafka_meta(here, *arguments))
+
+    both = [
+        "--source-bootstrap-servers",
+        source.bootstrap_servers,
+        "--source-zk-connect",
+        str(source.zookeeper_connect),
+    ]
+    for _ in range(ROUNDS):
+        for runs, (main_class, *arguments) in zip(official, OFFICIAL, strict=True):
+            runs.append(
+                run(source.tool_command(main_class, *(a.format(source.bootstrap_servers) for a in arguments)), cwd=here)
+            )
+        take("export, brokers and ZooKeeper", "export", *both, "--fileName", "metadata.json")
+        take("export, brokers alone", "export", *both[:2], "--fileName", "brokers.json")
+        take("export, ZooKeeper alone", "export", *both[2:], "--fileName", "zookeeper.json")
+        with playground.kraft_cluster(jvm_options=("-Xmx1g",)) as dest:
+            to_dest = ["--dest-bootstrap-servers", dest.bootstrap_servers, "--fileName", "metadata.json"]
+            take("import, dry run", "import", *to_dest)
+            take("import --commit onto an empty cluster", "import", *to_dest, "--commit")
+            take("import --commit again", "import", *to_dest, "--commit")
+            take("verify", "verify", *to_dest)
+    print(HEADER)
+    for runs, (main_class, *_) in zip(official, OFFICIAL, strict=True):
+        print(row(main_class.rpartition(".")[2], runs))
+    together = [sum(run.wall_s for run in round_) for round_ in zip(*official, strict=True)]
+    print(f"| **the four tools together** | {median(together):.2f} s | | | |")
+    for name, runs in ours.items():
+        ratio = [mine.wall_s / theirs for mine, theirs in zip(runs, together, strict=True)]
+        print(row(name, runs, f"{median(ratio):.2f} × the four tools" if name.startswith("export") else ""))
+
+
+def measure_zookeeper(here: Path, address: str) -> None:
+    print("| topics | wall clock, median (range) | ms a topic | peak memory |\n| --- | --- | --- | --- |")
+    for topics in IN_ZOOKEEPER_ALONE:
+        with nodes(address, f"/bench-{topics}", topics) as connect:
+            runs = [
+                kafka_meta(here, "export", "--source-zk-connect", connect, "--fileName", "big.json")
+                for _ in range(ROUNDS)
+            ]
+        walls = sorted(run.wall_s for run in runs)
+        print(
+            f"| {topics:,} | {median(walls):.2f} s ({walls[0]:.2f}–{walls[-1]:.2f}) "
+            f"| {median(walls) / topics * 1000:.2f} | {max(run.peak_mb for run in runs):.0f} MB |"
+        )
+
+
+@contextmanager
+def nodes(address: str, chroot: str, topics: int) -> Iterator[str]:
+    """The nodes that a cluster with so many topics has, under a chroot that no broker looks at."""
+    client = KazooClient(hosts=address)
+    client.start()
+    try:
+        client.ensure_path(f"{chroot}/brokers/topics")
+        client.ensure_path(f"{chroot}/config/topics")
+        client.create(f"{chroot}/brokers/ids/1", b'{"version":1,"host":"localhost","port":9092}', makepath=True)
+        pending = []
+        for number in range(topics):
+            topic = f"{chroot}/brokers/topics/topic-{number:05}"
+            replicas = {str(partition): [1] for partition in range(PARTITIONS)}
+            pending.append(client.create_async(topic, json.dumps({"version": 1, "partitions": replicas}).encode()))
+            pending.append(client.create_async(f"{topic}/partitions"))
+            for partition in range(PARTITIONS):
+                state = b'{"version":1,"leader":1,"leader_epoch":0,"controller_epoch":1,"isr":[1]}'
+                pending.append(client.create_async(f"{topic}/partitions/{partition}"))
+                pending.append(client.create_async(f"{topic}/partitions/{partition}/state", state))
+            if number % 2:
+                config = b'{"version":1,"config":{"retention.ms":"3600000"}}'
+                pending.append(client.create_async(f"{chroot}/config/topics/topic-{number:05}", config))
+            if len(pending) > 4000:
+                for each in pending:
+                    each.get()
+                pending = []
+        for each in pending:
+            each.get()
+        yield f"{address}{chroot}"
+    finally:
+        client.stop()
+        client.close()
+
+
+def kafka_meta(here: Path, *arguments: str) -> Run:
+    return run([sys.executable, "-m", "kafka_meta", *arguments], cwd=here)
+
+
+def large_cluster() -> dict[str, Any]:
+    """A metadata document of a cluster of this size."""
+    overrides = {"retention.ms": "3600000", "cleanup.policy": "compact,delete", "max.message.bytes": "2097152"}
+    return {
+        "kind": "kafka-metadata",
+        "schemaVersion": "1.0",
+        "createdAt": "2026-01-01T00:00:00Z",
+        "cluster": {},
+        "topics": [
+            {
+                "name": f"topic-{number:05}",
+                "partitions": [{"partition": partition, "replicas": [1]} for partition in range(PARTITIONS)],
+                "configs": overrides if number % 2 else {},
+            }
+            for number in range(TOPICS)
+        ],
+        "groups": [
+            {
+                "id": f"group-{number:03}",
+                "offsets": [
+                    {"topic": f"topic-{(number * 4 + place // 3):05}", "partition": place % 3, "offset": 0}
+                    for place in range(OFFSETS)
+                ],
+            }
+            for number in range(GROUPS)
+        ],
+        "acls": [
+            {
+                "resourceType": "TOPIC",
+                "resourceName": f"topic-{number:05}",
+                "patternType": "PREFIXED" if number % 5 == 0 else "LITERAL",
+                "principal": f"User:user-{number % 50}",
+                "host": "*",
+                "operation": "READ" if number % 2 else "WRITE",
+                "permission": "DENY" if number % 10 == 0 else "ALLOW",
+            }
+            for number in range(ACLS)
+        ],
+        "gaps": [],
+    }

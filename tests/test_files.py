@@ -1,0 +1,445 @@
+"""Files: what is written is read again as it was, and nothing doubtful gets in."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from snapshots import any_acls, any_snapshots, topic_names, words
+
+from kafka_meta.cli.run import run
+from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
+from kafka_meta.files import (
+    decode_metadata,
+    dumps,
+    encode_metadata,
+    encode_plan,
+    encode_results,
+    encode_verify,
+    read_metadata,
+    read_plan,
+    schema,
+    validate,
+    write_private,
+)
+from kafka_meta.files.metadata import iso_time
+from kafka_meta.files.text import load, loads
+from kafka_meta.files.writing import require_writable
+from kafka_meta.model import CommittedOffset, Remark, Secret, Snapshot
+from kafka_meta.plan import (
+    AddPartitions,
+    CommitOffsets,
+    CreateAcl,
+    CreateTopic,
+    Difference,
+    Plan,
+    Result,
+    SetConfigs,
+    report,
+)
+
+BAD = Path(__file__).parent / "cases" / "files"
+REWRITE = "KAFKA_META_REWRITE_CASES"
+
+MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+# There and back again
+
+
+@MANY
+@given(snapshot=any_snapshots())
+def test_a_snapshot_comes_back_from_its_file_as_it_was(snapshot: Snapshot) -> None:
+    document = encode_metadata(snapshot, created_by="test")
+    validate(document, "metadata", called="it")
+    again = decode_metadata(loads(dumps(document), name="it"), called="it")
+    assert again == snapshot
+    for before, after in zip(snapshot.users or (), again.users or (), strict=True):
+        for one, other in zip(before.credentials, after.credentials, strict=True):
+            # Secrets are left out of comparisons.
+            assert (one.stored_key, one.server_key) == (other.stored_key, other.server_key)
+
+
+@MANY
+@given(snapshot=any_snapshots(), seed=st.integers(0, 2**32))
+def test_the_order_in_which_things_were_found_does_not_show(snapshot: Snapshot, seed: int) -> None:
+    chance = random.Random(seed)
+
+    def shuffled(items: Any) -> Any:
+        if items is None:
+            return None
+        items = list(items)
+        chance.shuffle(items)
+        return tuple(items)
+
+    other = replace(
+        snapshot,
+        cluster=replace(
+            snapshot.cluster,
+            brokers=shuffled(snapshot.cluster.brokers),
+            security=replace(snapshot.cluster.security, super_users=shuffled(snapshot.cluster.security.super_users)),
+        ),
+        topics=shuffled(snapshot.topics),
+        groups=shuffled(
+            None
+            if snapshot.groups is None
+            else [
+                replace(group, members=shuffled(group.members), offsets=shuffled(group.offsets))
+                for group in snapshot.groups
+            ]
+        ),
+        acls=shuffled(snapshot.acls),
+        users=shuffled(
+            None
+            if snapshot.users is None
+            else [replace(user, credentials=shuffled(user.credentials)) for user in snapshot.users]
+        ),
+        quotas=shuffled(snapshot.quotas),
+        gaps=shuffled(snapshot.gaps),
+        left_out=shuffled(snapshot.left_out),
+        disagreements=shuffled(snapshot.disagreements),
+        signs=shuffled(snapshot.signs),
+    )
+    texts = [dumps(encode_metadata(each, created_by="test")) for each in (snapshot, other)]
+    assert texts[0] == texts[1]
+
+
+_counts = st.integers(0, 2**63 - 1)
+_partitions = st.integers(1, 2**31 - 1)
+_configs = st.dictionaries(words, words, max_size=3)
+_offsets = st.builds(CommittedOffset, topic=topic_names, partition=_partitions, offset=_counts, metadata=words)
+actions = st.one_of(
+    st.builds(
+        CreateTopic,
+        topic=topic_names,
+        partitions=_partitions,
+        replication_factor=st.integers(-1, 32767),
+        configs=_configs,
+        compacted=st.booleans(),
+    ),
+    st.builds(AddPartitions, topic=topic_names, existing=_partitions, total=st.integers(2, 2**31 - 1)),
+    st.builds(
+        SetConfigs, topic=topic_names, configs=_configs, previous=st.dictionaries(words, st.none() | words, max_size=3)
+    ),
+    st.builds(CommitOffsets, group=words, offsets=st.lists(_offsets, min_size=1, max_size=3).map(tuple)),
+    st.builds(CreateAcl, acl=any_acls),
+)
+_values = st.none() | words | st.integers(-(2**63), 2**63 - 1)
+differences = st.lists(
+    st.builds(
+        Difference,
+        resource=words,
+        difference=st.sampled_from(("missing", "different", "extra")),
+        aspect=st.none() | words,
+        source=_values,
+        dest=_values,
+        reason=st.none() | words,
+    ),
+    max_size=2,
+).map(tuple)
+remarks = st.lists(st.builds(Remark, resource=words, reason=words), max_size=2).map(
+    lambda found: tuple(sorted(found, key=lambda remark: (remark.resource, remark.reason)))
+)
+plans = st.builds(
+    Plan,
+    source_id=st.none() | words,
+    dest_id=st.none() | words,
+    actions=st.lists(actions, max_size=4).map(tuple),
+    present=st.lists(words, max_size=2).map(tuple),
+    drift=differences,
+    intended=differences,
+    extra=differences,
+    skipped=remarks,
+    refused=remarks,
+    unread=remarks,
+    warnings=remarks,
+)
+
+
+@settings(parent=MANY, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(plan=plans)
+def test_a_plan_comes_back_from_its_file_as_it_was(tmp_path: Path, plan: Plan) -> None:
+    path = tmp_path / "plan.json"
+    document = encode_plan(plan)
+    validate(document, "plan", called="it")
+    path.write_text(dumps(document), "utf-8")
+    assert read_plan(path) == plan
+    assert document["totals"]["actions"] == len(plan.actions)
+
+
+@MANY
+@given(
+    plan=plans,
+    results=st.lists(
+        st.builds(
+            Result, action=actions, outcome=st.sampled_from(("done", "present", "failed")), error=st.none() | words
+        ),
+        max_size=4,
+    ),
+)
+def test_results_and_reports_follow_their_schemas(plan: Plan, results: list[Result]) -> None:
+    document = encode_results(results, plan)
+    validate(document, "result", called="it")
+    assert document["totals"]["failed"] == sum(1 for result in results if result.outcome == "failed")
+    validate(encode_verify(report(plan)), "verify", called="it")
+
+
+@pytest.mark.parametrize("name", ["metadata", "plan", "result", "verify", "error"])
+def test_schemas_are_schemas(name: str) -> None:
+    Draft202012Validator.check_schema(schema(name))
+    assert "$ref" not in json.dumps(schema(name))
+
+
+@given(time_ms=st.integers(0, 253402300799999))
+def test_times_are_exact_to_the_millisecond(time_ms: int) -> None:
+    document = encode_metadata(Snapshot(taken_at_ms=time_ms), created_by="test")
+    assert decode_metadata(document, called="it").taken_at_ms == time_ms
+    assert iso_time(time_ms).endswith("Z")
+
+
+def test_secrets_are_written_only_where_there_are_any() -> None:
+    text = dumps(encode_metadata(Snapshot(taken_at_ms=0), created_by="test"))
+    assert "***" not in text
+    assert "storedKey" not in text
+    assert str(Secret("x")) == "Secret(***)"
+
+
+# Bad files
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in BAD.glob("*.json")))
+def test_a_bad_file_is_refused_and_its_message_names_the_place(
+    name: str, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(BAD)
+    with pytest.raises(UsageError) as refused:
+        read_metadata(Path(f"{name}.json"))
+    text = f"{refused.value.message}\n{refused.value.hint}\n"
+    expected = BAD / f"{name}.txt"
+    if os.environ.get(REWRITE):
+        expected.write_text(text, "utf-8")
+    assert text == expected.read_text("utf-8")
+    assert text.replace("\n", "").isprintable()
+    assert len(text) < 600
+    # And the command says the same, before it talks to anybody: nobody listens there.
+    status = run(["import", "--fileName", f"{name}.json", "--dest-bootstrap-servers", "127.0.0.1:1", "--commit"])
+    assert status == ExitStatus.USAGE
+    assert refused.value.message in capfd.readouterr().err
+
+
+def test_every_bad_file_has_its_message() -> None:
+    assert {path.stem for path in BAD.glob("*.json")} == {path.stem for path in BAD.glob("*.txt")}
+    assert len(list(BAD.glob("*.json"))) > 30
+
+
+def good(**changes: object) -> dict[str, Any]:
+    return {**encode_metadata(Snapshot(taken_at_ms=0), created_by="test"), **changes}
+
+
+def test_a_newer_minor_version_is_read_and_what_is_unknown_is_passed_over() -> None:
+    document = good(schemaVersion="1.7", novelty=[1], topics=[{"name": "t", "partitions": [{"partition": 0, "x": 1}]}])
+    assert [topic.name for topic in decode_metadata(document, called="it").topics or ()] == ["t"]
+
+
+def test_what_is_absent_is_not_known() -> None:
+    document = {"kind": "kafka-metadata", "schemaVersion": "1.0", "createdAt": iso_time(0), "cluster": {}, "gaps": []}
+    assert decode_metadata(document, called="it") == Snapshot(taken_at_ms=0)
+    with_topic = {**document, "topics": [{"name": "t", "partitions": [{"partition": 0}], "configs": None}]}
+    topics = decode_metadata(with_topic, called="it").topics or ()
+    assert topics[0].configs is None
+    assert topics[0].replication_factor is None
+    without_configs = {**document, "topics": [{"name": "t", "partitions": [{"partition": 0}]}]}
+    assert (decode_metadata(without_configs, called="it").topics or ())[0].configs is None
+    without_offsets = {**document, "groups": [{"id": "g"}]}
+    assert (decode_metadata(without_offsets, called="it").groups or ())[0].offsets is None
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda plan: plan["actions"][0].update(partitions=0), "$.actions[0].partitions: 0 is less than 1"),
+        (lambda plan: plan["actions"][0].update(partitions=10**12), "$.actions[0].partitions: 1000000000000 is more"),
+        (lambda plan: plan["actions"][0].update(topic="../x"), "$.actions[0].topic: '../x' is not of the form"),
+        (lambda plan: plan["actions"][0].update(type="deleteTopic"), "$.actions[0].type: 'deleteTopic' is none of"),
+        (lambda plan: plan["actions"][0].pop("partitions"), "$.actions[0]: partitions missing"),
+        (lambda plan: plan.update(kind="kafka-metadata"), "$.kind: 'kafka-metadata' is not \"kafka-meta-plan\""),
+        (lambda plan: plan.update(schemaVersion="2.0"), "$.schemaVersion: version '2.0' is newer than 1.0"),
+        (lambda plan: plan.pop("actions"), "$: actions missing"),
+    ],
+)
+def test_a_plan_that_is_none_is_refused(tmp_path: Path, change: Callable[[dict[str, Any]], object], says: str) -> None:
+    document = encode_plan(
+        Plan(source_id="a", dest_id="b", actions=(CreateTopic(topic="t", partitions=1, replication_factor=1),))
+    )
+    change(document)
+    path = tmp_path / "plan.json"
+    path.write_text(dumps(document), "utf-8")
+    with pytest.raises(UsageError) as refused:
+        read_plan(path)
+    assert refused.value.message.startswith(f"{path}: {says}")
+
+
+@settings(max_examples=2000, deadline=None)
+@given(text=st.text(max_size=30) | st.text(st.sampled_from('{}[]",:0-e.9tnN \\u\x00'), max_size=30))
+def test_any_text_is_json_or_refused(text: str) -> None:
+    try:
+        tree = loads(text, name="it")
+    except UsageError as error:
+        assert error.message.startswith("it")
+    else:
+        assert json.loads(text) == tree
+
+
+@settings(max_examples=500, deadline=None)
+@given(data=st.data(), snapshot=any_snapshots())
+def test_a_file_with_something_else_at_some_place_is_read_or_refused(data: st.DataObject, snapshot: Snapshot) -> None:
+    document = json.loads(dumps(encode_metadata(snapshot, created_by="test")))
+    places: list[tuple[Any, Any]] = []
+
+    def collect(node: Any) -> None:
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+            places.append((node, key))
+            collect(child)
+
+    collect(document)
+    node, key = data.draw(st.sampled_from(places))
+    node[key] = data.draw(
+        st.sampled_from((None, True, -1, 0, 1.0, 1.5, 2**63, 2**70, "", "²", "x" * 300, [], {}, [[]]))
+    )
+    try:
+        decode_metadata(document, called="it")
+    except UsageError as error:
+        assert error.message.startswith("it: $")
+
+
+# Bounds
+
+
+def bounded(tmp_path: Path, path: str) -> tuple[str, float, int]:
+    """The message of reading `path` in a process of its own, its seconds, and its peak memory in bytes."""
+    program = (
+        "import sys, resource\nfrom pathlib import Path\nfrom kafka_meta.errors import UsageError\n"
+        "from kafka_meta.files import read_metadata\n"
+        "try:\n    read_metadata(Path(sys.argv[1]))\n"
+        "except UsageError as error:\n    print(error.message)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)\n"
+    )
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, timeout=120, check=True, cwd=tmp_path
+    )
+    message, peak = done.stdout.splitlines()
+    return message, time.monotonic() - begin, int(peak)
+
+
+@pytest.mark.parametrize(("opening", "column"), [("[", 65), ('{"a":', 321)])
+def test_200_megabytes_of_nesting_are_refused_in_bounded_time_and_memory(
+    tmp_path: Path, opening: str, column: int
+) -> None:
+    path = tmp_path / "nested.json"
+    path.write_text(opening * (200_000_000 // len(opening)), "ascii")
+    message, seconds, peak = bounded(tmp_path, str(path))
+    assert message == f"{path} is nested more than 64 deep at line 1, column {column}"
+    assert seconds < 20
+    assert peak < 600_000_000
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "large.json"
+    path.write_text("[1]", "ascii")
+    assert load(path, max_bytes=3) == [1]
+    with pytest.raises(UsageError, match=r"is larger than 2 bytes"):
+        load(path, max_bytes=2)
+
+
+def test_an_endless_device_is_refused_in_bounded_time_and_memory(tmp_path: Path) -> None:
+    message, seconds, peak = bounded(tmp_path, "/dev/zero")
+    assert message == "/dev/zero is larger than 536,870,912 bytes"
+    assert seconds < 20
+    assert peak < 800_000_000
+
+
+def test_a_large_file_is_read_in_time_that_grows_with_its_size(tmp_path: Path) -> None:
+    """20,000 topics with three partitions each: about 15 MB."""
+    partitions = [{"partition": number, "leader": 1, "replicas": [1, 2, 3], "isr": [1, 2, 3]} for number in range(3)]
+    topics = [{"name": f"t{number}", "partitions": partitions, "configs": {"a": "b"}} for number in range(20_000)]
+    path = tmp_path / "large.json"
+    path.write_text(dumps(good(topics=topics)), "utf-8")
+    begin = time.process_time()
+    assert len(read_metadata(path).topics or ()) == 20_000
+    # 5 s on an idle machine; what grows faster than the size takes minutes.
+    assert time.process_time() - begin < 40
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("missing.json", "does not exist"), (".", "cannot be read: Is a directory")],
+)
+def test_what_is_no_file_is_refused(tmp_path: Path, name: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        read_metadata(tmp_path / name)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "marked.json"
+    path.write_bytes(b"\xef\xbb\xbf" + dumps(good()).encode())
+    assert read_metadata(path) == Snapshot(taken_at_ms=0)
+
+
+# Writing
+
+
+def test_a_file_is_private_and_whole(tmp_path: Path) -> None:
+    path = tmp_path / "it.json"
+    path.write_text("old")
+    path.chmod(0o644)
+    write_private(path, "néw\n")
+    assert path.read_bytes() == "néw\n".encode()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path], "nothing is left beside it"
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("kept")
+    link.symlink_to(target)
+    write_private(link, "new")
+    assert (target.read_text(), link.read_text(), link.is_symlink()) == ("kept", "new", False)
+
+
+def test_what_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "it.json"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        write_private(path, "\ud800")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_devices_pipes_and_directories_are_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path, says in (
+        (tmp_path, "is a directory"),
+        (pipe, "is a device or a pipe"),
+        (Path("/dev/null"), "is a device or a pipe"),
+        (tmp_path / "no" / "such", "does not exist"),
+    ):
+        for write in (require_writable, lambda path: write_private(path, "x")):
+            with pytest.raises(KafkaMetaError, match=says):
+                write(path)
+    assert Path("/dev/null").is_char_device()
+    assert pipe.is_fifo()

@@ -1,0 +1,1069 @@
+"""The one comparison: what import does, what verify says, and what neither ever does."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from snapshots import (
+    HOSTS,
+    OPERATIONS,
+    PRINCIPALS,
+    acl,
+    carried_out,
+    group,
+    small_acls,
+    small_snapshots,
+    snapshot,
+    topic,
+)
+
+from kafka_meta.cli.sides import policy as read_policy
+from kafka_meta.cli.spelling import normalise
+from kafka_meta.errors import UsageError
+from kafka_meta.files import dumps, encode_plan, read_metadata
+from kafka_meta.model import (
+    Acl,
+    CommittedOffset,
+    Group,
+    PatternType,
+    Permission,
+    Remark,
+    Security,
+    Selection,
+    Snapshot,
+    Topic,
+)
+from kafka_meta.plan import (
+    Action,
+    AddPartitions,
+    CommitOffsets,
+    CreateAcl,
+    CreateTopic,
+    GroupOffsets,
+    Operator,
+    Plan,
+    Policy,
+    Result,
+    SetConfigs,
+    compare,
+    parse_renames,
+    recheck,
+    report,
+)
+from kafka_meta.plan.access import in_order, may_alter_cluster, overlap
+from kafka_meta.plan.configs import Home, fit, parse_version, same_value
+from kafka_meta.settings import policy_options
+
+CASES = Path(__file__).parent / "cases" / "plan"
+REWRITE = "KAFKA_META_REWRITE_CASES"
+
+MANY = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def policy_of(arguments: list[str]) -> Policy:
+    """Flags as they are typed → Policy, by the code that the command line uses."""
+    flags: dict[str, list[str]] = {}
+    words = iter(normalise(arguments))
+    for word in words:
+        name, equals, value = word.removeprefix("--").partition("=")
+        flags.setdefault(name, []).append("true" if name == "pin-defaults" else value if equals else next(words))
+    return read_policy(
+        policy_options(
+            {
+                name: tuple(values) if name in ("rename", "only") else values[0] == "true" or values[0]
+                for name, values in flags.items()
+            },
+            {},
+            None,
+        )
+    )
+
+
+# Golden cases
+
+
+@pytest.mark.parametrize("case", sorted(path.name for path in CASES.iterdir()))
+def test_the_plan_of_a_golden_case_is_the_expected_one(case: str) -> None:
+    folder = CASES / case
+    arguments = json.loads((folder / "arguments.json").read_text("utf-8"))
+    plan = compare(
+        read_metadata(folder / "source.json"),
+        read_metadata(folder / "dest.json"),
+        policy_of(arguments),
+        operator=Operator(principal="User:admin"),
+    )
+    text = dumps(encode_plan(plan))
+    expected = folder / "plan.json"
+    if os.environ.get(REWRITE):
+        expected.write_text(text, "utf-8")
+    difference = difflib.unified_diff(
+        expected.read_text("utf-8").splitlines(), text.splitlines(), f"{case}/plan.json", "computed", lineterm="", n=4
+    )
+    assert text == expected.read_text("utf-8"), "\n".join(["", *difference, f"({REWRITE}=1 rewrites it)"])
+
+
+# Properties
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    renames = draw(
+        st.sampled_from(([], [r"a=eu.a"], [r"(a.*)=eu.$1", "group:h=g"], [r"[ab]=one", r"group:[gh]=both"], ["b=a.b"]))
+    )
+    position = draw(st.sampled_from(("start", "end", "same")))
+    return Policy(
+        renames=parse_renames(renames),
+        replication_factor=draw(st.sampled_from(("auto", "default", 1))),
+        group_offsets=GroupOffsets(position=position, label=position),  # type: ignore[arg-type]
+        on_drift=draw(st.sampled_from(("report", "set"))),  # type: ignore[arg-type]
+        pin_defaults=draw(st.booleans()),
+        selection=draw(st.sampled_from((Selection(), policy_of(["--include-topics", "a.*|eu.*"]).selection))),
+    )
+
+
+ADMIN = Operator(principal="User:admin")
+pairs = given(
+    desired=small_snapshots(id="source", dest=False), actual=small_snapshots(id="dest", dest=True), policy=policies()
+)
+
+
+@MANY
+@pairs
+def test_after_a_plan_is_carried_out_nothing_is_left_to_do(desired: Snapshot, actual: Snapshot, policy: Policy) -> None:
+    plan = compare(desired, actual, policy, operator=ADMIN)
+    after = carried_out(actual, plan.actions)
+    again = compare(desired, after, policy, operator=ADMIN)
+    assert again.actions == ()
+    assert set(again.drift) <= set(plan.drift)
+    if not (plan.drift or plan.refused or plan.unread):
+        assert report(again, ignore_extra=True).verdict == "equal"
+        assert again.extra == plan.extra
+    open_plan, broken = recheck(plan, after)
+    assert (open_plan.actions, broken) == ((), ()), "a saved plan finds its own work done"
+
+
+@MANY
+@pairs
+def test_what_exists_is_changed_only_where_a_policy_says_so(
+    desired: Snapshot, actual: Snapshot, policy: Policy
+) -> None:
+    plan = compare(desired, actual, policy, operator=ADMIN)
+    after = carried_out(actual, plan.actions)
+    assert recheck(plan, actual) == (plan, ()), "every precondition holds on the destination that was compared"
+
+    def topics(of: Snapshot) -> dict[str, Topic]:
+        return {topic.name: topic for topic in of.topics or ()}
+
+    for name, before in topics(actual).items():
+        now = topics(after)[name]
+        assert now.partitions[: len(before.partitions)] == before.partitions
+        if policy.on_drift == "report":
+            assert now.configs == before.configs
+        assert (now.configs or {}).keys() >= (before.configs or {}).keys()
+    groups = {group.id: group for group in after.groups or ()}
+    for before_group in actual.groups or ():
+        now_group = groups[before_group.id]
+        assert set(now_group.offsets or ()) >= set(before_group.offsets or ())
+        assert now_group == before_group or not before_group.members
+    assert set(after.acls or ()) >= set(actual.acls or ())
+    if actual.cluster.security.authorizer == "":
+        assert after.acls == actual.acls
+
+
+@MANY
+@pairs
+def test_nothing_of_the_source_is_passed_over_in_silence(desired: Snapshot, actual: Snapshot, policy: Policy) -> None:
+    plan = compare(desired, actual, policy, operator=ADMIN)
+    told = " ".join(
+        [str(action) for action in plan.actions]
+        + list(plan.present)
+        + [str(each) for each in (*plan.drift, *plan.intended, *plan.skipped, *plan.refused, *plan.unread)]
+    )
+    for each in desired.topics or ():
+        assert each.name in told
+    for found in desired.groups or ():
+        assert found.id in told
+    if desired.cluster.security.authorizer != "" and actual.cluster.security.authorizer != "":
+        for rule in desired.acls or ():
+            assert rule.principal in told
+
+
+@MANY
+@pairs
+def test_an_allow_follows_every_deny_that_narrows_it(desired: Snapshot, actual: Snapshot, policy: Policy) -> None:
+    plan = compare(desired, actual, replace(policy, renames=()), operator=ADMIN)
+    rules = [action.acl for action in plan.actions if isinstance(action, CreateAcl)]
+    assert rules == in_order(rules)
+    there = set(actual.acls or ()) | set(rules)
+    refused = [remark for remark in plan.refused if remark.resource.startswith("acl")]
+    for allow in rules:
+        for deny in desired.acls or ():
+            if allow.permission == "ALLOW" and deny.permission == "DENY" and overlap(allow, deny) and not refused:
+                assert deny in there
+
+
+# Which rules overlap
+
+_NAMES = ("a", "ab", "b", "*")
+
+
+def _applies(rule: Acl, principal: str, host: str, operation: str, name: str) -> bool:
+    """As AclAuthorizer.matchingAclExists and StandardAuthorizerData.findResult decide it, case by case."""
+    if rule.principal not in (principal, "User:*") or rule.host not in (host, "*"):
+        return False
+    covered = {rule.operation}
+    if rule.operation == "ALL":
+        covered = {operation}
+    elif rule.permission == "ALLOW" and rule.operation in ("READ", "WRITE", "DELETE", "ALTER"):
+        covered.add("DESCRIBE")
+    elif rule.permission == "ALLOW" and rule.operation == "ALTER_CONFIGS":
+        covered.add("DESCRIBE_CONFIGS")
+    if operation not in covered:
+        return False
+    if rule.pattern_type == "PREFIXED":
+        return name.startswith(rule.resource_name)
+    return rule.resource_name in ("*", name)
+
+
+def _rules(permissions: tuple[Permission, ...]) -> st.SearchStrategy[Acl]:
+    patterns: tuple[PatternType, ...] = ("LITERAL", "PREFIXED")
+    return st.builds(
+        Acl,
+        resource_type=st.sampled_from(("TOPIC", "TOPIC", "GROUP")),
+        resource_name=st.sampled_from(_NAMES),
+        pattern_type=st.sampled_from(patterns),
+        principal=st.sampled_from(PRINCIPALS),
+        host=st.sampled_from(HOSTS),
+        operation=st.sampled_from(OPERATIONS),
+        permission=st.sampled_from(permissions),
+    )
+
+
+@settings(max_examples=3000, deadline=None)
+@given(one=_rules(("ALLOW", "DENY")), other=_rules(("ALLOW", "DENY")))
+def test_rules_overlap_when_some_request_is_about_both(one: Acl, other: Acl) -> None:
+    requests = product(
+        (*PRINCIPALS, "User:bob"),
+        (*HOSTS, "10.9.9.9"),
+        set(OPERATIONS) - {"ALL"} | {"WRITE"},
+        # Names that the prefixes of this universe can and cannot be extended to; "*…" is a name like any other here.
+        ("a", "ab", "abc", "b", "bc", "c", "*", "*x"),
+    )
+    expected = one.resource_type == other.resource_type and any(
+        _applies(one, *request) and _applies(other, *request) for request in requests
+    )
+    assert overlap(one, other) == overlap(other, one) == expected
+
+
+@MANY
+@given(rules=st.lists(small_acls, max_size=6), without_rules=st.booleans())
+def test_who_may_alter_the_cluster_is_decided_as_the_brokers_do(rules: list[Acl], without_rules: bool) -> None:
+    rules = [replace(rule, resource_name="kafka-cluster", pattern_type="LITERAL", host="*") for rule in rules]
+    cluster = [rule for rule in rules if rule.resource_type == "CLUSTER"]
+    applying = [rule for rule in cluster if _applies(rule, "User:alice", "h", "ALTER", "kafka-cluster")]
+    expected = without_rules if not cluster else {rule.permission for rule in applying} == {"ALLOW"}
+    assert may_alter_cluster("User:alice", rules, without_rules=without_rules) == expected
+
+
+# Topics
+
+
+def plan_of(desired: Snapshot, actual: Snapshot, *arguments: str, operator: Operator = ADMIN) -> Plan:
+    return compare(desired, actual, policy_of(list(arguments)), operator=operator)
+
+
+def dest(**sections: object) -> Snapshot:
+    return snapshot(**{"id": "dest", "version": "4.3", "brokers": 3, **sections})  # type: ignore[arg-type]
+
+
+def reasons(remarks: tuple[Remark, ...]) -> dict[str, str]:
+    return {remark.resource: remark.reason for remark in remarks}
+
+
+def test_a_topic_that_is_missing_is_created_with_partitions_factor_and_overrides() -> None:
+    plan = plan_of(snapshot(topics=[topic("orders", 4, factor=2, configs={"retention.ms": "5"})]), dest())
+    assert plan.actions == (
+        CreateTopic(topic="orders", partitions=4, replication_factor=2, configs={"retention.ms": "5"}),
+    )
+    assert report(plan).verdict == "different"
+
+
+def test_a_topic_is_called_compacted_by_its_effective_policy() -> None:
+    by_default = dest(defaults={"cleanup.policy": "compact"})
+    plan = plan_of(snapshot(topics=[topic("a"), topic("b", configs={"cleanup.policy": "delete"})]), by_default)
+    assert [action.compacted for action in plan.actions if isinstance(action, CreateTopic)] == [True, False]
+
+
+def test_partitions_are_added_and_never_removed() -> None:
+    desired = snapshot(topics=[topic("few", 1), topic("many", 5)])
+    plan = plan_of(desired, dest(topics=[topic("few", 3), topic("many", 2)]))
+    assert plan.actions == (AddPartitions(topic="many", existing=2, total=5),)
+    assert [(each.resource, each.aspect, each.source, each.dest) for each in plan.drift] == [
+        ("topic few", "partitions", 1, 3)
+    ]
+
+
+def test_configs_that_differ_are_reported_and_set_only_when_told() -> None:
+    desired = snapshot(topics=[topic("t", configs={"retention.ms": "5", "segment.ms": "7"})])
+    actual = dest(topics=[topic("t", configs={"retention.ms": "6", "flush.ms": "1"})])
+    plan = plan_of(desired, actual)
+    assert plan.actions == ()
+    assert {(each.aspect, each.source, each.dest) for each in plan.drift} == {
+        ("retention.ms", "5", "6"),
+        ("segment.ms", "7", None),
+        ("flush.ms", None, "1"),
+    }
+    plan = plan_of(desired, actual, "--on-drift", "set")
+    assert plan.actions == (
+        SetConfigs(
+            topic="t",
+            configs={"retention.ms": "5", "segment.ms": "7"},
+            previous={"retention.ms": "6", "segment.ms": None},
+        ),
+    )
+    assert [each.aspect for each in plan.drift] == ["flush.ms"], "nothing is deleted, not even then"
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other", "same"),
+    [
+        ("cleanup.policy", "compact,delete", "delete, compact", True),
+        ("cleanup.policy", "compact", "compact,delete", False),
+        ("min.cleanable.dirty.ratio", "0.50", "0.5", True),
+        ("min.cleanable.dirty.ratio", "0.5", "0.51", False),
+        ("preallocate", "TRUE", "true", True),
+        ("retention.ms", " 5", "5", True),
+        ("retention.ms", "9223372036854775807", "9223372036854775806", False),
+        ("retention.ms", "9" * 5000, "5", False),
+        ("compression.type", "LZ4", "lz4", False),
+        ("retention.ms", None, "5", False),
+        ("retention.ms", None, None, True),
+    ],
+)
+def test_values_are_the_same_when_brokers_make_the_same_of_them(
+    name: str, one: str | None, other: str | None, same: bool
+) -> None:
+    assert same_value(name, one, other) is same is same_value(name, other, one)
+
+
+def test_internal_and_unselected_topics_stay_and_are_named() -> None:
+    desired = snapshot(topics=[topic("__consumer_offsets", internal=True), topic("a"), topic("b")])
+    plan = plan_of(desired, dest(), "--exclude-topics", "b")
+    assert [action.topic for action in plan.actions if isinstance(action, CreateTopic)] == ["a"]
+    assert reasons(plan.skipped) == {
+        "topic __consumer_offsets": "internal: every cluster keeps its own",
+        "topic b": "not selected",
+    }
+
+
+def test_what_only_the_destination_has_is_extra_and_can_be_ignored() -> None:
+    actual = dest(
+        topics=[topic("mine"), topic("__consumer_offsets", internal=True)],
+        groups=[group("g")],
+        acls=[acl("ALLOW", "User:x", "READ", "TOPIC mine")],
+    )
+    plan = plan_of(snapshot(), actual)
+    assert [each.resource for each in plan.extra] == [
+        "topic mine",
+        "group g",
+        "acl ALLOW User:x READ on TOPIC mine from *",
+    ]
+    assert report(plan).verdict == "different"
+    assert report(plan, ignore_extra=True).verdict == "equal"
+
+
+def test_what_both_sides_have_is_not_extra_because_it_is_skipped() -> None:
+    sides = [topic("a"), topic("b")], [Group(id="connect-x", protocol="connect", offsets=()), group("g", ("a", 0, 0))]
+    rules = [acl("ALLOW", "User:x", "READ", "TOPIC b"), acl("ALLOW", "User:x", "READ", "GROUP g")]
+    desired = snapshot(topics=sides[0], groups=sides[1], acls=rules)
+    actual = dest(topics=sides[0], groups=sides[1], acls=rules)
+    plan = plan_of(desired, actual, "--include-topics", "a", "--exclude-groups", "g")
+    assert plan.extra == ()
+    assert report(plan).verdict == "equal"
+
+
+def test_renamed_topics_take_positions_and_rules_with_them() -> None:
+    desired = snapshot(
+        topics=[topic("prod.orders"), topic("other")],
+        groups=[group("g", ("prod.orders", 0, 3)), group("prod-h", ("other", 0, 1))],
+        acls=[
+            acl("ALLOW", "User:x", "READ", "TOPIC prod.orders"),
+            acl("ALLOW", "User:x", "READ", "TOPIC prod.", pattern="PREFIXED"),
+            acl("ALLOW", "User:x", "READ", "GROUP prod-h"),
+            acl("ALLOW", "User:x", "READ", "TRANSACTIONAL_ID prod.orders"),
+            acl("ALLOW", "User:x", "READ", "TOPIC *"),
+        ],
+    )
+    arguments = ["--rename", r"prod\.(.*)=eu.\1", "--rename=group:prod-(.*)=eu-$1", "--group-offsets", "same"]
+    plan = plan_of(desired, dest(), *arguments)
+    assert [action.topic for action in plan.actions if isinstance(action, CreateTopic)] == ["eu.orders", "other"]
+    positions = {action.group: action.offsets for action in plan.actions if isinstance(action, CommitOffsets)}
+    assert [(offset.topic, offset.offset) for offset in positions["g"]] == [("eu.orders", 3)]
+    assert "eu-h" in positions
+    assert {action.acl.resource_name for action in plan.actions if isinstance(action, CreateAcl)} == {
+        "eu.orders",
+        "eu.",
+        "eu-h",
+        "prod.orders",
+        "*",
+    }
+    after = carried_out(dest(), plan.actions)
+    answer = report(plan_of(desired, after, *arguments))
+    assert answer.verdict == "equal"
+    assert answer.counts["topics"]["intended"] == 1
+
+
+def test_two_topics_of_one_new_name_are_not_mixed() -> None:
+    desired = snapshot(
+        topics=[topic("a", 2), topic("b", 2)], groups=[group("g", ("a", 0, 3), ("b", 0, 4), ("b", 1, 4))]
+    )
+    plan = plan_of(desired, dest(), "--rename", "[ab]=one", "--group-offsets", "same")
+    assert [action.topic for action in plan.actions if isinstance(action, CreateTopic)] == ["one"]
+    assert reasons(plan.refused) == {"topic b": "would be called one, as another topic already is"}
+    committed = next(action for action in plan.actions if isinstance(action, CommitOffsets))
+    assert committed.offsets == (CommittedOffset(topic="one", partition=0, offset=3),)
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        (["--rename", "a=sp ace"], "turns topic 'a' into 'sp ace', which is not a topic name"),
+        (["--rename", "a=.."], "turns topic 'a' into '..'"),
+        (["--rename", "a=" + "x" * 250], "which is not a topic name"),
+        (["--rename", "group:g(x?)=\\1"], "turns group 'g' into an empty name"),
+        (["--only", "acls", "--rename", "a=*"], "turns a rule about topic 'a' into one about '*'"),
+        (["--only", "acls", "--rename", "a(x?)=\\1"], "turns a rule about topic 'a' into one about ''"),
+    ],
+)
+def test_a_rename_to_what_cannot_be_is_refused_before_anything(rules: list[str], says: str) -> None:
+    desired = snapshot(
+        topics=[topic("a")], groups=[group("g", ("a", 0, 0))], acls=[acl("ALLOW", "User:x", "READ", "TOPIC a")]
+    )
+    with pytest.raises(UsageError) as refused:
+        plan_of(desired, dest(), *rules)
+    assert says in refused.value.message
+
+
+@pytest.mark.parametrize("rule", ["a", "=b", "a=", "group:a", "(=b", "a=\\1", "a=\\x", "(a)=\\2"])
+def test_a_rename_that_is_no_rule_is_refused(rule: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_renames([rule])
+    assert "--rename" in refused.value.message
+
+
+def test_the_first_rename_that_matches_counts() -> None:
+    policy = Policy(renames=parse_renames(["a=first", "a.*=second", "topic:b=third", "group:b=fourth"]))
+    assert [policy.topic_name(name) for name in ("a", "ab", "b", "xa")] == ["first", "second", "third", "xa"]
+    assert [policy.group_name(name) for name in ("a", "b")] == ["a", "fourth"]
+
+
+# Replication factor and min.insync.replicas
+
+
+@pytest.mark.parametrize(
+    ("flag", "brokers", "factor", "expected", "min_insync"),
+    [
+        ("auto", 3, 3, 3, "2"),
+        ("auto", 1, 3, 1, "1"),
+        ("auto", 5, 3, 3, "2"),
+        ("default", 3, 3, -1, "1"),
+        ("2", 3, 3, 2, "2"),
+        ("1", 3, 3, 1, "1"),
+    ],
+)
+def test_min_insync_replicas_never_exceeds_the_factor(
+    flag: str, brokers: int, factor: int, expected: int, min_insync: str
+) -> None:
+    desired = snapshot(brokers=3, topics=[topic("t", factor=factor, configs={"min.insync.replicas": "2"})])
+    actual = dest(brokers=brokers, defaults={"default.replication.factor": "1"})
+    plan = plan_of(desired, actual, "--replication-factor", flag)
+    action = plan.actions[0]
+    assert isinstance(action, CreateTopic)
+    assert (action.replication_factor, action.configs["min.insync.replicas"]) == (expected, min_insync)
+    again = plan_of(desired, carried_out(actual, plan.actions), "--replication-factor", flag)
+    assert report(again).verdict == "equal"
+
+
+def test_a_default_above_the_fitted_factor_is_overridden() -> None:
+    actual = dest(brokers=1, defaults={"min.insync.replicas": "2", "default.replication.factor": "1"})
+    plan = plan_of(snapshot(topics=[topic("t", factor=3)]), actual)
+    action = plan.actions[0]
+    assert isinstance(action, CreateTopic)
+    assert action.configs == {"min.insync.replicas": "1"}
+    assert {each.aspect for each in plan.intended} == {"replicationFactor", "min.insync.replicas"}
+
+
+def test_an_unknown_factor_becomes_the_destinations_default_and_is_named() -> None:
+    plan = plan_of(snapshot(topics=[topic("t", factor=0)]), dest())
+    assert isinstance(plan.actions[0], CreateTopic)
+    assert plan.actions[0].replication_factor == -1
+    assert "its replication factor is not known" in reasons(plan.warnings)["topic t"]
+
+
+def test_a_factor_that_differs_on_an_existing_topic_is_drift() -> None:
+    plan = plan_of(snapshot(topics=[topic("t", factor=3)]), dest(topics=[topic("t", factor=2)]))
+    assert plan.actions == ()
+    assert [(each.aspect, each.source, each.dest) for each in plan.drift] == [("replicationFactor", 3, 2)]
+
+
+# Configs on a new home
+
+
+@pytest.mark.parametrize(
+    ("configs", "version", "fitted"),
+    [
+        ({"leader.replication.throttled.replicas": "*"}, (3, 9), {}),
+        ({"follower.replication.throttled.replicas": "0:1"}, (3, 9), {}),
+        ({"remote.storage.enable": "true", "local.retention.ms": "5"}, (4, 3), {}),
+        ({"segment.bytes": "512"}, (4, 0), {"segment.bytes": "1048576"}),
+        ({"segment.bytes": "512"}, (3, 9), {"segment.bytes": "512"}),
+        ({"segment.bytes": "²"}, (4, 0), {"segment.bytes": "²"}),
+        ({"segment.bytes": "9" * 5000}, (4, 0), {"segment.bytes": "9" * 5000}),
+        ({"message.format.version": "2.8"}, (4, 0), {}),
+        ({"message.format.version": "2.8"}, (3, 9), {"message.format.version": "2.8"}),
+        ({"message.downconversion.enable": "false"}, (4, 0), {}),
+        ({"message.timestamp.difference.max.ms": "5"}, (3, 9), {"message.timestamp.difference.max.ms": "5"}),
+        (
+            {"message.timestamp.difference.max.ms": "5"},
+            (4, 0),
+            {"message.timestamp.before.max.ms": "5", "message.timestamp.after.max.ms": "5"},
+        ),
+        (
+            {"message.timestamp.difference.max.ms": "5", "message.timestamp.after.max.ms": "7"},
+            (4, 0),
+            {"message.timestamp.before.max.ms": "5", "message.timestamp.after.max.ms": "7"},
+        ),
+        ({"message.timestamp.after.max.ms": "7"}, (3, 5), {}),
+        ({"compression.zstd.level": "7"}, (3, 7), {}),
+        ({"confluent.tier.enable": "true"}, (4, 3), {}),
+        ({"confluent.tier.enable": "true"}, None, {"confluent.tier.enable": "true"}),
+    ],
+)
+def test_configs_are_dropped_mapped_or_raised_for_the_destinations_version(
+    configs: dict[str, str], version: tuple[int, int] | None, fitted: dict[str, str]
+) -> None:
+    found, adjustments = fit(configs, Home(version=version, brokers=1), replication_factor=1)
+    assert found == fitted
+    assert all(adjustment.reason for adjustment in adjustments)
+    dropped = configs.keys() - fitted.keys()
+    assert dropped - {"message.timestamp.difference.max.ms"} == {
+        adjustment.name for adjustment in adjustments if adjustment.value is None
+    }
+
+
+def test_tiered_configs_stay_where_the_destination_is_tiered() -> None:
+    configs = {"remote.storage.enable": "true", "local.retention.ms": "5"}
+    assert fit(configs, Home(version=(4, 3), tiered=True), replication_factor=1)[0] == configs
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("3.9.1", (3, 9)),
+        ("4.3", (4, 3)),
+        ("3.9-IV0", (3, 9)),
+        ("10.11.12", (10, 11)),
+        ("4", None),
+        ("x.y", None),
+        ("²." + "3", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_versions_are_read_from_what_brokers_and_files_say(text: str | None, version: tuple[int, int] | None) -> None:
+    assert parse_version(text) == version
+
+
+def test_a_default_that_differs_is_named_with_the_topics_that_rely_on_it() -> None:
+    desired = snapshot(
+        topics=[topic("a"), topic("b"), topic("c", configs={"retention.ms": "9"})],
+        defaults={"retention.ms": "5", "segment.ms": "1", "num.partitions": "1"},
+    )
+    actual = dest(defaults={"retention.ms": "6", "segment.ms": "1", "num.partitions": "2"})
+    plan = plan_of(desired, actual)
+    assert reasons(plan.warnings) == {
+        "default retention.ms": "is 5 on the source, 6 on the destination; not overridden by 2 topics (--pin-defaults)"
+    }
+    plan = plan_of(desired, actual, "--pin-defaults")
+    assert plan.warnings == ()
+    assert [action.configs for action in plan.actions if isinstance(action, CreateTopic)] == [
+        {"retention.ms": "5"},
+        {"retention.ms": "5"},
+        {"retention.ms": "9"},
+    ]
+    assert report(plan_of(desired, carried_out(actual, plan.actions), "--pin-defaults")).verdict == "equal"
+
+
+def test_the_one_hour_limit_of_4_x_is_named_for_sources_that_had_none() -> None:
+    forever = str(2**63 - 1)
+    actual = dest(
+        defaults={"message.timestamp.before.max.ms": forever, "message.timestamp.after.max.ms": "3600000"},
+    )
+    older = snapshot(version="2.8", topics=[topic("t")], defaults={"message.timestamp.difference.max.ms": forever})
+    newer = snapshot(
+        topics=[topic("t")],
+        defaults={
+            "message.timestamp.difference.max.ms": forever,
+            "message.timestamp.before.max.ms": forever,
+            "message.timestamp.after.max.ms": forever,
+        },
+    )
+    for desired in (older, newer):
+        assert "default message.timestamp.after.max.ms" in reasons(plan_of(desired, actual).warnings)
+        pinned = plan_of(desired, actual, "--pin-defaults").actions[0]
+        assert isinstance(pinned, CreateTopic)
+        assert pinned.configs == {"message.timestamp.after.max.ms": forever}
+
+
+def test_defaults_that_cannot_be_compared_are_not_taken_as_equal() -> None:
+    desired = snapshot(topics=[topic("t")], defaults={"retention.ms": "5"})
+    plan = compare(desired, replace(dest(), defaults=None), Policy())
+    assert "could not be read" in reasons(plan.warnings)["defaults"]
+    plan = compare(replace(desired, defaults=None), dest(), Policy(pin_defaults=True))
+    assert "has nothing to write" in reasons(plan.warnings)["defaults"]
+
+
+# Groups
+
+
+def test_positions_are_set_by_policy() -> None:
+    desired = snapshot(topics=[topic("t", 2)], groups=[group("g", ("t", 0, 7), ("t", 1, 8))])
+    actual = dest(topics=[topic("t", 2, start=3, end=9)])
+    for arguments, expected in (
+        ((), [3, 3]),
+        (("--group-offsets", "end"), [9, 9]),
+        (("--group-offsets", "same"), [7, 8]),
+    ):
+        plan = plan_of(desired, actual, *arguments)
+        action = plan.actions[0]
+        assert isinstance(action, CommitOffsets)
+        assert [offset.offset for offset in action.offsets] == expected
+    plan = compare(
+        desired,
+        actual,
+        policy_of(["--group-offsets", "time:2026-11-21T03:50:00Z"]),
+        positions_at={("t", 0): 5},
+    )
+    action = plan.actions[0]
+    assert isinstance(action, CommitOffsets)
+    assert [(offset.offset, offset.metadata) for offset in action.offsets] == [
+        (5, "kafka-meta:time:2026-11-21T03:50:00Z"),
+        (9, "kafka-meta:time:2026-11-21T03:50:00Z"),
+    ]
+
+
+def test_an_existing_position_is_never_changed() -> None:
+    desired = snapshot(topics=[topic("t", 2)], groups=[group("g", ("t", 0, 7), ("t", 1, 8))])
+    actual = dest(topics=[topic("t", 2, end=9)], groups=[group("g", ("t", 0, 5))])
+    plan = plan_of(desired, actual, "--group-offsets", "same", "--on-drift", "set")
+    assert plan.actions == (CommitOffsets(group="g", offsets=(CommittedOffset(topic="t", partition=1, offset=8),)),)
+    assert [(each.aspect, each.source, each.dest, each.reason) for each in plan.drift] == [
+        ("offset t-0", 7, 5, "set by a consumer or a mirror; left alone")
+    ]
+
+
+def test_a_position_that_import_set_stays_right_when_the_start_moves_on() -> None:
+    desired = snapshot(topics=[topic("t")], groups=[group("g", ("t", 0, 7))])
+    plan = plan_of(desired, dest(topics=[topic("t", start=0)]))
+    after = replace(carried_out(dest(topics=[topic("t")]), plan.actions), topics=(topic("t", start=4, end=9),))
+    assert report(plan_of(desired, after)).verdict == "equal"
+    drift = plan_of(desired, after, "--group-offsets", "end").drift
+    assert [each.reason for each in drift] == ["set by an import with --group-offsets start; left alone"]
+
+
+@pytest.mark.parametrize(
+    ("there", "shows"),
+    [
+        (group("g", members=2), "2 live members"),
+        (group("g", state="Stable"), "state Stable"),
+        (group("g", state="PreparingRebalance"), "state PreparingRebalance"),
+    ],
+)
+def test_a_group_that_runs_on_the_destination_is_not_touched(there: Group, shows: str) -> None:
+    desired = snapshot(topics=[topic("t")], groups=[group("g", ("t", 0, 7))])
+    plan = plan_of(desired, dest(topics=[topic("t")], groups=[there]))
+    assert plan.actions == ()
+    assert reasons(plan.skipped) == {"group g": f"{shows} on the destination: its positions are not touched"}
+    moved_on = replace(there, offsets=(CommittedOffset(topic="t", partition=0, offset=5),))
+    plan = plan_of(desired, dest(topics=[topic("t")], groups=[moved_on]))
+    assert (plan.drift, plan.actions) == ((), ())
+    assert report(plan).verdict == "equal"
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (Group(id="g", protocol="connect", offsets=()), "a Connect cluster's coordination"),
+        (Group(id="g", protocol="connect", offsets=None), "a Connect cluster's coordination"),
+        (Group(id="g", protocol="sr", offsets=()), "a schema registry's coordination"),
+        (Group(id="g", type="share", offsets=()), "a share group"),
+        (Group(id="g", type="share", offsets=None), "a share group"),
+        (Group(id="g", protocol="consumer", offsets=()), "it has no committed offsets"),
+    ],
+)
+def test_groups_without_positions_to_move_are_skipped_by_name(found: Group, why: str) -> None:
+    plan = plan_of(snapshot(topics=[topic("t")], groups=[found]), dest())
+    assert reasons(plan.skipped)["group g"].startswith(why)
+    assert [action for action in plan.actions if isinstance(action, CommitOffsets)] == []
+    assert plan.unread == ()
+
+
+def test_old_zookeeper_consumers_move_unless_the_brokers_know_the_group() -> None:
+    old = [replace(group(name, ("t", 0, 3)), source="zookeeper", type="zookeeper") for name in ("g", "h", "unread")]
+    unread = Group(id="unread", protocol="consumer", offsets=None)
+    desired = snapshot(topics=[topic("t")], groups=[*old, group("g", ("t", 0, 5)), unread])
+    plan = plan_of(desired, dest(topics=[topic("t", end=9)]), "--group-offsets", "same")
+    committed = {action.group: action.offsets[0].offset for action in plan.actions if isinstance(action, CommitOffsets)}
+    assert committed == {"g": 5, "h": 3}
+    assert reasons(plan.skipped).keys() == {"group g in ZooKeeper", "group unread in ZooKeeper"}
+    assert reasons(plan.unread) == {"group unread": "its positions could not be read on the source"}
+
+
+def test_positions_on_topics_that_do_not_move_are_named() -> None:
+    desired = snapshot(topics=[topic("t"), topic("u")], groups=[group("g", ("t", 0, 1), ("u", 0, 1), ("gone", 0, 1))])
+    plan = plan_of(desired, dest(), "--exclude-topics", "u")
+    assert reasons(plan.skipped) == {
+        "topic u": "not selected",
+        "group g on topic gone": "the topic is not among the ones that move",
+        "group g on topic u": "the topic is not among the ones that move",
+    }
+    committed = next(action for action in plan.actions if isinstance(action, CommitOffsets))
+    assert [offset.topic for offset in committed.offsets] == ["t"]
+
+
+def test_positions_without_a_partition_to_be_on_are_refused() -> None:
+    desired = snapshot(topics=[topic("t", 2)], groups=[group("g", ("t", 0, 1), ("t", 1, 1))])
+    plan = plan_of(desired, dest(topics=[topic("t", 1)]), "--only", "groups")
+    assert reasons(plan.refused) == {"group g": "the destination has no partition t-1: import the topics first"}
+    assert report(plan).verdict == "different"
+
+
+def test_positions_beyond_the_end_are_named() -> None:
+    desired = snapshot(topics=[topic("t", 2)], groups=[group("g", ("t", 0, 7), ("t", 1, 2))])
+    plan = plan_of(desired, dest(topics=[topic("t", 2, end=5)]), "--group-offsets", "same")
+    assert "its positions on t-0 are beyond the ends there" in reasons(plan.warnings)["group g"]
+    plan = plan_of(desired, dest(topics=[topic("t", 2, start=None, end=None)]), "--group-offsets", "same")
+    assert plan.warnings == (), "an end that is not known is not 0"
+
+
+def test_a_partition_whose_offsets_are_not_known_gets_no_position() -> None:
+    desired = snapshot(topics=[topic("t")], groups=[group("g", ("t", 0, 7)), group("h", ("t", 0, 7))])
+    actual = dest(topics=[topic("t", start=None, end=None)], groups=[group("h", ("t", 0, 5))])
+    plan = plan_of(desired, actual)
+    assert (plan.actions, plan.drift) == ((), ())
+    assert {remark.resource for remark in plan.unread} == {"group g on t-0", "group h on t-0"}
+    assert report(plan).verdict == "inconclusive"
+
+
+# Access rules
+
+
+def test_deny_rules_are_created_first() -> None:
+    rules = [
+        acl("ALLOW", "User:x", "READ", "TOPIC t"),
+        acl("ALLOW", "User:admin", "ALL", "CLUSTER kafka-cluster"),
+        acl("DENY", "User:y", "READ", "TOPIC t"),
+        acl("DENY", "User:y", "ALTER", "CLUSTER kafka-cluster"),
+    ]
+    plan = plan_of(snapshot(acls=rules), dest())
+    assert [action.acl for action in plan.actions if isinstance(action, CreateAcl)] == [
+        rules[2],
+        rules[3],
+        rules[0],
+        rules[1],
+    ]
+
+
+def test_without_an_authorizer_on_either_side_no_rule_is_created() -> None:
+    rule = acl("ALLOW", "User:x", "READ", "TOPIC t")
+    nothing = Security(authorizer="")
+    plan = plan_of(snapshot(acls=None, security=nothing), dest())
+    assert reasons(plan.skipped) == {"acls": "the source has no authorizer: it guards nothing"}
+    plan = plan_of(snapshot(acls=[rule]), dest(acls=None, security=nothing))
+    assert reasons(plan.refused) == {"acls": "the destination has no authorizer: 1 rule cannot be created"}
+    assert report(plan).verdict == "different"
+    assert report(plan_of(snapshot(acls=[]), dest(acls=None, security=nothing))).verdict == "equal"
+
+
+def test_a_deny_moves_with_the_allow_that_it_narrows_even_when_its_topic_is_not_selected() -> None:
+    deny = acl("DENY", "User:x", "READ", "TOPIC secret")
+    broad = acl("ALLOW", "User:x", "READ", "TOPIC sec", pattern="PREFIXED")
+    other = acl("DENY", "User:z", "READ", "TOPIC secret")
+    own = acl("ALLOW", "User:x", "READ", "TOPIC secret")
+    plan = plan_of(snapshot(acls=[deny, broad, other, own]), dest(), "--exclude-topics", "secret")
+    assert [action.acl for action in plan.actions if isinstance(action, CreateAcl)] == [deny, broad]
+    assert set(reasons(plan.skipped).values()) == {"about a topic that is not selected"}
+    assert len(plan.skipped) == 2
+
+
+@pytest.mark.parametrize(
+    ("prefix", "rename", "warned"),
+    [
+        ("prod.", r"prod\.(.*)=eu.\1", False),
+        ("prod", r"prod\.(.*)=eu.\1", True),
+        ("prod.a", r"prod\.a=b", True),
+        ("other", r"prod\.(.*)=eu.\1", False),
+    ],
+)
+def test_a_prefix_that_no_longer_covers_its_topics_is_named(prefix: str, rename: str, warned: bool) -> None:
+    desired = snapshot(
+        topics=[topic("prod.a"), topic("prod.ab")],
+        acls=[acl("DENY", "User:x", "READ", f"TOPIC {prefix}", pattern="PREFIXED")],
+    )
+    plan = plan_of(desired, dest(), "--rename", rename)
+    assert any("does not cover" in remark.reason for remark in plan.warnings) is warned
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "says"),
+    [
+        (False, False, None),
+        (True, True, None),
+        (False, True, "what has no rule is open to everyone there"),
+        (True, False, "what has no rule is closed there"),
+        (None, True, "could not be read on the source"),
+        (True, None, "could not be read on the destination"),
+        (None, None, "could not be read on either side"),
+    ],
+)
+def test_openness_without_rules_is_compared(here: bool | None, there: bool | None, says: str | None) -> None:
+    def guarded(open_to_all: bool | None) -> Security:
+        return Security(authorizer="x", allow_everyone_if_no_acl_found=open_to_all, super_users=("User:admin",))
+
+    rule = acl("ALLOW", "User:x", "READ", "TOPIC t")
+    plan = plan_of(snapshot(acls=[rule], security=guarded(here)), dest(security=guarded(there)))
+    told = reasons(plan.warnings).get("allow.everyone.if.no.acl.found")
+    assert told is None if says is None else told is not None and says in told
+
+
+CLUSTER_RULES = [
+    acl("ALLOW", "User:ops", "ALTER", "CLUSTER kafka-cluster"),
+    acl("DENY", "User:guest", "ALTER", "CLUSTER kafka-cluster"),
+]
+TOPIC_RULE = acl("ALLOW", "User:x", "READ", "TOPIC t")
+
+
+@pytest.mark.parametrize(
+    ("operator", "security", "there", "outcome"),
+    [
+        ("User:admin", Security(authorizer="x", super_users=("User:admin",)), [], "created"),
+        # ops would be allowed in the end, but not between the DENY and its ALLOW.
+        ("User:ops", Security(authorizer="x", allow_everyone_if_no_acl_found=True, super_users=()), [], "refused"),
+        ("User:ops", Security(authorizer="x", super_users=()), [CLUSTER_RULES[0]], "created"),
+        ("User:me", Security(authorizer="x", allow_everyone_if_no_acl_found=True, super_users=()), [], "refused"),
+        ("User:me", Security(authorizer="x", allow_everyone_if_no_acl_found=True), [], "warned"),
+        ("User:guest", Security(authorizer="x", super_users=("User:admin",)), [], "refused"),
+        (None, Security(authorizer="x", super_users=()), [], "warned"),
+    ],
+)
+def test_the_operators_own_rights_are_kept(
+    operator: str | None, security: Security, there: list[Acl], outcome: str
+) -> None:
+    plan = plan_of(
+        snapshot(acls=[TOPIC_RULE, *CLUSTER_RULES]),
+        dest(acls=there, security=security),
+        operator=Operator(principal=operator),
+    )
+    created = [action.acl for action in plan.actions if isinstance(action, CreateAcl)]
+    assert TOPIC_RULE in created, "rules about anything else are created in any case"
+    assert (set(CLUSTER_RULES) <= {*created, *there}) is (outcome != "refused")
+    assert bool(plan.refused) is (outcome == "refused")
+    assert any(remark.resource == "acls" for remark in plan.warnings) is (outcome == "warned")
+
+
+def test_who_may_alter_the_cluster_without_a_rule_is_taken_for_a_super_user() -> None:
+    hidden = Security(authorizer="x", allow_everyone_if_no_acl_found=False, super_users=None)
+    plan = plan_of(
+        snapshot(acls=CLUSTER_RULES),
+        dest(security=hidden),
+        operator=Operator(principal="User:root", cluster_operations=frozenset({"ALTER"})),
+    )
+    assert (len(plan.actions), plan.refused) == (2, ())
+
+
+# What could not be read
+
+
+@pytest.mark.parametrize(
+    ("desired", "actual"),
+    [
+        (snapshot(topics=None), dest()),
+        (snapshot(groups=None), dest()),
+        (snapshot(acls=None), dest()),
+        (snapshot(topics=[topic("t")]), dest(topics=None)),
+        (snapshot(groups=[group("g", ("t", 0, 0))], topics=[topic("t")]), dest(topics=[topic("t")], groups=None)),
+        (snapshot(acls=[TOPIC_RULE]), dest(acls=None)),
+        (snapshot(topics=[replace(topic("t"), configs=None)]), dest(topics=[topic("t")])),
+        (snapshot(topics=[topic("t")]), dest(topics=[replace(topic("t"), configs=None)])),
+        (snapshot(topics=[replace(topic("t"), partitions=())]), dest()),
+        (
+            snapshot(topics=[topic("t")], groups=[group("g", ("t", 0, 0))]),
+            dest(topics=[topic("t")], groups=[Group(id="g", offsets=None)]),
+        ),
+    ],
+)
+def test_what_could_not_be_read_makes_the_answer_inconclusive_and_nothing_is_done(
+    desired: Snapshot, actual: Snapshot
+) -> None:
+    plan = plan_of(desired, actual)
+    assert plan.actions == ()
+    assert plan.unread != ()
+    assert report(plan).verdict == "inconclusive"
+
+
+def test_differences_outweigh_what_could_not_be_read() -> None:
+    plan = plan_of(snapshot(topics=[topic("t")], acls=None), dest())
+    assert report(plan).verdict == "different"
+
+
+def test_gaps_of_the_source_and_sections_of_later_versions_are_named() -> None:
+    desired = replace(snapshot(gaps=(Remark(resource="users", reason="no right"),)), quotas=(), users=())
+    assert reasons(plan_of(desired, dest()).warnings)["users"] == "not read on the source: no right"
+    assert plan_of(desired, dest()).skipped == ()
+
+
+def test_only_the_chosen_sections_are_compared() -> None:
+    desired = snapshot(topics=[topic("t")], groups=[group("g", ("t", 0, 0))], acls=[TOPIC_RULE])
+    kinds: list[tuple[str, type[Action]]] = [("topics", CreateTopic), ("acls", CreateAcl)]
+    for section, kind in kinds:
+        assert [type(action) for action in plan_of(desired, dest(), "--only", section).actions] == [kind]
+    plan = plan_of(desired, dest(topics=[topic("t")]), "--only", "groups,acls")
+    assert [type(action) for action in plan.actions] == [CommitOffsets, CreateAcl]
+
+
+# Reports
+
+
+def test_a_report_counts_every_kind_in_its_section() -> None:
+    desired = snapshot(
+        brokers=3,
+        topics=[
+            topic("same", 2, factor=3, configs={"retention.ms": "5"}),
+            topic("missing"),
+            topic("grows", 3),
+            topic("drifts", configs={"retention.ms": "5"}),
+        ],
+        groups=[group("g", ("same", 0, 0), ("same", 1, 0)), group("h", ("same", 0, 4))],
+        acls=[TOPIC_RULE, acl("DENY", "User:x", "READ", "TOPIC u")],
+    )
+    actual = dest(
+        topics=[
+            topic("same", 2, factor=3, configs={"retention.ms": "5"}),
+            topic("grows"),
+            topic("drifts"),
+            topic("extra"),
+        ],
+        groups=[group("g", ("same", 0, 0)), group("h", ("same", 0, 5))],
+        acls=[TOPIC_RULE],
+    )
+    answer = report(plan_of(desired, actual))
+    counts = {section: {k: n for k, n in found.items() if n} for section, found in answer.counts.items()}
+    assert counts == {
+        "topics": {"equal": 1, "missing": 1, "extra": 1},
+        "partitions": {"equal": 4, "different": 1},
+        "configs": {"equal": 1, "different": 1},
+        "groups": {},
+        "positions": {"equal": 1, "missing": 1, "different": 1},
+        "acls": {"equal": 1, "missing": 1},
+    }
+
+
+# Refusals by the destination's own validation
+
+
+def test_what_the_brokers_refuse_takes_its_positions_along() -> None:
+    desired = snapshot(
+        topics=[topic("bad"), topic("good")],
+        groups=[group("g", ("bad", 0, 0), ("good", 0, 0)), group("only", ("bad", 0, 0))],
+    )
+    plan = plan_of(desired, dest())
+    rejected = [Result(action=action, outcome="failed", error="policy") for action in plan.actions[:1]]
+    left = plan.without(rejected)
+    assert [type(action) for action in left.actions] == [CreateTopic, CommitOffsets]
+    assert reasons(left.refused) == {
+        "topic bad": "policy",
+        "group g on topic bad": "the topic is refused",
+        "group only on topic bad": "the topic is refused",
+    }
+    after = carried_out(dest(), left.actions)
+    assert {topic.name for topic in after.topics or ()} == {"good"}
+
+
+# A saved plan
+
+
+SAVED = (
+    CreateTopic(topic="new", partitions=2, replication_factor=1, configs={"cleanup.policy": "compact,delete"}),
+    AddPartitions(topic="old", existing=1, total=3),
+    SetConfigs(topic="old", configs={"retention.ms": "5"}, previous={"retention.ms": None}),
+    CommitOffsets(group="g", offsets=(CommittedOffset(topic="old", partition=0, offset=4, metadata="kafka-meta:end"),)),
+    CreateAcl(acl=TOPIC_RULE),
+)
+
+
+def saved(**changes: object) -> Plan:
+    return replace(Plan(source_id="source", dest_id="dest", actions=SAVED), **changes)  # type: ignore[arg-type]
+
+
+TODAY = dest(topics=[topic("old")])
+
+
+def test_a_saved_plan_is_whole_where_nothing_has_changed() -> None:
+    assert recheck(saved(), TODAY) == (saved(), ())
+
+
+def test_an_interrupted_commit_of_a_saved_plan_completes() -> None:
+    for done in range(len(SAVED) + 1):
+        left, broken = recheck(saved(), carried_out(TODAY, SAVED[:done]))
+        assert (left.actions, broken) == (SAVED[done:], ())
+        assert len(left.present) == done
+
+
+def test_a_half_committed_group_completes() -> None:
+    offsets = tuple(CommittedOffset(topic="old", partition=number, offset=4) for number in range(3))
+    action = CommitOffsets(group="g", offsets=offsets)
+    half = carried_out(dest(topics=[topic("old", 3)]), [CommitOffsets(group="g", offsets=offsets[:1])])
+    assert recheck(saved(actions=(action,)), half) == (saved(actions=(action,)), ())
+
+
+@pytest.mark.parametrize(
+    ("now", "says"),
+    [
+        (dest(id="other", topics=[topic("old")]), "destination: the plan was made for cluster dest, this is other"),
+        (dest(topics=[topic("old"), topic("new", 3)]), "topic new: it has been created meanwhile, otherwise"),
+        (dest(topics=[topic("old", 2)]), "topic old: it had 1 partitions, now 2"),
+        (
+            dest(topics=[topic("old", configs={"retention.ms": "6"})]),
+            "topic old: retention.ms was None, now 6",
+        ),
+        (dest(topics=[replace(topic("old"), configs=None)]), "topic old: its configs can no longer be read"),
+        (
+            dest(topics=[topic("old")], groups=[group("g", ("old", 0, 3))]),
+            "group g: it has a position on old-0 now: 3",
+        ),
+        (dest(topics=[topic("old")], groups=[group("g", members=1)]), "group g: it has consumers now: 1 live member"),
+        (dest(topics=[topic("old")], groups=[group("g", state="Stable")]), "group g: it has consumers now: state"),
+        (
+            dest(topics=[topic("old")], groups=[Group(id="g", offsets=None)]),
+            "group g: its positions can no longer be read",
+        ),
+        (dest(topics=[topic("old")], groups=None), "group g: the destination's groups could not be read"),
+    ],
+)
+def test_a_broken_precondition_is_named(now: Snapshot, says: str) -> None:
+    _, broken = recheck(saved(), now)
+    assert len(broken) == 1
+    assert f"{broken[0].resource}: {broken[0].reason}".startswith(says)
+
+
+def test_nothing_of_a_saved_plan_is_carried_out_blindly() -> None:
+    _, broken = recheck(saved(), dest(topics=None, groups=None))
+    assert {remark.resource for remark in broken} == {"topic new", "topic old", "group g"}

@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kafka_meta import playground
+from kafka_meta.errors import KafkaMetaError
+from kafka_meta.playground import Cluster, Design, cluster, guard, jars, process
+from kafka_meta.playground.process import wait_until
+
+TOPIC = "org.apache.kafka.tools.TopicCommand"
+
+
+def test_the_pair_is_a_zookeeper_cluster_with_a_chroot_and_a_kraft_cluster(source: Cluster, dest: Cluster) -> None:
+    assert (source.version, source.mode) == ("3.9.1", "zookeeper")
+    assert source.zookeeper_connect is not None
+    assert source.zookeeper_connect.startswith("127.0.0.1:")
+    assert source.zookeeper_connect.endswith("/kafka")
+    assert (dest.version, dest.mode, dest.zookeeper_connect) == ("4.3.1", "kraft", None)
+
+
+def test_both_clusters_of_the_pair_have_an_authorizer(pair: tuple[Cluster, Cluster]) -> None:
+    for one in pair:
+        acls = f"{'kafka.admin' if one.mode == 'zookeeper' else 'org.apache.kafka.tools'}.AclCommand"
+        where = ("--bootstrap-server", one.bootstrap_servers, "--topic", "playground")
+        one.tool(acls, *where, "--add", "--allow-principal", "User:playground", "--operation", "Read")
+        assert "User:playground" in one.tool(acls, *where, "--list")
+
+
+def test_a_tool_that_fails_says_why(dest: Cluster) -> None:
+    with pytest.raises(KafkaMetaError, match=r"TopicCommand ended with status 1:(.|\n)*no-such-topic"):
+        dest.tool(TOPIC, "--bootstrap-server", dest.bootstrap_servers, "--describe", "--topic", "no-such-topic")
+
+
+def test_a_tool_reads_what_is_given_to_it(dest: Cluster) -> None:
+    where = ("--bootstrap-server", dest.bootstrap_servers)
+    dest.tool(TOPIC, *where, "--create", "--topic", "playground.input")
+    dest.tool("org.apache.kafka.tools.ConsoleProducer", *where, "--topic", "playground.input", input="a\nb\n")
+    counted = dest.tool("org.apache.kafka.tools.GetOffsetShell", *where, "--topic", "playground.input")
+    assert counted == "playground.input:0:2\n"
+
+
+def test_a_broker_comes_back_with_its_data_after_a_crash() -> None:
+    with playground.kraft_cluster() as one:
+        where = ("--bootstrap-server", one.bootstrap_servers)
+        one.tool(TOPIC, *where, "--create", "--topic", "kept")
+        pid = one.brokers[0].pid
+        one.brokers[0].kill()
+        assert one.brokers[0].pid is None
+        one.brokers[0].start()
+        assert one.brokers[0].pid not in (None, pid)
+        assert "kept" in one.tool(TOPIC, *where, "--list")
+
+
+def test_nothing_is_left_after_the_block_whether_it_fails_or_not() -> None:
+    with pytest.raises(ZeroDivisionError), playground.zookeeper_cluster() as one:
+        assert len(guard.processes(one.data_dir)) == 2
+        raise ZeroDivisionError
+    assert guard.processes(one.data_dir) == []
+    assert not one.data_dir.exists()
+
+
+def test_a_broker_that_does_not_start_shows_its_log_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = directories(monkeypatch)
+    with (
+        pytest.raises(KafkaMetaError, match=r"Kafka 4\.3\.1 broker 1 ended with status 1 (.|\n)*num\.partitions"),
+        playground.kraft_cluster(settings={"num.partitions": "many"}),
+    ):
+        pytest.fail("it started")
+    (directory,) = made
+    assert guard.processes(directory) == []
+    assert not directory.exists()
+
+
+def test_a_cluster_whose_port_was_taken_meanwhile_starts_on_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = [taken.getsockname()[1]]
+        monkeypatch.setattr(cluster, "free_port", lambda: ports.pop() if ports else process.free_port())
+        made = directories(monkeypatch)
+        with playground.kraft_cluster() as one:
+            assert one.brokers[0].port != taken.getsockname()[1]
+        assert len(made) == 2
+        assert not any(directory.exists() for directory in made)
+
+
+def test_a_listener_of_another_kind_stands_beside_the_plain_one() -> None:
+    login = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="secret";'
+    with playground.kraft_cluster(
+        listeners={"SASL": "SASL_PLAINTEXT"},
+        settings={
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl.plain.sasl.jaas.config": login,
+        },
+    ) as one:
+        client = one.data_dir / "client.properties"
+        client.write_text(
+            "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config="
+            "org.apache.kafka.common.security.plain.PlainLoginModule required username=alice password=secret;\n"
+        )
+        who = ("--bootstrap-server", one.bootstrap("SASL"), "--command-config", str(client))
+        assert one.tool(TOPIC, *who, "--list").strip() == ""  # she gets that far, and may see nothing
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_death_of_the_starting_process_ends_everything(how: signal.Signals) -> None:
+    starter = start_in_another_process("with playground.kraft_cluster() as one: tell(one); time.sleep(600)")
+    directory = told(starter)
+    assert len(guard.processes(directory)) == 1
+    starter.send_signal(how)
+    assert starter.wait() != 0
+    wait_until(lambda: gone(directory), "the guard has cleaned up")
+
+
+def test_an_interrupt_from_the_terminal_ends_everything() -> None:
+    starter = start_in_another_process("with playground.kraft_cluster() as one: tell(one); time.sleep(600)")
+    directory = told(starter)
+    os.killpg(starter.pid, signal.SIGINT)  # ^C reaches the whole foreground group
+    assert starter.wait() != 0
+    wait_until(lambda: gone(directory), "everything is gone")
+
+
+def test_a_starter_killed_in_the_middle_of_the_start_leaves_nothing() -> None:
+    starter = start_in_another_process(
+        "one = Cluster(Design(version='4.3.1', mode='kraft')); tell(one); time.sleep(600)"
+    )
+    directory = told(starter)
+    starter.kill()
+    starter.wait()
+    wait_until(lambda: gone(directory), "the guard has cleaned up")
+
+
+def test_everything_ends_even_if_the_guard_was_killed() -> None:
+    with playground.kraft_cluster() as one:
+        (watching,) = [
+            child
+            for child in psutil.Process().children()
+            if str(one.data_dir) in child.cmdline() and "python" in child.name()
+        ]
+        watching.kill()
+    assert gone(one.data_dir)
+
+
+def test_a_kept_pair_outlives_its_starter_and_is_ended_by_its_file(tmp_path: Path) -> None:
+    state = tmp_path / "pair.json"
+    starter = start_in_another_process(f"playground.start_detached_pair(Path({str(state)!r}))")
+    assert starter.wait() == 0
+    pair = playground.detached_pair(state)
+    try:
+        assert [len(guard.processes(directory)) for directory in pair.directories] == [2, 1]
+        with pytest.raises(KafkaMetaError, match="running already"):
+            playground.start_detached_pair(state)
+    finally:
+        playground.stop_detached(state)
+    assert all(gone(directory) for directory in pair.directories)
+    assert not state.exists()
+    with pytest.raises(KafkaMetaError, match="no pair was left running"):
+        playground.stop_detached(state)
+
+
+def test_a_directory_that_no_playground_made_is_never_removed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    state = tmp_path / "pair.json"
+    state.write_text(
+        '{"source_bootstrap_servers": "a:1", "source_zookeeper_connect": "a:2", "dest_bootstrap_servers": "a:3",'
+        f' "directories": ["{precious}"]}}'
+    )
+    playground.stop_detached(state)
+    assert precious.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"directories": 1}', '{"directories": [1]}'])
+def test_a_file_that_tells_of_no_pair_is_refused(tmp_path: Path, content: str) -> None:
+    state = tmp_path / "pair.json"
+    state.write_text(content)
+    with pytest.raises(KafkaMetaError, match="does not tell of a pair"):
+        playground.stop_detached(state)
+    assert state.exists()
+
+
+def test_a_missing_java_is_one_sentence_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = directories(monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(KafkaMetaError, match="No Java was found on the PATH") as error, playground.pair():
+        pytest.fail("it started")
+    assert "Install a JDK 17 or newer" in str(error.value.hint)
+    assert made == []
+
+
+def test_an_old_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executable(tmp_path / "bin" / "java", "echo 'openjdk version \"1.8.0_392\"' >&2")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(KafkaMetaError, match="is Java 8; Kafka's brokers need Java 17 or newer"):
+        jars.java()
+
+
+def test_a_missing_maven_is_one_sentence_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executable(tmp_path / "java", "echo 'openjdk version \"17.0.1\"' >&2")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = directories(monkeypatch)
+    with pytest.raises(KafkaMetaError, match=r"Maven .* was not found") as error, playground.pair():
+        pytest.fail("it started")
+    assert "Install Maven" in str(error.value.hint)
+    assert made == []
+
+
+def test_jars_of_an_interrupted_fetch_are_never_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    copy = 'for last; do :; done; mkdir -p "${last#*=}"; touch "${last#*=}'
+    executable(tmp_path / "mvn", f'{copy}/half.jar"; echo "[ERROR] no route"; exit 1')
+    with pytest.raises(KafkaMetaError, match=r"could not fetch Kafka 3\.9\.1 (.|\n)*no route"):
+        playground.fetch("3.9.1")
+    executable(tmp_path / "mvn", f'{copy}/whole.jar"')
+    assert [jar.name for jar in playground.fetch("3.9.1").iterdir()] == ["whole.jar"]
+
+
+def test_jars_that_two_want_at_once_are_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fetch = f'for last; do :; done; echo fetched >>"{tmp_path}/log"; sleep 0.5; mkdir -p "${{last#*=}}"'
+    executable(tmp_path / "mvn", fetch)
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(playground.fetch, ["4.3.1", "4.3.1"])
+    assert first == second
+    assert (tmp_path / "log").read_text() == "fetched\n"
+
+
+@pytest.mark.parametrize(("version", "mode"), [("4.3.1", "zookeeper"), ("2.8.2", "kraft"), ("9.9.9", "kraft")])
+def test_a_version_that_cannot_run_so_is_refused(version: str, mode: str) -> None:
+    with pytest.raises(KafkaMetaError, match=f"has no Kafka {version} in {mode} mode"):
+        Design(version=version, mode=mode)  # type: ignore[arg-type]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", [version for version in playground.VERSIONS if version < "4"])
+def test_every_version_with_zookeeper_starts_stops_crashes_and_comes_back(version: str) -> None:
+    with playground.zookeeper_cluster(version, chroot="/a/b") as one:
+        assert one.zookeeper_connect is not None
+        (broker,) = one.brokers
+        topic = TOPIC if version > "3" else "kafka.admin.TopicCommand"
+        where = ("--bootstrap-server", one.bootstrap_servers)
+        where = where if version > "2" else ("--zookeeper", one.zookeeper_connect)
+        one.tool(topic, *where, "--create", "--topic", "kept", "--partitions", "1", "--replication-factor", "1")
+        broker.stop()
+        broker.start()
+        broker.kill()
+        broker.start()
+        one.zookeeper.stop()
+        one.zookeeper.start()
+        assert one.tool(topic, *where, "--list").split() == ["kept"]
+    assert gone(one.data_dir)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", [version for version in playground.VERSIONS if version > "3"])
+def test_three_brokers_of_a_kraft_cluster_come_back_after_all_of_them_crashed(version: str) -> None:
+    with playground.kraft_cluster(version, brokers=3) as one:
+        where = ("--bootstrap-server", one.bootstrap_servers)
+        one.tool(TOPIC, *where, "--create", "--topic", "kept", "--replication-factor", "3")
+        for broker in one.brokers:
+            broker.kill()
+        one.start()
+        assert "ReplicationFactor: 3" in one.tool(TOPIC, *where, "--describe", "--topic", "kept")
+    assert gone(one.data_dir)
+
+
+def directories(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Every directory that a playground makes from now on."""
+    made: list[Path] = []
+    make: Callable[..., str] = cluster.tempfile.mkdtemp
+
+    def noted(*arguments: object, **named: object) -> str:
+        made.append(Path(make(*arguments, **named)))
+        return str(made[-1])
+
+    monkeypatch.setattr(cluster.tempfile, "mkdtemp", noted)
+    return made
+
+
+def start_in_another_process(code: str) -> subprocess.Popen[str]:
+    """Code that calls `tell(cluster)` when there is something to see; a process group of its own."""
+    program = textwrap.dedent("""\
+        import time
+        from pathlib import Path
+        from kafka_meta import playground
+        from kafka_meta.playground import Cluster, Design
+        def tell(one): print(one.data_dir, flush=True)
+        """)
+    return subprocess.Popen(
+        [sys.executable, "-c", program + code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def told(starter: subprocess.Popen[str]) -> Path:
+    assert starter.stdout is not None
+    with starter.stdout:
+        return Path(starter.stdout.readline().strip())
+
+
+def gone(directory: Path) -> bool:
+    return not directory.exists() and guard.processes(directory) == []
+
+
+def executable(path: Path, script: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o700)
