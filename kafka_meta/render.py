@@ -59,7 +59,8 @@ def _escape(character: str) -> str:
 def size(count_bytes: float) -> str:
     """Bytes as `1.2 MB`: decimal units, as disks and networks are sold."""
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if count_bytes < 1000 or unit == "TB":
+        # Rounded as it is written: 999,960 bytes are 1.0 MB, not 1000.0 kB.
+        if round(count_bytes, 1) < 1000 or unit == "TB":
             return f"{count_bytes:.0f} {unit}" if unit == "bytes" else f"{count_bytes:.1f} {unit}"
         count_bytes /= 1000
     raise AssertionError

@@ -9,7 +9,7 @@ import typer
 
 from kafka_meta import cluster, zookeeper
 from kafka_meta.cli import options as given
-from kafka_meta.cli.sides import dest_settings, has_dest, principal, source_settings
+from kafka_meta.cli.sides import dest_settings_if_any, principal, source_settings
 from kafka_meta.cluster.rights import Purpose
 from kafka_meta.errors import ExitStatus, KafkaMetaError
 from kafka_meta.model import Cluster
@@ -43,8 +43,8 @@ def check(
         sides.append(_ask("source", zk.connect, lambda: _of_zookeeper(zookeeper.identify(zk))))
     if source.bootstrap_servers:
         sides.append(_ask("source", source.bootstrap_servers, lambda: _of_brokers(source, "export")))
-    if has_dest(flags, toml):
-        dest = dest_settings(flags, toml, screen)
+    dest = dest_settings_if_any(flags, toml, screen)
+    if dest is not None:
         sides.append(_ask("dest", dest.bootstrap_servers, lambda: _of_brokers(dest, "import")))
     else:
         screen.say("no destination given: only the source is checked")

@@ -160,6 +160,7 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, scree
     total = len(plan.actions) + len(rejected)
     try:
         with screen.progress() as meter, cluster.Writer(dest) as writer:
+            writer.announce(plan.actions)
             for step in apply(plan.actions, writer):
                 if isinstance(step, Result):
                     results.append(step)

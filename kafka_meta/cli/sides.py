@@ -37,9 +37,8 @@ def source_settings(flags: Mapping[str, Any], toml: Toml | None, screen: Screen)
 
 def dest_settings(flags: Mapping[str, Any], toml: Toml | None, screen: Screen) -> ClusterSettings:
     """The destination's, which is never guessed."""
-    settings = resolve("dest", flags=flags, environ=os.environ, toml=toml)
-    _say_notes(settings, screen)
-    if not settings.bootstrap_servers:
+    settings = dest_settings_if_any(flags, toml, screen)
+    if settings is None:
         raise UsageError(
             "no address of the destination is given",
             "Use --dest-bootstrap-servers HOST:PORT or --dest-config FILE, "
@@ -53,10 +52,10 @@ def has_source(flags: Mapping[str, Any]) -> bool:
     return any(flags.get(f"source-{name}") for name in ("bootstrap-servers", "zk-connect", "config"))
 
 
-def has_dest(flags: Mapping[str, Any], toml: Toml | None) -> bool:
-    """Whether anything names a destination."""
+def dest_settings_if_any(flags: Mapping[str, Any], toml: Toml | None, screen: Screen) -> ClusterSettings | None:
     settings = resolve("dest", flags=flags, environ=os.environ, toml=toml)
-    return bool(settings.bootstrap_servers)
+    _say_notes(settings, screen)
+    return settings if settings.bootstrap_servers else None
 
 
 def options(flags: Mapping[str, Any], toml: Toml | None, screen: Screen) -> PolicyOptions:

@@ -37,8 +37,8 @@ class Tools:
     client: AdminClient
     wire: Wire
     timeout_seconds: float
-    created: set[str] = field(default_factory=set)
-    """Topics that exist by us: brokers may hear of them later than the controller answers."""
+    grown: set[str] = field(default_factory=set)
+    """Topics that we made or gave partitions: brokers may hear of it later than the controller answers."""
 
 
 def create_topics(tools: Tools, tries: Sequence[Try[CreateTopic]], *, pretend: bool = False) -> list[Verdict]:
@@ -63,7 +63,7 @@ def create_topics(tools: Tools, tries: Sequence[Try[CreateTopic]], *, pretend: b
         action = attempt.action
         error = _error(futures[action.topic])
         if error is None:
-            tools.created.add(action.topic)
+            tools.grown.add(action.topic)
             verdicts.append(Result(action=action, outcome="done"))
         elif code(error) == KafkaError.TOPIC_ALREADY_EXISTS:
             verdicts.append(_there(attempt, "the topic exists"))
@@ -101,6 +101,7 @@ def add_partitions(tools: Tools, tries: Sequence[Try[AddPartitions]]) -> list[Ve
                 # The controller knows of more partitions than the brokers have heard of.
                 verdicts[attempt.action.topic] = Again(reason=reason(error), unsure=attempt.unsure)
             else:
+                tools.grown.add(attempt.action.topic)
                 verdicts[attempt.action.topic] = _settled(attempt.action, futures[attempt.action.topic])
     return [verdicts[attempt.action.topic] for attempt in tries]
 
@@ -228,8 +229,8 @@ def _committed(tools: Tools, action: CommitOffsets, answer: Mapping[Place, str] 
         return _silence(action, answer)
     if not answer:
         return Result(action=action, outcome="done")
-    if all(error == "UNKNOWN_TOPIC_OR_PARTITION" and topic in tools.created for (topic, _), error in answer.items()):
-        return Again(reason="the group's coordinator has not heard of the new topics yet")
+    if all(error == "UNKNOWN_TOPIC_OR_PARTITION" and topic in tools.grown for (topic, _), error in answer.items()):
+        return Again(reason="the group's coordinator has not heard of the new partitions yet")
     (topic, partition), error = min(answer.items())
     others = f" (and {len(answer) - 1} more partitions)" if len(answer) > 1 else ""
     return _broken(action, f"{topic}-{partition}: {error}{others}")

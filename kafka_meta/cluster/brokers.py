@@ -19,6 +19,8 @@ _KNOWN_AUTHORIZERS = frozenset(
 )
 """They read `super.users` and `allow.everyone.if.no.acl.found`, and take neither for granted."""
 
+_LISTS_OTHERS = (1, 1)
+_KRAFT = (2, 8)
 _TOKEN_KEYS = ("delegation.token.secret.key", "delegation.token.master.key")
 
 
@@ -41,15 +43,16 @@ def broker_facts(connection: Wire) -> BrokerFacts:
             gaps.append(Remark(resource=f"configs of broker {broker}", reason=configs.reason))
         else:
             told[broker] = configs
+    old: Mode | None = "zookeeper" if connection.release is not None and connection.release < _KRAFT else None
     if not told:
         gaps.append(Remark(resource="defaults", reason="no broker told its configs"))
-        return BrokerFacts(gaps=tuple(gaps))
+        return BrokerFacts(mode=old, gaps=tuple(gaps))
     values = {broker: {name: config.value for name, config in configs.items()} for broker, configs in told.items()}
     defaults, differing = common({broker: topic_defaults(configs) for broker, configs in values.items()})
     first = told[min(told)]
     return BrokerFacts(
-        mode=_mode(first),
-        security=_security(first),
+        mode=old or _mode(first),
+        security=_security(first, connection.release),
         defaults=defaults,
         delegation_tokens=any(_is_set(configs, name) for name in _TOKEN_KEYS for configs in told.values()),
         gaps=tuple(gaps),
@@ -75,15 +78,15 @@ def _mode(configs: Mapping[str, Config]) -> Mode | None:
     return "zookeeper" if zookeeper is not None and zookeeper.value else None
 
 
-def _security(configs: Mapping[str, Config]) -> Security:
+def _security(configs: Mapping[str, Config], version: tuple[int, ...] | None) -> Security:
     """Brokers list a setting that they do not know by themselves only where it is set, and hide its value (KIP-226).
 
-    So an authorizer's setting that is not listed has its default, and one that is listed cannot be told.
+    So since 1.1 an authorizer's setting that is not listed has its default, and one that is listed cannot be told.
     """
     named = configs.get("authorizer.class.name")
     if named is None or named.value is None:
         return Security()
-    if named.value not in _KNOWN_AUTHORIZERS:
+    if named.value not in _KNOWN_AUTHORIZERS or version is None or version < _LISTS_OTHERS:
         return Security(authorizer=named.value)
     everyone, users = (configs.get(name) for name in ("allow.everyone.if.no.acl.found", "super.users"))
     return Security(

@@ -63,7 +63,7 @@ def read(
                     connection,
                     selection,
                     emit=emit,
-                    version=_numbers(connection.version),
+                    version=connection.release,
                     timeout_seconds=timeout_seconds,
                 )
                 if "groups" in sections
@@ -110,10 +110,6 @@ def read(
         )
 
 
-def _numbers(version: str | None) -> tuple[int, ...] | None:
-    return None if version is None else tuple(int(part) for part in version.split("."))
-
-
 def _is_internal(topic: Topic) -> bool:
     return topic.internal or topic.name in INTERNAL_TOPICS
 
@@ -153,14 +149,20 @@ def _overrides(
     connection: Wire, topics: Mapping[str, Topic], emit: Emit, gaps: list[Gap]
 ) -> dict[str, dict[str, str] | None]:
     configs: dict[str, dict[str, str] | None] = {}
+    refused: dict[str, list[str]] = {}
     for name, told in wire.overrides(connection, sorted(topics)):
         if isinstance(told, Unanswered):
-            gaps.append(Remark(resource=f"topic {name}", reason=f"configs: {told.reason}"))
+            refused.setdefault(told.reason, []).append(name)
             configs[name] = None
         else:
             configs[name] = dict(sorted(told.items()))
         if len(configs) % _TOPICS_AN_EVENT == 0 or len(configs) == len(topics):
             emit(Progress(stage="topics", done=len(configs), total=len(topics)))
+    for reason, names in refused.items():
+        if len(names) == len(topics):
+            gaps.append(Remark(resource="topics", reason=f"configs of all: {reason}"))
+        else:
+            gaps.extend(Remark(resource=f"topic {name}", reason=f"configs: {reason}") for name in names)
     return configs
 
 

@@ -75,29 +75,28 @@ def _acl(resource: Any, rule: Any) -> Acl | None:
 
 def create_acls(wire: Wire, rules: Sequence[Acl]) -> list[Unanswered | None]:
     """None for each rule that is there now, new or not, else why it is not; in order. Raises `Unanswered`."""
-    creation = CreateAclsRequest.AclCreation
-    answer = wire.ask(
-        CreateAclsRequest(
-            creations=[
-                creation(
-                    resource_type=_code(_RESOURCES, rule.resource_type),
-                    resource_name=rule.resource_name,
-                    resource_pattern_type=_code(_PATTERNS, rule.pattern_type),
-                    principal=rule.principal,
-                    host=rule.host,
-                    operation=_code(_OPERATIONS, rule.operation),
-                    permission_type=_code(_PERMISSIONS, rule.permission),
-                )
-                for rule in rules
-            ]
-        )
-    )
-    return [
-        Unanswered(error_text(result.error_code, result.error_message), retriable=is_retriable(result.error_code))
+    # In v0 (before 2.0, KIP-290) there is no field for the pattern, and a prefixed rule would become a literal one.
+    taken = [rule for rule in rules if rule.pattern_type == "LITERAL" or wire.speaks(CreateAclsRequest, 1)]
+    answer = wire.ask(CreateAclsRequest(creations=[_creation(rule) for rule in taken]))
+    outcomes = {
+        rule: Unanswered(error_text(result.error_code, result.error_message), retriable=is_retriable(result.error_code))
         if result.error_code
         else None
-        for result in answer.results
-    ]
+        for rule, result in zip(taken, answer.results, strict=True)
+    }
+    return [outcomes.get(rule, Unanswered("brokers before 2.0 have no prefixed rules")) for rule in rules]
+
+
+def _creation(rule: Acl) -> Any:
+    return CreateAclsRequest.AclCreation(
+        resource_type=_code(_RESOURCES, rule.resource_type),
+        resource_name=rule.resource_name,
+        resource_pattern_type=_code(_PATTERNS, rule.pattern_type),
+        principal=rule.principal,
+        host=rule.host,
+        operation=_code(_OPERATIONS, rule.operation),
+        permission_type=_code(_PERMISSIONS, rule.permission),
+    )
 
 
 def _code(names: Mapping[int, str], name: str) -> int:

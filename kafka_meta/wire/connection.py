@@ -75,6 +75,11 @@ class Wire:
             self._net.close()
 
     @property
+    def release(self) -> tuple[int, ...] | None:
+        """`version` as numbers, to compare."""
+        return None if self.version is None else tuple(int(part) for part in self.version.split("."))
+
+    @property
     def cluster_id(self) -> str | None:
         """None before Kafka 0.10.1, which had no id."""
         return self._manager.cluster.cluster_id or None
@@ -157,7 +162,7 @@ def is_retriable(code: int) -> bool:
 def _reason(error: errors.KafkaError) -> str:
     match error:
         case errors.IncompatibleBrokerVersion():
-            return "the broker is too old to be asked (it does not speak this request)"
+            return "the brokers are too old for this question"
         case errors.RequestTimedOutError() | errors.KafkaTimeoutError():
             return "the broker did not answer in time"
         case errors.NodeNotReadyError() | errors.KafkaConnectionError():

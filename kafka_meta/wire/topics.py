@@ -64,14 +64,15 @@ class LogDirs:
 
 def metadata(wire: Wire, names: Iterable[str] | None = None, broker: int | None = None) -> Metadata:
     """All topics, or these, as this broker (or any) knows them. Asking creates no topic. Raises `Unanswered`."""
-    asked = None if names is None else [MetadataRequest.MetadataRequestTopic(name=name) for name in names]
+    wanted = None if names is None else frozenset(names)
+    # Before v4 (0.11) naming a topic may create it.
+    all_topics = wanted is None or (wanted and not wire.speaks(MetadataRequest, 4))
+    named = [MetadataRequest.MetadataRequestTopic(name=name) for name in sorted(wanted or ())]
     answer = wire.ask(
         MetadataRequest(
-            topics=asked,
-            # Before v4 (0.11) there is no such switch, and naming a topic may create it.
+            topics=None if all_topics else named,
             allow_auto_topic_creation=False,
             include_cluster_authorized_operations=True,
-            **({"min_version": 4} if asked else {}),
         ),
         broker,
     )
@@ -80,6 +81,8 @@ def metadata(wire: Wire, names: Iterable[str] | None = None, broker: int | None 
     for told in answer.topics:
         partitions = sorted(told.partitions, key=lambda partition: partition.partition_index)
         resource = f"topic {told.name}"
+        if wanted is not None and told.name not in wanted:
+            continue
         if told.error_code:
             gaps.append(Remark(resource=resource, reason=error_text(told.error_code)))
         elif [partition.partition_index for partition in partitions] != list(range(len(partitions))):

@@ -1,0 +1,185 @@
+"""ZooKeeper's view and the brokers' become one; where they contradict each other, that is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from snapshots import acl, any_snapshots, group, snapshot, topic
+
+from kafka_meta.errors import KafkaMetaError
+from kafka_meta.export import merge
+from kafka_meta.model import Acl, Cluster, Quota, Remark, Snapshot, Topic, User
+
+
+def in_zookeeper(**sections: object) -> Snapshot:
+    """As `zookeeper.read` gives it: no defaults, no version."""
+    found = replace(snapshot(**{"id": "c", "version": None, **sections}), defaults=None)  # type: ignore[arg-type]
+    return replace(found, gaps=(*found.gaps, Remark(resource="defaults", reason="not in ZooKeeper")))
+
+
+def in_brokers(**sections: object) -> Snapshot:
+    """As `cluster.read` gives it: no users, no quotas."""
+    later = tuple(Remark(resource=section, reason="not read from brokers") for section in ("users", "quotas"))
+    found = snapshot(**{"id": "c", **sections})  # type: ignore[arg-type]
+    return replace(found, gaps=(*found.gaps, *later))
+
+
+def reasons(remarks: tuple[Remark, ...]) -> Mapping[str, str]:
+    assert len({remark.resource for remark in remarks}) == len(remarks)
+    return {remark.resource: remark.reason for remark in remarks}
+
+
+def test_what_both_say_is_no_disagreement() -> None:
+    topics = [topic("a", 2, factor=2, configs={"retention.ms": "5"})]
+    rules = [acl("ALLOW", "User:x", "READ", "TOPIC a")]
+    merged = merge(in_zookeeper(topics=topics, acls=rules, brokers=2), in_brokers(topics=topics, acls=rules, brokers=2))
+    assert merged.disagreements == ()
+    assert (merged.topics, merged.acls) == (tuple(topics), tuple(rules))
+
+
+def test_brokers_count_where_both_know_and_zookeeper_fills_the_rest() -> None:
+    here = replace(
+        in_zookeeper(topics=[replace(topic("a", start=None, end=None), id="id-a")]),
+        cluster=Cluster(id="c", mode="zookeeper", controller_id=7),
+        users=(User(name="alice"),),
+        quotas=(Quota(entity={"user": None}, values={"producer_byte_rate": 1.0}),),
+    )
+    there = in_brokers(topics=[topic("a", start=3, end=9)], defaults={"retention.ms": "5"})
+    merged = merge(here, there)
+    found = (merged.topics or ())[0]
+    assert (found.id, found.partitions[0].end_offset) == ("id-a", 9)
+    assert (merged.cluster.controller_id, merged.cluster.version, merged.cluster.mode) == (7, "3.9", "zookeeper")
+    assert merged.cluster.security == there.cluster.security
+    assert (merged.users, merged.quotas, merged.defaults) == (here.users, here.quotas, there.defaults)
+    assert merged.gaps == ()
+
+
+def test_two_clusters_are_not_merged() -> None:
+    with pytest.raises(KafkaMetaError, match="two different clusters: ZooKeeper says c, the brokers say d"):
+        merge(in_zookeeper(), in_brokers(id="d"))
+    assert merge(in_zookeeper(), in_brokers(id=None)).cluster.id == "c"
+    assert merge(in_zookeeper(id=None), in_brokers()).cluster.id == "c"
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "says"),
+    [
+        (topic("t", 3), topic("t", 2), "partitions: 3 in ZooKeeper, 2 in the brokers"),
+        (
+            topic("t", factor=2),
+            topic("t", factor=1),
+            "replicas of partition 0: [0, 1] in ZooKeeper, [0] in the brokers",
+        ),
+        (replace(topic("t"), id="x"), replace(topic("t"), id="y"), "topic id: x in ZooKeeper, y in the brokers"),
+        (
+            topic("t", configs={"retention.ms": "5"}),
+            topic("t", configs={"retention.ms": "6"}),
+            "retention.ms: 5 in ZooKeeper, 6 in the brokers",
+        ),
+        (topic("t", configs={"flush.ms": "5"}), topic("t"), "flush.ms: 5 in ZooKeeper, None in the brokers"),
+    ],
+)
+def test_a_disagreement_is_recorded_and_the_brokers_count(here: Topic, there: Topic, says: str) -> None:
+    merged = merge(in_zookeeper(topics=[here]), in_brokers(topics=[there]))
+    assert reasons(merged.disagreements) == {"topic t": says}
+    assert (merged.topics or ())[0] == there
+
+
+def test_the_same_value_in_other_words_is_no_disagreement() -> None:
+    here = topic("t", configs={"preallocate": "TRUE", "cleanup.policy": "compact, delete"})
+    there = topic("t", configs={"preallocate": "true", "cleanup.policy": "compact,delete"})
+    assert merge(in_zookeeper(topics=[here]), in_brokers(topics=[there])).disagreements == ()
+
+
+def test_a_topic_that_only_one_knows_is_kept_and_named() -> None:
+    merged = merge(in_zookeeper(topics=[topic("z")]), in_brokers(topics=[topic("b")]))
+    assert [found.name for found in merged.topics or ()] == ["b", "z"]
+    assert reasons(merged.disagreements) == {
+        "topic b": "only the brokers know it",
+        "topic z": "only ZooKeeper knows it",
+    }
+
+
+def test_a_topic_that_is_being_deleted_is_left_out_although_the_brokers_list_it() -> None:
+    doomed = Remark(resource="topic t", reason="pending deletion in ZooKeeper")
+    here = replace(in_zookeeper(), left_out=(doomed,))
+    there = replace(in_brokers(topics=[topic("t")]), left_out=(Remark(resource="topic u", reason="internal to Kafka"),))
+    merged = merge(here, there)
+    assert (merged.topics, merged.disagreements) == ((), ())
+    assert reasons(merged.left_out) == {"topic t": doomed.reason, "topic u": "internal to Kafka"}
+
+
+def test_groups_of_both_are_kept_side_by_side() -> None:
+    old = replace(group("g", ("t", 0, 1)), source="zookeeper")
+    merged = merge(in_zookeeper(groups=[old]), in_brokers(groups=[group("g", ("t", 0, 2))]))
+    assert [(found.id, found.source) for found in merged.groups or ()] == [("g", "broker"), ("g", "zookeeper")]
+
+
+def test_old_consumers_do_not_hide_that_the_brokers_groups_could_not_be_read() -> None:
+    old = replace(group("g", ("t", 0, 1)), source="zookeeper")
+    gap = Remark(resource="groups", reason="no right to DESCRIBE the cluster")
+    merged = merge(in_zookeeper(groups=[old]), in_brokers(groups=None, gaps=(gap,)))
+    assert merged.groups == (old,)
+    assert gap in merged.gaps
+
+
+RULE = acl("ALLOW", "User:x", "READ", "TOPIC t")
+OTHER = acl("DENY", "User:x", "READ", "TOPIC t")
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "merged", "disagree"),
+    [
+        ([RULE], [OTHER], [OTHER], True),
+        ([RULE], None, [RULE], False),
+        (None, [OTHER], [OTHER], False),
+        (None, None, None, False),
+        ([RULE, OTHER], [OTHER, RULE], [OTHER, RULE], False),
+    ],
+)
+def test_rules_come_from_the_brokers_else_from_zookeeper(
+    here: list[Acl] | None, there: list[Acl] | None, merged: list[Acl] | None, disagree: bool
+) -> None:
+    found = merge(in_zookeeper(acls=here), in_brokers(acls=there))
+    assert found.acls == (None if merged is None else tuple(merged))
+    assert bool(found.disagreements) is disagree
+
+
+def test_a_gap_stays_until_the_other_side_has_filled_it() -> None:
+    unread = Remark(resource="topic t", reason="configs: no right")
+    acls = Remark(resource="acls", reason="no right")
+    partly = Remark(resource="topic t", reason="offsets of partition 0: time-out")
+    there = in_brokers(topics=[replace(topic("t"), configs=None)], acls=None, gaps=(unread, acls, partly))
+    merged = merge(in_zookeeper(topics=[topic("t", configs={"flush.ms": "1"})], acls=[RULE]), there)
+    assert (merged.topics or ())[0].configs == {"flush.ms": "1"}
+    assert set(merged.gaps) & {unread, acls, partly} == {partly}
+    merged = merge(in_zookeeper(topics=[replace(topic("t"), configs=None)], acls=None), there)
+    assert set(merged.gaps) >= {unread, acls, partly}
+
+
+def test_live_brokers_are_compared() -> None:
+    merged = merge(in_zookeeper(brokers=3), in_brokers(brokers=2))
+    assert reasons(merged.disagreements)["cluster"].startswith("live brokers: [0, 1, 2] in ZooKeeper, [0, 1]")
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(here=any_snapshots(), there=any_snapshots())
+def test_nothing_that_one_side_knows_is_lost(here: Snapshot, there: Snapshot) -> None:
+    here = replace(here, cluster=replace(here.cluster, id="c"))
+    there = replace(there, cluster=replace(there.cluster, id="c"), taken_at_ms=here.taken_at_ms)
+    merged = merge(here, there)
+    left_out = {remark.resource for remark in (*here.left_out, *there.left_out)}
+    for section in ("topics", "groups", "acls", "users", "quotas", "defaults"):
+        both = (getattr(here, section), getattr(there, section))
+        assert (getattr(merged, section) is None) is (both == (None, None))
+    known = {found.name for side in (here, there) for found in side.topics or ()}
+    assert {found.name for found in merged.topics or ()} == {name for name in known if f"topic {name}" not in left_out}
+    for side in (here, there):
+        assert set(side.signs) <= set(merged.signs)
+        assert set(side.disagreements) <= set(merged.disagreements)
+    assert merge(here, here).disagreements == tuple(
+        sorted(set(here.disagreements), key=lambda r: (r.resource, r.reason))
+    )
