@@ -14,18 +14,23 @@ from kafka_meta.errors import UsageError
 GLOBAL_WITH_VALUE = ("--output", "--config")
 GLOBAL_SWITCHES = ("--verbose",)
 
+# A switch that is on by default, or unknown by default, has a --no- form; the others are simply left out.
+BOTH_WAYS = frozenset({"--evaluate", "--idc-migration", "--ssd"})
+
 SWITCHES = frozenset(
     {
         "--all-data",
         "--both",
         "--commit",
         "--evaluate",
+        "--idc-migration",
         "--ignore-extra",
         "--include-internal",
         "--install-tsar",
         "--pin-defaults",
         "--secrets",
         "--keep",
+        "--ssd",
         "--stop",
         *GLOBAL_SWITCHES,
     }
@@ -48,7 +53,7 @@ def normalise(arguments: Sequence[str]) -> list[str]:
         name, equals, value = word.partition("=")
         name = _kebab(name)
         if name in SWITCHES:
-            if not equals and words and words[0].lower() in ("true", "false"):
+            if not equals and words and words[0].lower() in ("true", "false", "yes", "no"):
                 equals, value = "=", words.pop(0)
             target = front if name in GLOBAL_SWITCHES else rest
             target += _switch(name, value if equals else "true")
@@ -70,10 +75,9 @@ def _kebab(name: str) -> str:
 
 def _switch(name: str, value: str) -> list[str]:
     match value.lower():
-        case "true":
+        case "true" | "yes":
             return [name]
-        case "false":
-            # A switch that is on by default has a --no- form; the others are simply left out.
-            return ["--no-evaluate"] if name == "--evaluate" else []
+        case "false" | "no":
+            return [f"--no-{name.removeprefix('--')}"] if name in BOTH_WAYS else []
         case _:
             raise UsageError(f"{name} is a switch: true or false, not {value!r}")

@@ -8,6 +8,7 @@
     groups       every group of every type; open transactions
     coordinators members and positions of groups
     acls         of every resource type
+    producers    which partitions idempotent and transactional producers write to
 
 librdkafka asks and decides much by itself: it lists groups of consumers only, knows no log directories, and makes an
 object of each synonym of each config. Here each answer is seen whole, with the broker and the error it came with.
@@ -20,12 +21,14 @@ from kafka_meta.wire.connection import OPERATIONS, Unanswered, Wire
 from kafka_meta.wire.contact import connect
 from kafka_meta.wire.coordinators import Described, Positions, commit, described, positions, wake
 from kafka_meta.wire.groups import Listing, groups, transactional_ids
+from kafka_meta.wire.producers import Producers, producers
 from kafka_meta.wire.topics import (
     EARLIEST,
     LATEST,
     LogDirs,
     Metadata,
     Place,
+    Volume,
     leaving_replicas,
     log_dirs,
     metadata,
@@ -44,7 +47,9 @@ __all__ = [
     "Metadata",
     "Place",
     "Positions",
+    "Producers",
     "Unanswered",
+    "Volume",
     "Wire",
     "acls",
     "broker_configs",
@@ -59,6 +64,7 @@ __all__ = [
     "offsets",
     "overrides",
     "positions",
+    "producers",
     "transactional_ids",
     "wake",
 ]
