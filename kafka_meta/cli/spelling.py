@@ -7,15 +7,16 @@ The tools that our users come from spell options in camelCase and give switches 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kafka_meta.errors import UsageError
 
 GLOBAL_WITH_VALUE = ("--output", "--config")
 GLOBAL_SWITCHES = ("--verbose",)
 
-# A switch that is on by default, or unknown by default, has a --no- form; the others are simply left out.
-BOTH_WAYS = frozenset({"--evaluate", "--idc-migration", "--ssd"})
+ANSWERS = frozenset({"--idc-migration", "--ssd"})
+BOTH_WAYS = ANSWERS | {"--evaluate"}
+"""A switch that is on by default, or unknown, has a --no- form; the others are simply left out."""
 
 SWITCHES = frozenset(
     {
@@ -53,7 +54,7 @@ def normalise(arguments: Sequence[str]) -> list[str]:
         name, equals, value = word.partition("=")
         name = _kebab(name)
         if name in SWITCHES:
-            if not equals and words and words[0].lower() in ("true", "false", "yes", "no"):
+            if not equals and words and words[0].lower() in _values(name):
                 equals, value = "=", words.pop(0)
             target = front if name in GLOBAL_SWITCHES else rest
             target += _switch(name, value if equals else "true")
@@ -73,11 +74,17 @@ def _kebab(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"-\1", name).lower()
 
 
+def _values(name: str) -> Mapping[str, str]:
+    """Words that a switch takes, and what they mean; a form is answered with yes and no."""
+    truth = {"true": "true", "false": "false"}
+    return truth | {"yes": "true", "no": "false"} if name in ANSWERS else truth
+
+
 def _switch(name: str, value: str) -> list[str]:
-    match value.lower():
-        case "true" | "yes":
+    match _values(name).get(value.lower()):
+        case "true":
             return [name]
-        case "false" | "no":
+        case "false":
             return [f"--no-{name.removeprefix('--')}"] if name in BOTH_WAYS else []
         case _:
             raise UsageError(f"{name} is a switch: true or false, not {value!r}")
