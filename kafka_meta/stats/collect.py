@@ -14,7 +14,7 @@ from kafka_meta.model import Remark, Snapshot, sorted_remarks
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.stats import history, live
 from kafka_meta.stats.figures import figure, interval, percentile
-from kafka_meta.stats.history import ENOUGH, HOUR_MS, History, Log, Sample
+from kafka_meta.stats.history import ENOUGH, HOUR_MS, History, Log
 from kafka_meta.stats.inventory import flags, inventory, is_tiered
 from kafka_meta.stats.live import Live
 from kafka_meta.wire import LogDirs, Producers, Wire
@@ -74,12 +74,11 @@ def _from_brokers(
     _sizes(wire.log_dirs(connection), snapshot, stats, gaps)
     writers = wire.producers(connection, {log.place: log.leader for log in logs})
     _writers(writers, logs, stats)
-    sample = history.choose(logs)
-    past = history.rates(sample, history.ask(connection, sample, now_ms=now_ms, emit=emit))
+    past = history.rates(history.ask(connection, history.choose(logs), now_ms=now_ms, emit=emit))
     gaps.extend(past.gaps)
     doubts = _doubts(snapshot, writers, past)
     _messages(logs, doubts, stats)
-    _past(sample, past, doubts, stats)
+    _past(past, doubts, stats)
     _largest(snapshot, logs, past, doubts, stats)
     if tiered := [topic.name for topic in snapshot.topics or () if is_tiered(snapshot, topic)]:
         reason = "tiered segments are not in the log directories: sizes and bytes a message are not of all of it"
@@ -176,7 +175,7 @@ def _messages(logs: Sequence[Log], doubts: Mapping[str, list[str]], stats: dict[
         )
 
 
-def _past(sample: Sample, past: History, doubts: Mapping[str, list[str]], stats: dict[str, Any]) -> None:
+def _past(past: History, doubts: Mapping[str, list[str]], stats: dict[str, Any]) -> None:
     hours = past.hours
     if not hours:
         return

@@ -8,8 +8,9 @@ was deleted since; when a record was really written, where producers set timesta
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from kafka_meta import wire
 from kafka_meta.events import Emit, Progress
@@ -25,8 +26,14 @@ MOST_PARTITIONS = 500
 ENOUGH = 0.95
 """Of the bytes, for the partitions that are looked at; of the traffic, for an hour to be told."""
 
+BUDGET_S = 7.0
+"""For all boundaries together, with the pauses. Where brokers are slow, fewer partitions are looked at, not longer."""
+
 _REST = 0.5
 """Pause after each boundary as a share of the time that the brokers took for it: they have other clients."""
+
+_FIRST = 4
+"""Boundaries after which it is known how fast the brokers answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,23 +92,32 @@ class Sample:
 
 def choose(found: Sequence[Log]) -> Sample:
     """All of a small cluster; of a larger one the largest logs, until they hold 95 % of the bytes, at most 500."""
-    by_size = all(log.size_bytes is not None for log in found)
+    held = [log for log in found if log.end > log.start]
+    weights = _weights(held)
+    held.sort(key=lambda log: (-weights[log.place], log.place))
+    chosen = held[:MOST_PARTITIONS]
+    if len(held) > MOST_PARTITIONS:
+        sums = list(accumulate(weights[log.place] for log in chosen))
+        enough = sum(weights.values()) * ENOUGH
+        chosen = chosen[: next((i for i, total in enumerate(sums, 1) if total >= enough), len(chosen))]
+    return Sample(logs=tuple(chosen), share=_share(chosen, held))
 
-    def weight(log: Log) -> int:
-        return (log.size_bytes or 0) if by_size else log.end - log.start
 
-    held = sorted((log for log in found if log.end > log.start), key=lambda log: (-weight(log), log.place))
-    total = sum(map(weight, held))
-    if len(held) <= MOST_PARTITIONS or not total:
-        return Sample(logs=tuple(held[:MOST_PARTITIONS]), share=1.0 if len(held) <= MOST_PARTITIONS else 0.0)
-    chosen: list[Log] = []
-    sum_chosen = 0
-    for log in held[:MOST_PARTITIONS]:
-        chosen.append(log)
-        sum_chosen += weight(log)
-        if sum_chosen >= ENOUGH * total:
-            break
-    return Sample(logs=tuple(chosen), share=sum_chosen / total)
+def _weights(logs: Sequence[Log]) -> dict[Place, int]:
+    """Bytes; messages where the bytes of some are not known."""
+    by_size = all(log.size_bytes is not None for log in logs) and any(log.size_bytes for log in logs)
+    return {log.place: (log.size_bytes or 0) if by_size else log.end - log.start for log in logs}
+
+
+def _share(part: Sequence[Log], whole: Sequence[Log]) -> float:
+    weights = _weights(whole)
+    return sum(weights[log.place] for log in part) / sum(weights.values()) if weights else 1.0
+
+
+def _without(sample: Sample, left_out: Callable[[Log], bool]) -> Sample:
+    """What remains of a sample, and the share that this holds."""
+    rest = tuple(log for log in sample.logs if not left_out(log))
+    return Sample(logs=rest, share=sample.share * _share(rest, sample.logs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +127,8 @@ class Boundaries:
     A log is absent from a moment that was not asked for, since all it holds is younger.
     """
 
+    sample: Sample
+    """What was looked at in the end: less than was asked for, where brokers are slow or did not tell."""
     times_ms: tuple[int, ...]
     offsets: tuple[Mapping[Place, int], ...]
     failed: Mapping[Place, str] = field(default_factory=dict)
@@ -123,10 +141,15 @@ def ask(connection: Wire, sample: Sample, *, now_ms: int, emit: Emit) -> Boundar
     failed: dict[Place, str] = {}
     times: list[int] = []
     offsets: list[Mapping[Place, int]] = []
+    begun = time.monotonic()
     for back in range(MOST_HOURS + 1):
+        if back == _FIRST and (affordable := _affordable(len(sample.logs), time.monotonic() - begun)) is not None:
+            kept = {log.place for log in sample.logs[:affordable]}
+            sample = _without(sample, lambda log: log.place not in kept)  # noqa: B023  # called at once
+            asked = {place: log for place, log in asked.items() if place in kept}
         if not asked:
             break
-        began = time.monotonic()
+        asking = time.monotonic()
         at = newest - back * HOUR_MS
         leaders = {place: log.leader for place, log in asked.items()}
         # Once: a partition whose leader moves meanwhile is left out, not waited for.
@@ -138,8 +161,21 @@ def ask(connection: Wire, sample: Sample, *, now_ms: int, emit: Emit) -> Boundar
         offsets.append(told)
         asked = {place: log for place, log in asked.items() if place in told and told[place] > log.start}
         emit(Progress(stage="statistics", done=back + 1, total=MOST_HOURS + 1 if asked else back + 1))
-        time.sleep(_REST * (time.monotonic() - began))
-    return Boundaries(times_ms=tuple(reversed(times)), offsets=tuple(reversed(offsets)), failed=failed)
+        now = time.monotonic()
+        on_time = begun + BUDGET_S * (back + 1) / (MOST_HOURS + 1)
+        time.sleep(min(_REST * (now - asking), max(0.0, on_time - now)))
+    return Boundaries(
+        sample=_without(sample, lambda log: log.place in failed),
+        times_ms=tuple(reversed(times)),
+        offsets=tuple(reversed(offsets)),
+        failed=failed,
+    )
+
+
+def _affordable(partitions: int, seconds: float) -> int | None:
+    """How many partitions fit into the budget, when the first boundaries took so long; None: all of them."""
+    whole = seconds / _FIRST * (MOST_HOURS + 1)
+    return None if whole <= BUDGET_S else max(1, int(partitions * BUDGET_S / whole))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +199,10 @@ class History:
     gaps: tuple[Remark, ...] = ()
 
 
-def rates(sample: Sample, boundaries: Boundaries) -> History:
+def rates(boundaries: Boundaries) -> History:
     """Pure. Traffic of logs that were not looked at is added by their share of the bytes."""
-    logs = [log for log in sample.logs if log.place not in boundaries.failed]
+    sample = boundaries.sample
+    logs = sample.logs
     gaps = [Remark(resource="past rates", reason=text) for text in _failures(boundaries.failed)]
     written = {log.place: list(_written(log, boundaries)) for log in logs}
     weights = {log.place: _weight(log, written[log.place], boundaries) for log in logs}
@@ -197,7 +234,7 @@ def rates(sample: Sample, boundaries: Boundaries) -> History:
         gaps.append(Remark(resource="past rates", reason=reason))
     if sample.share < ENOUGH:
         reason = (
-            f"{len(sample.logs):,} partitions were looked at, which hold {sample.share:.0%}; the rest by their size"
+            f"{len(sample.logs):,} partitions were looked at, which hold {sample.share:.0%}; the others are taken to be like them"
         )
         gaps.append(Remark(resource="past rates", reason=reason))
     if not hours and logs and len(boundaries.times_ms) < 2:

@@ -2,7 +2,8 @@
 
 import platform
 
-from tests.benchmarks import metadata
+from tests.benchmarks import metadata, statistics
 
 print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}")
 metadata.main()
+statistics.main()
