@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any
@@ -54,11 +54,11 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .4rem }
 .choice.incomplete { border-left-color: #d9822b } .choice.none { border-left-color: #c2410c }
 .choice b { font-size: 1.15rem } table { border-collapse: collapse; width: 100%; margin: .4rem 0 }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #e4e9ef; vertical-align: top }
-th { font-weight: 600 } td.n { text-align: right; white-space: nowrap }
+th { font-weight: 600 } .n { text-align: right; white-space: nowrap }
 img { width: 100%; height: auto; display: block }
 figure { margin: 1rem 0; break-inside: avoid } figcaption { color: #5b6b7b; font-size: .9rem }
 ul.warnings { padding-left: 1.2rem } tr, li, .choice { break-inside: avoid } h2, h3 { break-after: avoid }
-td, li { overflow-wrap: anywhere }
+td, li { overflow-wrap: break-word }
 @media print { body { margin: 0; max-width: none; padding: 0; font-size: 11pt } a { color: inherit }
   @page { margin: 16mm } }
 """
@@ -131,9 +131,9 @@ def _recommendation(document: Document) -> list[str]:
         heading,
         origin,
         f'<div class="choice{kind}"><b>{_text(choice["editionTitle"])}: {_text(choice["spec"])}</b><br>'
-        f"{_text(price_words(choice))}{missing}<table>{bought}</table></div>",
+        f"{_text(_monthly(choice))}{missing}<table>{bought}</table></div>",
         "<h3>How full that is</h3>",
-        _picture(_utilisation(document), "Need as a share of capacity, by constraint."),
+        _utilisation(document),
         _table(
             ("constraint", "need and capacity", "why", "source"),
             [
@@ -171,6 +171,10 @@ def _recommendation(document: Document) -> list[str]:
     return parts
 
 
+def _monthly(choice: Document) -> str:
+    return price_words(choice) + ("" if choice["monthlyPrice"] is None else ", a month")
+
+
 def _warnings(found: Sequence[Document]) -> str:
     items = "".join(f"<li><b>{_text(each['resource'])}</b>: {_text(each['reason'])}</li>" for each in found)
     return f'<h3>To keep in mind</h3><ul class="warnings">{items}</ul>' if items else ""
@@ -182,33 +186,26 @@ def _needs(document: Document) -> str:
 
 def _statistics(stats: Document) -> list[str]:
     parts = ["<h2>What was measured</h2>", f'<p class="dim">collected {_text(stats["collectedAt"])}</p>']
-    hours = [
-        hour for hour in stats.get("hours") or () if hour.get("write") is not None or hour.get("messages") is not None
-    ]
-    parts.append(_picture(*_rates(stats, hours)) if hours else "<p>Rates of past hours are not known.</p>")
-    topics = [topic for topic in stats.get("largestTopics") or () if topic.get("sizeBytes")][:TOPICS_SHOWN]
-    if topics:
-        parts.append(_picture(_topics(topics), "The largest topics: one copy, as the leaders hold it."))
-    brokers = [broker for broker in stats.get("brokers") or () if broker.get("replicas") is not None]
-    if brokers:
-        shown = brokers[:BROKERS_SHOWN]
-        rest = f" {len(brokers) - len(shown)} more brokers are not shown." if len(brokers) > len(shown) else ""
-        parts.append(
-            _picture(
-                _brokers(shown), f"Partitions over brokers: those that a broker leads, and those that it follows.{rest}"
-            )
-        )
+    hours = [hour for hour in stats.get("hours") or () if hour.get("messages") is not None]
+    parts.append(_rates(stats, hours) if hours else "<p>Rates of past hours are not known.</p>")
+    if topics := [topic for topic in stats.get("largestTopics") or () if topic.get("sizeBytes")]:
+        parts.append(_topics(topics[:TOPICS_SHOWN]))
+    if brokers := [broker for broker in stats.get("brokers") or () if broker.get("replicas") is not None]:
+        parts.append(_brokers(brokers))
     gaps = "".join(f"<li><b>{_text(g['resource'])}</b>: {_text(g['reason'])}</li>" for g in stats.get("gaps") or ())
     if gaps:
         parts.append(f'<h3>What could not be measured</h3><ul class="warnings">{gaps}</ul>')
     return parts
 
 
-def _picture(figure: Figure, caption: str) -> str:
+def _picture(draw: Callable[[Any], None], height: float, caption: str) -> str:
+    """`draw` gets matplotlib's axes; `height` in inches, where the width is 9."""
     svg = io.BytesIO()
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         # Glyphs that matplotlib's own font lacks: the browser has them.
         warnings.simplefilter("ignore")
+        figure = Figure(figsize=(9, height), layout="constrained")
+        draw(figure.add_subplot())
         figure.savefig(svg, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     data = base64.b64encode(svg.getvalue()).decode()
     return (
@@ -217,44 +214,35 @@ def _picture(figure: Figure, caption: str) -> str:
     )
 
 
-def _axes(height: float) -> tuple[Figure, Any]:
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(9, height), layout="constrained")
-        return figure, figure.add_subplot()
-
-
-def _rates(stats: Document, hours: Sequence[Document]) -> tuple[Figure, str]:
+def _rates(stats: Document, hours: Sequence[Document]) -> str:
     """MB/s by hour where it is known, else messages a second."""
-    figure, axes = _axes(3.2)
     in_bytes = all(hour.get("write") is not None for hour in hours)
     times = [datetime.fromisoformat(hour["start"]) for hour in hours]
     values = [hour["write"] if in_bytes else hour["messages"] for hour in hours]
-    axes.bar(times, values, width=timedelta(hours=1), align="edge", color=_WRITE, label="write")
-    caption = f"Write rate by hour ({'MB/s' if in_bytes else 'messages a second'}, UTC), before replication"
+    reads = [hour.get("read") for hour in hours]
     fan_out = _fan_out(stats)
-    if in_bytes and any(hour.get("read") is not None for hour in hours):
-        read = [hour.get("read") for hour in hours]
-        axes.step(times, read, where="post", color=_READ, label="read")
-        caption += ", and read rate."
+    caption = f"Write rate by hour ({'MB/s' if in_bytes else 'messages a second'}, UTC), before replication"
+    label = None
+    if in_bytes and any(read is not None for read in reads):
+        label, caption = "read", f"{caption}, and read rate."
     elif in_bytes and fan_out is not None:
-        derived = [value * fan_out for value in values]
-        axes.step(
-            [*times, times[-1] + timedelta(hours=1)],
-            [*derived, derived[-1]],
-            where="post",
-            color=_READ,
-            linestyle="--",
-            label="read, derived",
-        )
+        label, reads = "read, derived", [value * fan_out for value in values]
         caption += f"; read rate derived from it: {fan_out:.2f} × as in the live sample."
     else:
         caption += "; how much is read by hour is not known."
-    axes.set_ylabel("MB/s" if in_bytes else "messages/s")
-    axes.set_ylim(bottom=0)
-    axes.grid(axis="y")
-    if len(axes.get_legend_handles_labels()[1]) > 1:
-        axes.legend(loc="upper left")
-    return figure, caption
+
+    def draw(axes: Any) -> None:
+        axes.bar(times, values, width=timedelta(hours=1), align="edge", color=_WRITE, label="write")
+        if label is not None:
+            ends = [*times, times[-1] + timedelta(hours=1)]
+            line = "-" if label == "read" else "--"
+            axes.step(ends, [*reads, reads[-1]], where="post", color=_READ, linestyle=line, label=label)
+            axes.legend(loc="upper left")
+        axes.set_ylabel("MB/s" if in_bytes else "messages/s")
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y")
+
+    return _picture(draw, 3.2, caption)
 
 
 def _fan_out(stats: Document) -> float | None:
@@ -272,18 +260,19 @@ def _short(name: str, most: int = 42) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _topics(topics: Sequence[Document]) -> Figure:
-    figure, axes = _axes(0.9 + 0.3 * len(topics))
+def _topics(topics: Sequence[Document]) -> str:
     sizes = [topic["sizeBytes"] for topic in topics]
-    places = range(len(topics))
-    bars = axes.barh(places, sizes, color=_WRITE, height=0.7)
-    axes.bar_label(bars, [_topic_words(topic) for topic in topics], padding=4, fontsize=9)
-    axes.set_yticks(places, [_short(topic["topic"]) for topic in topics])
-    axes.invert_yaxis()
-    axes.set_xlim(0, max(sizes) * 1.35)
-    axes.xaxis.set_major_formatter(lambda value, _: size(value))
-    axes.grid(axis="x")
-    return figure
+
+    def draw(axes: Any) -> None:
+        bars = axes.barh(range(len(topics)), sizes, color=_WRITE, height=0.7)
+        axes.bar_label(bars, [_topic_words(topic) for topic in topics], padding=4, fontsize=9)
+        axes.set_yticks(range(len(topics)), [_short(topic["topic"]) for topic in topics])
+        axes.invert_yaxis()
+        axes.set_xlim(0, max(sizes) * 1.35)
+        axes.xaxis.set_major_formatter(lambda value, _: size(value))
+        axes.grid(axis="x")
+
+    return _picture(draw, 0.9 + 0.3 * len(topics), "The largest topics: one copy, as the leaders hold it.")
 
 
 def _topic_words(topic: Document) -> str:
@@ -291,36 +280,46 @@ def _topic_words(topic: Document) -> str:
     return f"{size(topic['sizeBytes'])}{' · ' if flags else ''}{', '.join(flags)}"
 
 
-def _brokers(brokers: Sequence[Document]) -> Figure:
-    figure, axes = _axes(3.0)
-    places = range(len(brokers))
-    leaders = [broker.get("leaders") or 0 for broker in brokers]
-    followers = [broker["replicas"] - lead for broker, lead in zip(brokers, leaders, strict=True)]
-    axes.bar(places, leaders, color=_WRITE, width=0.7, label="leads")
-    bars = axes.bar(places, followers, bottom=leaders, color=_PART, width=0.7, label="follows")
-    if len(brokers) <= TOPICS_SHOWN:
-        axes.bar_label(bars, [f"{broker['replicas']:,}" for broker in brokers], padding=2, fontsize=9)
-    axes.set_xticks(places, [str(broker["id"]) for broker in brokers])
-    axes.set_xlabel("broker")
-    axes.set_ylabel("partitions")
-    axes.grid(axis="y")
-    axes.legend(loc="lower right", ncols=2, bbox_to_anchor=(1, 1))
-    return figure
+def _brokers(brokers: Sequence[Document]) -> str:
+    shown = brokers[:BROKERS_SHOWN]
+    told = [broker for broker in shown if broker.get("leaders") is not None]
+    caption = "Partitions over brokers: those that a broker leads, and those that it follows."
+    if len(told) < len(shown):
+        caption = "Replicas over brokers; who leads them is not known."
+    if len(brokers) > len(shown):
+        caption += f" {len(brokers) - len(shown):,} more brokers are not shown."
+
+    def draw(axes: Any) -> None:
+        places, replicas = range(len(shown)), [broker["replicas"] for broker in shown]
+        bars = axes.bar(places, replicas, color=_PART, width=0.7, label="follows")
+        if len(told) == len(shown):
+            axes.bar(places, [broker["leaders"] for broker in shown], color=_WRITE, width=0.7, label="leads")
+            axes.legend(loc="lower right", ncols=2, bbox_to_anchor=(1, 1))
+        if len(shown) <= TOPICS_SHOWN:
+            axes.bar_label(bars, [f"{count:,}" for count in replicas], padding=2, fontsize=9)
+        axes.set_xticks(places, [str(broker["id"]) for broker in shown])
+        axes.set_xlabel("broker")
+        axes.set_ylabel("partitions")
+        axes.grid(axis="y")
+
+    return _picture(draw, 3.0, caption)
 
 
-def _utilisation(document: Document) -> Figure:
+def _utilisation(document: Document) -> str:
     known = [each for each in document["constraints"] if each["utilisation"] is not None]
-    figure, axes = _axes(0.8 + 0.32 * max(1, len(known)))
-    places = range(len(known))
     shares = [min(each["utilisation"], 1.5) * 100 for each in known]
-    colours = [_FULL if each["name"] == document["binding"] else _WRITE for each in known]
-    bars = axes.barh(places, shares, color=colours, height=0.65)
     words = [f"{each['utilisation']:.0%}{' binding' if each['name'] == document['binding'] else ''}" for each in known]
-    axes.bar_label(bars, words, padding=4, fontsize=9)
-    axes.set_yticks(places, [each["name"] for each in known])
-    axes.invert_yaxis()
-    axes.axvline(100, color=_INK, linewidth=1)
-    axes.set_xlim(0, max(125.0, *shares) * 1.1 if shares else 125)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
-    axes.grid(axis="x")
-    return figure
+
+    def draw(axes: Any) -> None:
+        axes.axvline(100, color=_INK, linewidth=1)
+        colours = [_FULL if each["name"] == document["binding"] else _WRITE for each in known]
+        bars = axes.barh(range(len(known)), shares, color=colours, height=0.65)
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axes.bar_label(bars, words, padding=5, fontsize=9, bbox=behind)
+        axes.set_yticks(range(len(known)), [each["name"] for each in known])
+        axes.invert_yaxis()
+        axes.set_xlim(0, max(125.0, *shares) * 1.1 if shares else 125)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
+        axes.grid(axis="x")
+
+    return _picture(draw, 0.8 + 0.32 * max(1, len(known)), "Need as a share of capacity, by constraint.")

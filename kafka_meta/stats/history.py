@@ -233,9 +233,8 @@ def rates(boundaries: Boundaries) -> History:
         reason = f"{dropped} hours are not told: records of them are deleted already, and with them their number"
         gaps.append(Remark(resource="past rates", reason=reason))
     if sample.share < ENOUGH:
-        reason = (
-            f"{len(sample.logs):,} partitions were looked at, which hold {sample.share:.0%}; the others are taken to be like them"
-        )
+        looked = f"{len(sample.logs):,} partitions were looked at, which hold {sample.share:.0%}"
+        reason = f"{looked}; the traffic of the others is taken to be by their size"
         gaps.append(Remark(resource="past rates", reason=reason))
     if not hours and logs and len(boundaries.times_ms) < 2:
         reason = "all records are younger than the last full hour"
