@@ -1,5 +1,5 @@
 #!/bin/sh
-# One topic after another is too slow: a whole cluster in four commands.
+# A whole cluster: look, export, plan, commit, verify.
 # OLD, OLD_ZK and NEW are addresses: OLD=old:9092 OLD_ZK=old-zk:2181/kafka NEW=new:9092 sh journey.sh
 set -eu
 

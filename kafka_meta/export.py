@@ -41,7 +41,7 @@ def _read(source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at
     if source.zookeeper is None and not source.bootstrap_servers:
         raise UsageError("no address of the source is given", "Use --source-bootstrap-servers or --source-zk-connect.")
     if source.zookeeper is None:
-        return _from_brokers(source, selection, emit=emit, taken_at_ms=taken_at_ms)
+        return cluster.read(source, selection, emit=emit, taken_at_ms=taken_at_ms, sizes=sizes)
     if not source.bootstrap_servers:
         return zookeeper.read(source.zookeeper, selection, emit=emit, secrets=secrets, taken_at_ms=taken_at_ms)
     zookeeper_settings = source.zookeeper
@@ -50,12 +50,8 @@ def _read(source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at
             zookeeper_settings, selection, emit=emit, secrets=secrets, states=False, taken_at_ms=taken_at_ms
         )
     )
-    in_brokers = _from_brokers(source, selection, emit=emit, taken_at_ms=taken_at_ms)
+    in_brokers = cluster.read(source, selection, emit=emit, taken_at_ms=taken_at_ms, sizes=sizes)
     return merge(in_zookeeper.result(), in_brokers)
-
-
-def _from_brokers(source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at_ms: int) -> Snapshot:
-    return cluster.read(source, selection, emit=emit, taken_at_ms=taken_at_ms)
 
 
 def merge(in_zookeeper: Snapshot, in_brokers: Snapshot) -> Snapshot:
@@ -183,6 +179,8 @@ def _remaining_gaps(in_zookeeper: Snapshot, in_brokers: Snapshot, merged: Snapsh
     configured = {f"topic {topic.name}" for topic in merged.topics or () if topic.configs is not None}
 
     def filled(gap: Remark, own: Snapshot) -> bool:
+        if gap == zookeeper.GROUPS_GAP:
+            return in_brokers.groups is not None
         if gap.resource in configured and gap.reason.startswith("configs: "):
             return True
         # A section that its own side could read in part keeps its gaps. Groups do not fill in for each other: those

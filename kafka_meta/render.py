@@ -94,7 +94,7 @@ def _counts(snapshot: Snapshot) -> list[str]:
         rows.append((None, "groups", "not read"))
     else:
         states = Counter(
-            "old ZooKeeper consumers"
+            "in ZooKeeper (old consumers)"
             if group.source == "zookeeper"
             else visible(group.state or "state unknown").lower()
             for group in snapshot.groups
@@ -150,12 +150,17 @@ def access_lines(side: Mapping[str, Any]) -> list[str]:
     if side["error"] is not None:
         lines = [f"  × {name:<12} {visible(side['address'])}", f"      {visible(side['error'])}"]
         return lines + [f"      {visible(line)}" for line in (side["hint"] or "").splitlines()]
-    words = _cluster_words(side["version"] if side["via"] == "brokers" else "ZooKeeper", side["mode"], side["brokers"])
+    if side["via"] == "zookeeper":
+        words = f"ZooKeeper, {plural(side['brokers'], 'broker')}"
+    else:
+        words = _cluster_words(side["version"], side["mode"], side["brokers"])
     cluster_id = visible(side["clusterId"] or "unknown")
     lines = [f"  + {name:<12} {visible(side['address'])}  {words}, cluster {cluster_id}"]
     if side["via"] == "brokers":
         who = visible(side["principal"] or "unknown")
-        rights = "not told by the brokers" if side["operations"] is None else ", ".join(side["operations"]) or "none"
+        rights = "not told by the brokers" if side["operations"] is None else "all that is needed"
+        if side["missing"]:
+            rights = ", ".join(side["operations"]) or "none"
         authorizer = {None: "authorizer unknown", "": "no authorizer"}.get(side["authorizer"]) or visible(
             side["authorizer"]
         )
@@ -304,7 +309,10 @@ def _difference(difference: Difference) -> str:
         case "extra":
             text = f"{resource} is only on the destination"
         case "different":
-            here, there = (visible(str(value)) for value in (difference.source, difference.dest))
+            here, there = (
+                "not overridden" if value is None else visible(str(value))
+                for value in (difference.source, difference.dest)
+            )
             text = f"{resource}: {aspect} is {there}, {here} expected"
             if difference.reason is not None and difference.reason.startswith("--"):
                 text = f"{resource}: {aspect} {here} → {there}"

@@ -7,8 +7,10 @@ users after itself, and asks `playground` for a cluster of its own when it needs
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +20,16 @@ from shop import shop_source as shop_source  # here, so that all modules share i
 
 from kafka_meta import playground
 from kafka_meta.playground import Cluster
+
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 8 << 30
+
+
+def pytest_configure() -> None:
+    """Logs of thousands of partitions are made in memory where there is room: a disk's fsync would take minutes."""
+    if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None
 
 
 @pytest.fixture(scope="session")

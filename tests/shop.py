@@ -25,9 +25,9 @@ from kafka_meta.playground import Cluster
 
 ORDERS = "shop.orders_v2-eu"
 CUSTOMERS = "customers"
-PURGED = "purged"
+PURGED = "orders"
 TWICE = "copied.twice"
-PLAIN = "plain"
+PLAIN = "billing"
 LEAVING = "leaving"
 NAMES = {ORDERS: 3, CUSTOMERS: 4, PURGED: 1, TWICE: 2, PLAIN: 1}
 

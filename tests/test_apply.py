@@ -149,7 +149,7 @@ def test_nothing_to_do_asks_for_nothing() -> None:
 rules = st.lists(small_acls, unique=True, max_size=8)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rules=rules, failing=rules)
 def test_no_right_is_ever_wider_than_when_all_went_well(rules: list[Acl], failing: list[Acl]) -> None:
     plan = [CreateAcl(acl=rule) for rule in in_order(rules)]

@@ -224,7 +224,6 @@ def test_the_seeds_camel_case_spellings_and_switches_with_values_are_understood(
     assert (tmp_path / "out" / "metadata.json").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.xfail(strict=True, reason="export() ignores `sizes`")
 def test_evaluate_false_asks_for_no_sizes(cli: Cli, from_source: tuple[str, ...], tmp_path: Path) -> None:
     assert cli("export", *from_source, "--include-topics", ORDERS, "--evaluate", "false").returncode == 0
     (topic,) = json.loads((tmp_path / "kafka-metadata-export.json").read_text())["topics"]
@@ -483,6 +482,22 @@ def test_a_terminal_gets_colours_and_a_progress_bar(file: Path, to_dest: tuple[s
     assert status == 0
     assert not COLOURS.search(text)
     assert "━" in text
+
+
+def test_on_a_terminal_a_commit_shows_a_few_results_above_its_bar(
+    file: Path, to_dest: tuple[str, ...], tmp_path: Path
+) -> None:
+    document = json.loads(file.read_text())
+    topic = document["topics"][1]
+    document["topics"] = [{**topic, "name": f"cli.many-{number}"} for number in range(15)]
+    document["groups"] = []
+    (tmp_path / "many.json").write_text(json.dumps(document))
+    status, text = on_terminal(tmp_path, "import", "--fileName", "many.json", *to_dest, "--only", "topics", "--commit")
+    assert status == 0, text
+    assert text.count("TopicCreate success") == 10
+    assert "… 5 more (--verbose, or --output json)" in text
+    assert not re.search(r"━[^\r\n]*TopicCreate", text), "the bar is wiped before a line is written"
+    assert text.rstrip().endswith("done 15")
 
 
 def test_whoever_stops_reading_gets_no_traceback(file: Path, to_dest: tuple[str, ...], tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_live_brokers_are_compared() -> None:
     assert reasons(merged.disagreements)["cluster"].startswith("live brokers: [0, 1, 2] in ZooKeeper, [0, 1]")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(here=any_snapshots(), there=any_snapshots())
 def test_nothing_that_one_side_knows_is_lost(here: Snapshot, there: Snapshot) -> None:
     here = replace(here, cluster=replace(here.cluster, id="c"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
+import subprocess
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -55,17 +57,20 @@ from kafka_meta.plan import (
     SetConfigs,
     compare,
     parse_renames,
+    partitions_to_measure,
     recheck,
     report,
 )
 from kafka_meta.plan.access import in_order, may_alter_cluster, overlap
+from kafka_meta.plan.configs import _SINCE as CONFIG_NAMES
 from kafka_meta.plan.configs import Home, fit, parse_version, same_value
+from kafka_meta.playground import fetch, jars
 from kafka_meta.settings import policy_options
 
 CASES = Path(__file__).parent / "cases" / "plan"
 REWRITE = "KAFKA_META_REWRITE_CASES"
 
-MANY = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def policy_of(arguments: list[str]) -> Policy:
@@ -247,7 +252,7 @@ def _rules(permissions: tuple[Permission, ...]) -> st.SearchStrategy[Acl]:
     )
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(one=_rules(("ALLOW", "DENY")), other=_rules(("ALLOW", "DENY")))
 def test_rules_overlap_when_some_request_is_about_both(one: Acl, other: Acl) -> None:
     requests = product(
@@ -429,7 +434,7 @@ def test_two_topics_of_one_new_name_are_not_mixed() -> None:
     assert [action.topic for action in plan.actions if isinstance(action, CreateTopic)] == ["one"]
     assert reasons(plan.refused) == {"topic b": "would be called one, as another topic already is"}
     committed = next(action for action in plan.actions if isinstance(action, CommitOffsets))
-    assert committed.offsets == (CommittedOffset(topic="one", partition=0, offset=3),)
+    assert committed.offsets == (CommittedOffset(topic="one", partition=0, offset=3, metadata="kafka-meta:same"),)
 
 
 @pytest.mark.parametrize(
@@ -564,6 +569,80 @@ def test_tiered_configs_stay_where_the_destination_is_tiered() -> None:
     assert fit(configs, Home(version=(4, 3), tiered=True), replication_factor=1)[0] == configs
 
 
+# Kafka itself, asked for its topic configs: the names, then what it makes of each NAME=VALUE.
+LOG_CONFIG = """
+import java.util.*;
+public class Ask {
+    public static void main(String[] values) throws Exception {
+        Class<?> config;
+        try { config = Class.forName("org.apache.kafka.storage.internals.log.LogConfig"); }
+        catch (ClassNotFoundException older) { config = Class.forName("kafka.log.LogConfig"); }
+        System.out.println("names " + config.getMethod("configNames").invoke(null));
+        for (String value : values) {
+            String[] pair = value.split("=", 2);
+            Object meaning;
+            try {
+                Object made = config.getConstructor(Map.class).newInstance(Map.of(pair[0], pair[1]));
+                meaning = ((Map<?, ?>) config.getMethod("values").invoke(made)).get(pair[0]);
+            } catch (java.lang.reflect.InvocationTargetException refused) { meaning = "refused"; }
+            System.out.println("value " + meaning);
+        }
+    }
+}
+"""
+
+
+def ask_kafka(folder: Path, version: str, *values: str) -> tuple[set[str], list[str]]:
+    program = folder / "Ask.java"
+    program.write_text(LOG_CONFIG, "ascii")
+    command = [jars.java(), "-XX:TieredStopAtLevel=1", "-cp", f"{fetch(version)}/*", str(program), *values]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    names = re.search(r"^names \W*\w*[(\[](.*)[)\]]$", said, re.MULTILINE)
+    assert names is not None
+    return set(names[1].split(", ")), re.findall(r"^value (.*)$", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "4.3.1",
+        "3.9.1",
+        *(pytest.param(old, marks=pytest.mark.long) for old in ("2.8.2", "1.1.1", "0.11.0.3", "0.10.2.2")),
+    ],
+)
+def test_the_table_of_topic_configs_is_that_of_the_brokers(tmp_path: Path, version: str) -> None:
+    names, _ = ask_kafka(tmp_path, version)
+    home = Home(version=parse_version(version), tiered=True)
+    # Its own tests' name, and the mapped one is no longer there under its name.
+    assert {
+        name for name in (*CONFIG_NAMES, "nonsense") if name in fit({name: "1"}, home, replication_factor=None)[0]
+    } == {name for name in names if name != "internal.segment.bytes" and "throttled.replicas" not in name}
+
+
+def test_values_mean_the_same_here_and_in_kafka(tmp_path: Path) -> None:
+    values = {
+        "min.cleanable.dirty.ratio": ("0.5", "0.50", ".5", "+0.5", "0.51", " 0.5 ", "0", "1"),
+        "preallocate": ("true", "TRUE", " True", "false"),
+        "retention.ms": ("5", " 5", "+5", "05", "6", "-1", "9223372036854775807", "9223372036854775806"),
+        "compression.type": ("lz4", " lz4", "zstd"),
+        "message.timestamp.type": ("CreateTime", "LogAppendTime"),
+    }
+    asked = [(name, value) for name, several in values.items() for value in several]
+    _, meanings = ask_kafka(tmp_path, "4.3.1", *(f"{name}={value}" for name, value in asked))
+    assert len(meanings) == len(asked)
+    assert "refused" not in meanings
+    for (name, one), here in zip(asked, meanings, strict=True):
+        for (other_name, other), there in zip(asked, meanings, strict=True):
+            if name == other_name:
+                assert same_value(name, one, other) is (here == there), (name, one, other)
+
+
+def test_4_x_refuses_what_is_fitted_for_it(tmp_path: Path) -> None:
+    asked = ("segment.bytes=1048575", "segment.bytes=1048576")
+    assert ask_kafka(tmp_path, "4.3.1", *asked)[1] == ["refused", "1048576"]
+    assert ask_kafka(tmp_path, "3.9.1", *asked)[1] == ["1048575", "1048576"]
+
+
 @pytest.mark.parametrize(
     ("text", "version"),
     [
@@ -664,7 +743,8 @@ def test_an_existing_position_is_never_changed() -> None:
     desired = snapshot(topics=[topic("t", 2)], groups=[group("g", ("t", 0, 7), ("t", 1, 8))])
     actual = dest(topics=[topic("t", 2, end=9)], groups=[group("g", ("t", 0, 5))])
     plan = plan_of(desired, actual, "--group-offsets", "same", "--on-drift", "set")
-    assert plan.actions == (CommitOffsets(group="g", offsets=(CommittedOffset(topic="t", partition=1, offset=8),)),)
+    missing = CommittedOffset(topic="t", partition=1, offset=8, metadata="kafka-meta:same")
+    assert plan.actions == (CommitOffsets(group="g", offsets=(missing,)),)
     assert [(each.aspect, each.source, each.dest, each.reason) for each in plan.drift] == [
         ("offset t-0", 7, 5, "set by a consumer or a mirror; left alone")
     ]
@@ -936,7 +1016,7 @@ def test_only_the_chosen_sections_are_compared() -> None:
     for section, kind in kinds:
         assert [type(action) for action in plan_of(desired, dest(), "--only", section).actions] == [kind]
     plan = plan_of(desired, dest(topics=[topic("t")]), "--only", "groups,acls")
-    assert [type(action) for action in plan.actions] == [CommitOffsets, CreateAcl]
+    assert {type(action) for action in plan.actions} == {CommitOffsets, CreateAcl}
 
 
 # Reports
@@ -1067,3 +1147,32 @@ def test_a_broken_precondition_is_named(now: Snapshot, says: str) -> None:
 def test_nothing_of_a_saved_plan_is_carried_out_blindly() -> None:
     _, broken = recheck(saved(), dest(topics=None, groups=None))
     assert {remark.resource for remark in broken} == {"topic new", "topic old", "group g"}
+
+
+def test_rules_go_first_when_they_cannot_end_the_rights_of_the_operator() -> None:
+    desired = snapshot(topics=[topic("t")], groups=[group("g", ("t", 0, 0))], acls=[TOPIC_RULE])
+    known = Security(authorizer="StandardAuthorizer", allow_everyone_if_no_acl_found=False)
+    actual = dest(security=known)
+    super_user = Operator(principal="User:ANONYMOUS", cluster_operations=frozenset({"ALTER"}))
+    plan = compare(desired, actual, policy_of([]), operator=super_user)
+    assert [type(action) for action in plan.actions] == [CreateAcl, CreateTopic, CommitOffsets]
+    somebody = Operator(principal="User:ANONYMOUS", cluster_operations=frozenset({"DESCRIBE"}))
+    plan = compare(desired, actual, policy_of([]), operator=somebody)
+    assert [type(action) for action in plan.actions] == [CreateTopic, CommitOffsets, CreateAcl]
+
+
+def test_only_the_partitions_whose_positions_are_open_are_measured() -> None:
+    desired = snapshot(topics=[topic("t", 3)], groups=[group("g", ("t", 0, 7), ("t", 1, 8), ("t", 2, 9))])
+    ours = CommittedOffset(topic="t", partition=0, offset=2, metadata="kafka-meta:start")
+    theirs = CommittedOffset(topic="t", partition=1, offset=8)
+    actual = dest(topics=[topic("t", 3)], groups=[Group(id="g", offsets=(ours, theirs))])
+    assert partitions_to_measure(desired, actual, policy_of([])) == {("t", 1), ("t", 2)}
+    assert partitions_to_measure(desired, actual, policy_of(["--group-offsets", "same"])) == {("t", 0), ("t", 2)}
+    assert partitions_to_measure(desired, actual, policy_of(["--only", "topics"])) == frozenset()
+
+
+def test_a_section_that_was_read_in_part_has_not_been_compared() -> None:
+    same = snapshot(topics=[topic("t")], gaps=[Remark(resource="acls", reason="TOPIC rules: time-out")])
+    answer = report(compare(same, dest(topics=[topic("t")]), policy_of([])))
+    assert answer.verdict == "inconclusive"
+    assert report(compare(same, dest(topics=[topic("t")]), policy_of(["--only", "topics"]))).verdict == "equal"

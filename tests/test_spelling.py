@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kafka_meta.cli.spelling import normalise
@@ -78,6 +78,7 @@ words = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(typed=words)
 def test_our_spelling_stays_as_it_is(typed: list[str]) -> None:
     try:
@@ -88,6 +89,7 @@ def test_our_spelling_stays_as_it_is(typed: list[str]) -> None:
         assert normalise(once) == once
 
 
+@settings(deadline=None)
 @given(typed=words)
 def test_nothing_is_committed_that_was_not_typed(typed: list[str]) -> None:
     try:

@@ -222,7 +222,6 @@ def test_zookeeper_alone_brokers_alone_and_both_agree_on_what_all_can_see(export
     assert sorted(together, key=lambda group: group["id"]) == exported.both["groups"]
 
 
-@pytest.mark.xfail(strict=True, reason="zookeeper.read does not say that it cannot see the brokers' groups")
 def test_what_one_side_alone_cannot_see_is_a_gap_and_never_an_empty_list(exported: Export) -> None:
     in_zookeeper = {gap["resource"]: gap["reason"] for gap in exported.from_zookeeper["gaps"]}
     assert "defaults" in in_zookeeper

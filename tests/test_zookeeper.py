@@ -47,6 +47,9 @@ from kafka_meta.settings import Tls, ZooKeeperSettings
 
 DIGEST = "operator:secret of the brokers"
 
+ALWAYS = (zookeeper.DEFAULTS_GAP, zookeeper.GROUPS_GAP)
+"""What ZooKeeper never knows."""
+
 
 class Place:
     """A chroot of its own, laid out like a cluster with one live broker; tests add to it."""
@@ -96,7 +99,7 @@ class Place:
 
     def gaps(self, *, digest: str | None = None) -> dict[str, str]:
         """By resource, without the one about defaults that every snapshot from ZooKeeper has."""
-        return {gap.resource: gap.reason for gap in self.read(digest=digest).gaps if gap != zookeeper.DEFAULTS_GAP}
+        return {gap.resource: gap.reason for gap in self.read(digest=digest).gaps if gap not in ALWAYS}
 
 
 def read(
@@ -164,7 +167,7 @@ def test_an_empty_cluster_has_empty_sections_and_one_gap(place: Place) -> None:
     sections = (snapshot.topics, snapshot.groups, snapshot.acls, snapshot.users, snapshot.quotas)
     assert sections == ((), (), (), (), ())
     assert snapshot.defaults is None
-    assert snapshot.gaps == (zookeeper.DEFAULTS_GAP,)
+    assert snapshot.gaps == ALWAYS
     assert (snapshot.left_out, snapshot.signs, snapshot.disagreements) == ((), (), ())
 
 
@@ -319,7 +322,7 @@ def test_data_that_cannot_be_read_is_a_gap_that_names_its_path(place: Place) -> 
     assert [(topic.name, topic.configs) for topic in snapshot.topics or ()] == [("fine", {}), ("odd", None)]
     root = place.root
     assert set(snapshot.gaps) == {
-        zookeeper.DEFAULTS_GAP,
+        *ALWAYS,
         Remark(resource="topic null", reason=f"{root}/brokers/topics/null in ZooKeeper is empty"),
         Remark(resource="topic torn", reason=f"{root}/brokers/topics/torn in ZooKeeper is not JSON"),
         Remark(resource="topic odd", reason=f"{root}/config/topics/odd in ZooKeeper has no object 'config'"),
@@ -339,7 +342,7 @@ def test_a_topic_that_is_deleted_while_we_read_is_no_error(place: Place) -> None
 
     snapshot = place.read(emit=delete_the_last)
     assert [topic.name for topic in snapshot.topics or ()] == [f"t{number:04}" for number in range(619)]
-    assert snapshot.gaps == (zookeeper.DEFAULTS_GAP,)
+    assert snapshot.gaps == ALWAYS
 
 
 def test_progress_is_reported_from_the_first_topic_to_the_last(place: Place) -> None:
@@ -440,7 +443,7 @@ def test_users_and_quotas_are_told_apart_by_name_and_by_default(place: Place) ->
         Quota(entity={"ip": "10.0.0.1"}, values={"connection_creation_rate": 7.0}),
     ):
         assert expected in quotas
-    assert snapshot.gaps == (zookeeper.DEFAULTS_GAP,)
+    assert snapshot.gaps == ALWAYS
 
 
 def test_keys_come_only_with_secrets(place: Place) -> None:
@@ -496,7 +499,7 @@ def test_the_brokers_credentials_show_everything(place: Place) -> None:
     assert place.gaps(digest="operator:a wrong password").keys() == {"users", "quotas"}
     snapshot = place.read(digest=DIGEST)
     assert [user.name for user in snapshot.users or ()] == ["alice"]
-    assert snapshot.gaps == (zookeeper.DEFAULTS_GAP,)
+    assert snapshot.gaps == ALWAYS
 
 
 def test_quotas_that_can_be_read_are_given_beside_the_gap_of_the_others(place: Place) -> None:
@@ -862,4 +865,4 @@ def test_a_real_cluster_is_read_whole(source: Cluster, laid: Snapshot) -> None:
     assert laid.cluster.controller_id == 1
     assert laid.cluster.brokers == (Broker(id=1, host="127.0.0.1", port=broker.port),)
     assert re.fullmatch(r"[\w-]{22}", laid.cluster.id or "")
-    assert laid.gaps == (zookeeper.DEFAULTS_GAP,)
+    assert laid.gaps == ALWAYS

@@ -120,6 +120,7 @@ def export_to_file(
     if to_stdout and write:
         sys.stdout.write(text)
         return ExitStatus.DONE
+    replaced = path.exists()
     if write:
         write_private(path, text)
     screen.result([f"Source  {side(source)}  {cluster_words(snapshot.cluster)}"])
@@ -129,7 +130,7 @@ def export_to_file(
     size_bytes = len(text.encode())
     if write:
         flag = _file_flag(path)
-        written = f"{path} written ({size(size_bytes)}, mode 0600)."
+        written = f"{path} {'replaced' if replaced else 'written'} ({size(size_bytes)}, mode 0600)."
         screen.result(["", f"{written} Next: kafka-meta evaluate{flag} · kafka-meta import{flag}"])
     else:
         screen.result(["", f"Nothing was written. To write {path}: the same with --commit"])

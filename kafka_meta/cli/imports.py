@@ -21,8 +21,18 @@ from kafka_meta.files import dumps, encode_plan, encode_results, read_metadata, 
 from kafka_meta.files.metadata import iso_time
 from kafka_meta.files.writing import require_writable
 from kafka_meta.model import EVERYTHING, Snapshot
-from kafka_meta.plan import CreateTopic, Operator, Plan, Policy, Result, compare, recheck, resource_of
-from kafka_meta.render import cluster_words, plan_lines, remark_line, result_line, totals_line
+from kafka_meta.plan import (
+    CreateTopic,
+    Operator,
+    Plan,
+    Policy,
+    Result,
+    compare,
+    partitions_to_measure,
+    recheck,
+    resource_of,
+)
+from kafka_meta.render import FEW, cluster_words, plan_lines, remark_line, result_line, totals_line, visible
 from kafka_meta.settings import ClusterSettings
 
 if TYPE_CHECKING:
@@ -93,7 +103,7 @@ def import_snapshot(
         require_writable(Path(save_plan))
     with screen.progress() as meter:
         actual = read_dest(dest, desired.cluster.id, meter.emit)
-        plan = make_plan(desired, actual, dest, decided)
+        plan = make_plan(desired, actual, dest, decided, meter.emit)
         plan, rejected = _validated(plan, dest)
     screen.result([f"{name}  →  {headline(actual, dest)}"])
     if save_plan is not None:
@@ -105,8 +115,8 @@ def import_snapshot(
 
 
 def read_dest(dest: ClusterSettings, source_id: str | None, emit: Emit) -> Snapshot:
-    """The destination as it is; raises KafkaMetaError when it is the source itself."""
-    actual = cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=round(time.time() * 1000))
+    """The destination as it is, without the offsets of its logs; raises KafkaMetaError when it is the source."""
+    actual = cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=round(time.time() * 1000), offsets=False)
     if source_id is not None and actual.cluster.id == source_id:
         raise KafkaMetaError(
             f"the destination is the source itself: both have the cluster id {source_id}",
@@ -115,8 +125,11 @@ def read_dest(dest: ClusterSettings, source_id: str | None, emit: Emit) -> Snaps
     return actual
 
 
-def make_plan(desired: Snapshot, actual: Snapshot, dest: ClusterSettings, decided: Policy) -> Plan:
+def make_plan(desired: Snapshot, actual: Snapshot, dest: ClusterSettings, decided: Policy, emit: Emit) -> Plan:
     """The comparison, with what only the destination's brokers can say."""
+    places = partitions_to_measure(desired, actual, decided)
+    if places:
+        actual = cluster.with_offsets(dest, actual, places, emit=emit)
     positions_at = None
     if decided.group_offsets.time_ms is not None and "groups" in decided.only:
         positions_at = cluster.offsets_at(dest, actual, decided.group_offsets.time_ms)
@@ -158,22 +171,30 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, scree
     results = list(rejected)
     screen.result(f"  × {result_line(result)}" for result in rejected)
     total = len(plan.actions) + len(rejected)
+    well = 0
     try:
         with screen.progress() as meter, cluster.Writer(dest) as writer:
             writer.announce(plan.actions)
             for step in apply(plan.actions, writer):
                 if isinstance(step, Result):
                     results.append(step)
-                    mark = "×" if step.outcome == "failed" else "=" if step.outcome == "present" else "+"
-                    screen.result([f"  {mark} {result_line(step)}"])
+                    well += step.outcome != "failed"
+                    # On a terminal thousands of successes would push the failures out of sight.
+                    if step.outcome == "failed" or well <= FEW or screen.verbose:
+                        mark = "×" if step.outcome == "failed" else "=" if step.outcome == "present" else "+"
+                        screen.result([f"  {mark} {result_line(step)}"])
                     meter.emit(Progress(stage="import", done=len(results), total=total))
                 else:
                     meter.emit(step)
+            for waiting in writer.settle():
+                meter.emit(waiting)
     except BaseException as interruption:
         # ^C, SIGTERM, a lost destination: what was done is said in any case.
         _finish(plan, results, screen, interrupted=type(interruption).__name__)
         raise
     failed = any(result.outcome == "failed" for result in results) or bool(plan.refused)
+    if well > FEW and not screen.verbose:
+        screen.result([f"  … {well - FEW:,} more (--verbose, or --output json)"])
     _finish(plan, results, screen)
     return ExitStatus.FAILED if failed else ExitStatus.DONE
 
@@ -190,9 +211,10 @@ def _finish(plan: Plan, results: Sequence[Result], screen: Screen, *, interrupte
             [f"stopped: {left} of {len(plan.actions)} actions have no answer; run the same command again, it completes"]
         )
     elif totals.get("failed") or totals.get("refused"):
-        failed = [resource_of(result.action) for result in results if result.outcome == "failed"]
-        if failed:
-            screen.result([f"failed: {', '.join(failed[:10])}{' …' if len(failed) > 10 else ''}"])
+        failed = [result for result in results if result.outcome == "failed"]
+        screen.result(f"  × {visible(resource_of(each.action))}: {visible(each.error or '')}" for each in failed[:FEW])
+        if len(failed) > FEW:
+            screen.result([f"  … {len(failed) - FEW:,} more failed (--output json)"])
         screen.result(["exit status 1; run the same command again after mending"])
 
 

@@ -50,7 +50,7 @@ DestConfig: TypeAlias = Annotated[
 FileName: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--fileName", "--file-name", metavar="FILE", help="The metadata file; - for standard output (export) or input."
+        "--fileName", "--file-name", metavar="FILE", help="The metadata file; export takes - for standard output."
     ),
 ]
 TargetDirectory: TypeAlias = Annotated[

@@ -46,6 +46,8 @@ def run(arguments: list[str]) -> int:
     as_json = _wants_json(arguments)
     try:
         status = commands.app(normalise(arguments), prog_name="kafka-meta", standalone_mode=False)
+        if status == ExitStatus.INTERRUPTED:  # what typer makes of a KeyboardInterrupt, without a word
+            _complain("interrupted", None, as_json)
         return int(status or ExitStatus.DONE)
     except typer.Exit as exit:
         return exit.exit_code

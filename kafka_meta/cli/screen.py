@@ -28,6 +28,8 @@ class Screen:
         self.json = output == "json"
         self.out = _console(sys.stdout)
         self.err = _console(sys.stderr)
+        self.above_bar: Console | None = None
+        """While a bar is on the same terminal: who prints above it."""
         # Off a terminal nothing is shortened: somebody greps it.
         self.verbose = verbose or not self.out.is_terminal
 
@@ -35,7 +37,7 @@ class Screen:
         """Lines of the result; a document takes their place under `--output json`."""
         if not self.json:
             for line in lines:
-                _write(self.out, line)
+                _write(self.above_bar or self.out, line)
 
     def document(self, document: dict[str, Any]) -> None:
         """The one JSON document, under `--output json`."""
@@ -68,10 +70,10 @@ class Meter:
         self._last_line: dict[str, float] = {}
         if screen.err.is_terminal and not screen.json:
             self._bar = Progress(
-                TextColumn("  {task.description:<12}"),
+                TextColumn("  {task.description:<12}", markup=False),
                 BarColumn(bar_width=32),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[note]}"),
+                TextColumn("{task.fields[note]}", markup=False),
                 console=screen.err,
                 transient=False,
             )
@@ -79,12 +81,15 @@ class Meter:
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
+            if self._screen.out.is_terminal:
+                self._screen.above_bar = self._screen.err
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
+            self._screen.above_bar = None
             self._bar.stop()
 
     def emit(self, event: events.Event) -> None:
@@ -93,7 +98,9 @@ class Meter:
             return
         match event:
             case events.Progress():
-                if self._bar is not None:
+                if event.total == 0:
+                    pass  # nothing to do is no stage
+                elif self._bar is not None:
                     self._show(event.stage, event.done, event.total)
                 elif event.total != event.done:
                     self._line(event.stage, f"{event.stage}: {event.done:,} of {event.total or '?'}")

@@ -60,7 +60,7 @@ def normalise(arguments: Sequence[str]) -> list[str]:
             target += _switch(name, value if equals else "true")
         elif name in GLOBAL_WITH_VALUE:
             if not equals:
-                if not words:
+                if not words or words[0].startswith("--"):
                     raise UsageError(f"{name} needs a value")
                 value = words.pop(0)
             front += [name, value]

@@ -74,10 +74,12 @@ def verify(
             name = str(path)
             desired = read_metadata(path)
         actual = read_dest(dest, desired.cluster.id, meter.emit)
-        plan = make_plan(desired, actual, dest, decided)
+        plan = make_plan(desired, actual, dest, decided, meter.emit)
     answer = report(plan, ignore_extra=ignore_extra)
     screen.result([f"{name}  ↔  {headline(actual, dest)}"])
     screen.document(encode_verify(answer))
     screen.result(report_lines(answer, verbose=screen.verbose))
-    screen.result(["", answer.verdict])
+    only_extra = answer.differences and all(each.difference == "extra" for each in answer.differences)
+    hint = ": only things that the destination has besides (--ignore-extra)" if only_extra else ""
+    screen.result(["", f"{answer.verdict}{hint}"])
     return _STATUSES[answer.verdict]

@@ -6,7 +6,7 @@
     defaults   which broker config stands in for which topic config
     groups     members and committed offsets
     signs      traces of what does not move by itself
-    positions  where a point in time lies
+    positions  where logs begin and end, and where a point in time lies
     rights     who we are, what we may do
     writer     `Writer`: the only way to change a cluster; `validate`: the broker's opinion without a change
 
@@ -14,9 +14,9 @@ Reading never creates anything. Bulk answers come through `wire`, which sees the
 what needs a coordinator or a controller that may move meanwhile, and all writing.
 """
 
-from kafka_meta.cluster.positions import offsets_at
+from kafka_meta.cluster.positions import offsets_at, with_offsets
 from kafka_meta.cluster.reader import SECTIONS, read
 from kafka_meta.cluster.rights import Access, access
 from kafka_meta.cluster.writer import Writer, validate
 
-__all__ = ["SECTIONS", "Access", "Writer", "access", "offsets_at", "read", "validate"]
+__all__ = ["SECTIONS", "Access", "Writer", "access", "offsets_at", "read", "validate", "with_offsets"]

@@ -39,6 +39,8 @@ class Tools:
     timeout_seconds: float
     grown: set[str] = field(default_factory=set)
     """Topics that we made or gave partitions: brokers may hear of it later than the controller answers."""
+    rules: set[Acl] = field(default_factory=set)
+    """Access rules that exist by us: they are shown later, too."""
 
 
 def create_topics(tools: Tools, tries: Sequence[Try[CreateTopic]], *, pretend: bool = False) -> list[Verdict]:
@@ -169,6 +171,7 @@ def create_acls(tools: Tools, tries: Sequence[Try[CreateAcl]]) -> list[Verdict]:
         elif attempt.action.acl in existing:
             verdicts.append(_there(attempt, "the rule exists"))
         else:
+            tools.rules.add(attempt.action.acl)
             verdicts.append(Result(action=attempt.action, outcome="done"))
     return verdicts
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kafka_meta import wire
 from kafka_meta.cluster.defaults import common, topic_defaults
-from kafka_meta.model import Gap, Mode, Remark, Security
-from kafka_meta.wire import Config, Unanswered, Wire
+from kafka_meta.model import Cluster, Gap, Mode, Remark, Security
+from kafka_meta.wire import Config, Metadata, Unanswered, Wire
 
 _KNOWN_AUTHORIZERS = frozenset(
     {
@@ -33,6 +33,19 @@ class BrokerFacts:
     """Whether brokers have a key to issue them with."""
     gaps: tuple[Gap, ...] = ()
     disagreements: tuple[Remark, ...] = ()
+    signs: tuple[Remark, ...] = ()
+    """Of settings that were made at run time and do not move with a server.properties."""
+
+
+def cluster_of(connection: Wire, metadata: Metadata, facts: BrokerFacts) -> Cluster:
+    return Cluster(
+        id=metadata.cluster_id,
+        mode=facts.mode,
+        version=connection.version,
+        controller_id=metadata.controller_id,
+        brokers=metadata.brokers,
+        security=facts.security,
+    )
 
 
 def broker_facts(connection: Wire) -> BrokerFacts:
@@ -63,7 +76,21 @@ def broker_facts(connection: Wire) -> BrokerFacts:
             )
             for name, by_broker in differing.items()
         ),
+        signs=tuple(_dynamic(told)),
     )
+
+
+def _dynamic(told: Mapping[int, Mapping[str, Config]]) -> Iterator[Remark]:
+    """By name only: passwords are among them."""
+    by_owner: dict[str, set[str]] = {}
+    for broker, configs in told.items():
+        for name, config in configs.items():
+            if config.origin in ("broker", "brokers"):
+                owner = f"broker {broker}" if config.origin == "broker" else "all brokers"
+                by_owner.setdefault(owner, set()).add(name)
+    for owner, names in by_owner.items():
+        reason = f"set dynamically for {owner}, not moved: {', '.join(sorted(names))}"
+        yield Remark(resource="broker configs", reason=reason)
 
 
 def _is_set(configs: Mapping[str, Config], name: str) -> bool:

@@ -1,14 +1,39 @@
-"""Where a point in time lies in the partitions of a cluster."""
+"""Where logs begin and end, and where a point in time lies in them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from dataclasses import replace
 
 from kafka_meta import wire
 from kafka_meta.errors import KafkaMetaError
+from kafka_meta.events import Emit
 from kafka_meta.model import Snapshot
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Place
+
+
+def with_offsets(settings: ClusterSettings, snapshot: Snapshot, places: Container[Place], *, emit: Emit) -> Snapshot:
+    """`snapshot` with the start and end offsets of these partitions; those that no leader tells stay None."""
+    leaders = {place: leader for place, leader in _leaders(snapshot).items() if place in places}
+    with wire.connect(settings) as connection:
+        starts, _ = wire.offsets(connection, leaders, wire.EARLIEST, emit=emit)
+        ends, _ = wire.offsets(connection, leaders, wire.LATEST, emit=emit)
+    topics = (
+        replace(
+            topic,
+            partitions=tuple(
+                replace(
+                    partition,
+                    start_offset=starts.get((topic.name, partition.partition), partition.start_offset),
+                    end_offset=ends.get((topic.name, partition.partition), partition.end_offset),
+                )
+                for partition in topic.partitions
+            ),
+        )
+        for topic in snapshot.topics or ()
+    )
+    return replace(snapshot, topics=tuple(topics))
 
 
 def offsets_at(settings: ClusterSettings, snapshot: Snapshot, time_ms: int) -> Mapping[Place, int]:
@@ -16,14 +41,8 @@ def offsets_at(settings: ClusterSettings, snapshot: Snapshot, time_ms: int) -> M
 
     Raises KafkaMetaError when a leader does not tell: a guess would put a group at the wrong record.
     """
-    leaders = {
-        (topic.name, partition.partition): partition.leader
-        for topic in snapshot.topics or ()
-        for partition in topic.partitions
-        if partition.leader is not None
-    }
     with wire.connect(settings) as connection:
-        found, failed = wire.offsets(connection, leaders, time_ms)
+        found, failed = wire.offsets(connection, _leaders(snapshot), time_ms)
     if failed:
         (topic, partition), reason = next(iter(sorted(failed.items())))
         raise KafkaMetaError(
@@ -31,3 +50,12 @@ def offsets_at(settings: ClusterSettings, snapshot: Snapshot, time_ms: int) -> M
             "Use another --group-offsets, or leave the topic out with --exclude-topics.",
         )
     return {place: offset for place, offset in found.items() if offset is not None}
+
+
+def _leaders(snapshot: Snapshot) -> dict[Place, int]:
+    return {
+        (topic.name, partition.partition): partition.leader
+        for topic in snapshot.topics or ()
+        for partition in topic.partitions
+        if partition.leader is not None
+    }

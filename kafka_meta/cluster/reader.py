@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from kafka_meta import wire
-from kafka_meta.cluster.brokers import BrokerFacts, broker_facts
+from kafka_meta.cluster.brokers import BrokerFacts, broker_facts, cluster_of
 from kafka_meta.cluster.clients import admin, background
 from kafka_meta.cluster.groups import Groups, read_groups
 from kafka_meta.cluster.signs import signs
+from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Progress
 from kafka_meta.model import (
     INTERNAL_TOPICS,
-    Cluster,
     Gap,
     Partition,
     Remark,
@@ -27,6 +27,7 @@ from kafka_meta.wire import LogDirs, Metadata, Place, Unanswered, Wire
 
 SECTIONS = frozenset({"topics", "groups", "acls", "users", "quotas"})
 _TOPICS_AN_EVENT = 200
+NO_SIZES = LogDirs(sizes={}, volumes={}, gaps=())
 
 
 def read(
@@ -37,11 +38,13 @@ def read(
     taken_at_ms: int,
     sections: frozenset[str] = SECTIONS,
     offsets: bool = True,
+    sizes: bool = True,
 ) -> Snapshot:
     """What the brokers tell. Cluster and defaults are always read; a section that was not asked for is None.
 
-    `offsets=False` leaves out start and end offsets and sizes, not the groups' committed offsets; those are read before
-    the end offsets, so that no group is ahead of its topic. Raises `KafkaMetaError` when the cluster cannot be reached.
+    `offsets=False` leaves out start and end offsets and sizes, `sizes=False` the sizes alone. Groups' committed offsets
+    are read before the end offsets, so that no group is ahead of its topic. Raises `KafkaMetaError` when the cluster
+    cannot be reached.
     """
     with wire.connect(settings) as connection:
         timeout_seconds = settings.request_timeout_ms / 1000
@@ -49,11 +52,8 @@ def read(
         try:
             metadata = wire.metadata(connection)
         except Unanswered as silence:
-            return Snapshot(
-                taken_at_ms=taken_at_ms,
-                cluster=Cluster(id=connection.cluster_id, version=connection.version),
-                gaps=(Remark(resource="cluster", reason=silence.reason),),
-            )
+            message = f"the brokers at {settings.bootstrap_servers} do not tell their topics: {silence.reason}"
+            raise KafkaMetaError(message) from silence
         facts = broker_facts(connection)
         client = admin(settings)
         reading_groups = background(
@@ -77,18 +77,11 @@ def read(
         topics = _with_configs(chosen, configs)
         topics = _without_leaving_replicas(connection, metadata, topics, gaps)
         if offsets:
-            topics = _with_offsets(connection, topics, emit, gaps)
+            topics = _with_offsets(connection, topics, emit, gaps, sizes=sizes)
         found_groups = groups.found
         return Snapshot(
             taken_at_ms=taken_at_ms,
-            cluster=Cluster(
-                id=metadata.cluster_id,
-                mode=facts.mode,
-                version=connection.version,
-                controller_id=metadata.controller_id,
-                brokers=metadata.brokers,
-                security=facts.security,
-            ),
+            cluster=cluster_of(connection, metadata, facts),
             topics=tuple(topics[name] for name in sorted(topics)) if "topics" in sections else None,
             groups=None if found_groups is None else tuple(found_groups),
             acls=acls,
@@ -106,7 +99,7 @@ def read(
             ),
             left_out=sorted_remarks(_internal(metadata.topics, selection) if "topics" in sections else ()),
             disagreements=sorted_remarks(facts.disagreements),
-            signs=sorted_remarks(_signs(connection, metadata, groups, facts)),
+            signs=sorted_remarks([*facts.signs, *_signs(connection, metadata, groups, facts)]),
         )
 
 
@@ -199,7 +192,9 @@ def _without_leaving_replicas(
     return {**topics, **{name: replace(topics[name], partitions=staying(topics[name])) for name in moving}}
 
 
-def _with_offsets(connection: Wire, topics: Mapping[str, Topic], emit: Emit, gaps: list[Gap]) -> dict[str, Topic]:
+def _with_offsets(
+    connection: Wire, topics: Mapping[str, Topic], emit: Emit, gaps: list[Gap], *, sizes: bool
+) -> dict[str, Topic]:
     """With start and end offsets and the sizes of the leaders' replicas; gaps by topic, naming the partitions."""
     leaders: dict[Place, int] = {}
     missing: dict[Place, str] = {}
@@ -212,7 +207,7 @@ def _with_offsets(connection: Wire, topics: Mapping[str, Topic], emit: Emit, gap
                 leaders[place] = partition.leader
     starts, no_start = wire.offsets(connection, leaders, wire.EARLIEST, emit=emit)
     ends, no_end = wire.offsets(connection, leaders, wire.LATEST, emit=emit)
-    disk = wire.log_dirs(connection)
+    disk = wire.log_dirs(connection) if sizes else NO_SIZES
     gaps.extend(disk.gaps)
     gaps.extend(_offset_gaps({**missing, **no_start, **no_end}))
     return {
@@ -258,5 +253,6 @@ def _signs(connection: Wire, metadata: Metadata, groups: Groups, facts: BrokerFa
         metadata.topics,
         groups.found or (),
         wire.transactional_ids(connection),
+        wire.other_configs(connection),
         delegation_tokens=facts.delegation_tokens,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from kafka_meta import wire
-from kafka_meta.cluster.brokers import broker_facts
+from kafka_meta.cluster.brokers import broker_facts, cluster_of
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.model import Cluster, Gap
 from kafka_meta.settings import ClusterSettings
@@ -56,14 +56,7 @@ def access(settings: ClusterSettings, purpose: Purpose) -> Access:
         facts = broker_facts(connection)
         allowed = metadata.cluster_operations
         return Access(
-            cluster=Cluster(
-                id=metadata.cluster_id,
-                mode=facts.mode,
-                version=connection.version,
-                controller_id=metadata.controller_id,
-                brokers=metadata.brokers,
-                security=facts.security,
-            ),
+            cluster=cluster_of(connection, metadata, facts),
             principal=_principal(settings),
             operations=allowed,
             missing=None

@@ -11,14 +11,22 @@ _CONNECT_TOPIC = re.compile(r"(?:.*[-_.])?connect(?:-[^.]*)?[-_.](?:configs?|off
 
 
 def signs(
-    topics: Iterable[str], groups: Sequence[Group], transactional_ids: Sequence[str], *, delegation_tokens: bool
+    topics: Iterable[str],
+    groups: Sequence[Group],
+    transactional_ids: Sequence[str],
+    other_configs: Iterable[tuple[str, str]],
+    *,
+    delegation_tokens: bool,
 ) -> list[Remark]:
+    """`other_configs` are kinds and names of resources that have configs and are neither topics nor brokers."""
     names = sorted(topics)
     found = [*_of_topics(names), *_of_groups(names, groups)]
     if transactional_ids:
         some = ", ".join(transactional_ids[:3]) + (", …" if len(transactional_ids) > 3 else "")
         reason = f"{len(transactional_ids)} known ({some}): their state stays; stop them before the data moves"
         found.append(Remark(resource="transactional producers", reason=reason))
+    for kind, name in other_configs:
+        found.append(Remark(resource=f"{kind} {name}", reason="has configs of its own: not moved"))
     if delegation_tokens:
         reason = "the brokers can issue some: not moved, clients have to ask for new ones"
         found.append(Remark(resource="delegation tokens", reason=reason))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TypeVar, assert_never, cast
@@ -13,17 +14,20 @@ from kafka_meta.cluster.patience import Patience, Try, Verdict
 from kafka_meta.events import Emit, Waiting, silent
 from kafka_meta.plan import Action, AddPartitions, CommitOffsets, CreateAcl, CreateTopic, Result, SetConfigs
 from kafka_meta.settings import ClusterSettings
+from kafka_meta.wire import Unanswered
 
 A = TypeVar("A", bound=Action)
 
 _ACTIONS_A_REQUEST = 2_000
-_RECORDS_A_REQUEST = 9_000
-"""A KRaft controller takes 10,000 in one operation (QuorumController.MAX_RECORDS_PER_USER_OP). Brokers make the logs of
-one operation before they look at the next: in two halves, the topics of the second are known seconds later."""
+_RECORDS_A_REQUEST = 9_800
+"""A KRaft controller takes 10,000 in one operation (QuorumController.MAX_RECORDS_PER_USER_OP)."""
 _TOPICS_A_REQUEST_BY_ZOOKEEPER = 500
 """Some 20 ms each, all before the answer: more would outlast the request's time."""
 _ACLS_A_REQUEST = 500
 _GROUPS_AT_ONCE = 500
+
+_SETTLED_SECONDS = 120.0
+_POLL_SECONDS = 0.2
 
 
 class Writer:
@@ -84,11 +88,40 @@ class Writer:
             case _:
                 assert_never(first)
 
+    def settle(self) -> Iterator[Waiting]:
+        """Until every broker shows what was created: a controller answers before the brokers have heard of it.
+
+        Gives up after two minutes; nothing is lost then, it is only not seen yet.
+        """
+        deadline = time.monotonic() + _SETTLED_SECONDS
+        grown, rules = self._tools.grown, self._tools.rules
+        for broker in self._wire.broker_ids:
+            while (unseen := grown - _led(self._wire, grown, broker)) and time.monotonic() < deadline:
+                yield from _pause(f"broker {broker} does not show {len(unseen)} of the new topics yet")
+        while (unseen_rules := rules - set(wire.acls(self._wire)[0] or ())) and time.monotonic() < deadline:
+            yield from _pause(f"the destination does not show {len(unseen_rules)} of the new ACLs yet")
+
     def _results(
         self, requests: Iterable[Sequence[A]], attempt: Callable[[attempts.Tools, Sequence[Try[A]]], list[Verdict]]
     ) -> Iterator[Result | Waiting]:
         for request in requests:
             yield from self._patience.results(request, lambda tries: attempt(self._tools, tries))
+
+
+def _led(connection: wire.Wire, topics: set[str], broker: int) -> set[str]:
+    """Those of the topics that this broker knows, with a leader for every partition."""
+    if not topics:
+        return set()
+    try:
+        known = wire.metadata(connection, topics, broker).topics
+    except Unanswered:
+        return set()
+    return {name for name, topic in known.items() if all(part.leader is not None for part in topic.partitions)}
+
+
+def _pause(reason: str) -> Iterator[Waiting]:
+    yield Waiting(reason=reason, seconds=_POLL_SECONDS)
+    time.sleep(_POLL_SECONDS)
 
 
 def validate(settings: ClusterSettings, actions: Sequence[CreateTopic], *, emit: Emit = silent) -> list[Result]:
@@ -112,8 +145,11 @@ def validate(settings: ClusterSettings, actions: Sequence[CreateTopic], *, emit:
 
 
 def _topic_requests(tools: attempts.Tools, actions: Iterable[CreateTopic]) -> Iterator[list[CreateTopic]]:
+    """The small rest first: brokers make the logs of one operation before they look at the next, and what comes
+    after the topics waits for the last operation to be seen, not for its logs."""
     most = _ACTIONS_A_REQUEST if tools.wire.kraft else _TOPICS_A_REQUEST_BY_ZOOKEEPER
-    return _requests(actions, _records, most=most)
+    from_the_end = list(_requests(reversed(list(actions)), _records, most=most))
+    return (request[::-1] for request in reversed(from_the_end))
 
 
 def _records(action: CreateTopic) -> int:

@@ -48,6 +48,7 @@ from kafka_meta.plan.compare import compare as compare
 from kafka_meta.plan.draft import Difference as Difference
 from kafka_meta.plan.draft import Plan as Plan
 from kafka_meta.plan.draft import plural as plural
+from kafka_meta.plan.groups import partitions_to_measure as partitions_to_measure
 from kafka_meta.plan.policy import (
     SECTIONS as SECTIONS,
 )

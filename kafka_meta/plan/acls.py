@@ -91,6 +91,8 @@ def _warn_of_prefix(acl: Acl, prefix: str, desired: Snapshot, policy: Policy, dr
 def _warn_of_openness(source: Security, dest: Security, draft: Draft) -> None:
     name = "allow.everyone.if.no.acl.found"
     here, there = source.allow_everyone_if_no_acl_found, dest.allow_everyone_if_no_acl_found
+    if there is False and here is None:
+        return  # whatever it is on the source, nothing widens
     if here is None or there is None:
         side = "either side" if here is there else "the source" if here is None else "the destination"
         draft.warn(name, f"could not be read on {side}: if it is true only on the destination, rights widen")
@@ -103,7 +105,7 @@ def _warn_of_openness(source: Security, dest: Security, draft: Draft) -> None:
 def _without_lockout(new: list[Acl], actual: Snapshot, operator: Operator, draft: Draft) -> list[Acl]:
     """The rules that can be created without ending the operator's own right to manage the cluster."""
     about_cluster = [acl for acl in new if acl.resource_type == "CLUSTER"]
-    if not about_cluster or _is_super_user(operator, actual):
+    if not about_cluster or is_super_user(operator, actual):
         return new
     rules = plural(len(about_cluster), "rule") + " about the cluster"
     if operator.principal is None:
@@ -132,7 +134,7 @@ def _without_lockout(new: list[Acl], actual: Snapshot, operator: Operator, draft
     return [acl for acl in new if acl.resource_type != "CLUSTER"]
 
 
-def _is_super_user(operator: Operator, actual: Snapshot) -> bool:
+def is_super_user(operator: Operator, actual: Snapshot) -> bool:
     security = actual.cluster.security
     if operator.principal is None:
         return False

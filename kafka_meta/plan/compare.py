@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kafka_meta.model import Snapshot
-from kafka_meta.plan.acls import Operator, compare_acls
+from kafka_meta.plan.acls import Operator, compare_acls, is_super_user
 from kafka_meta.plan.configs import home_of
 from kafka_meta.plan.draft import Draft, PartitionKey, Plan
 from kafka_meta.plan.groups import compare_groups
@@ -27,7 +27,7 @@ def compare(
 
     `positions_at` holds, for the policy `time:…`, the offset of each existing destination partition
     at that time. The order of the actions is the order in which they are safe to carry out: topics,
-    partitions, configs, positions, DENY, ALLOW.
+    partitions, configs, positions, DENY, ALLOW; the rules first when they cannot end the operator's own.
     """
     draft = Draft()
     if "topics" in policy.only:
@@ -39,6 +39,17 @@ def compare(
     for section in ("users", "quotas"):
         if section in policy.only and getattr(desired, section):
             draft.skip(section, "this version of kafka-meta does not move them")
-    for gap in desired.gaps:
-        draft.warn(gap.resource, f"not read on the source: {gap.reason}")
-    return draft.plan(desired.cluster.id, actual.cluster.id)
+    _note_gaps(desired, actual, policy, draft)
+    return draft.plan(desired.cluster.id, actual.cluster.id, rules_first=is_super_user(operator, actual))
+
+
+def _note_gaps(desired: Snapshot, actual: Snapshot, policy: Policy, draft: Draft) -> None:
+    """A section that was read in part has not been compared as a whole; other gaps of the source are passed on."""
+    compared = policy.only & {"topics", "groups", "acls"}
+    for side, snapshot in (("source", desired), ("destination", actual)):
+        guarded = snapshot.cluster.security.authorizer != ""
+        for gap in snapshot.gaps:
+            if gap.resource in compared and (guarded or gap.resource != "acls"):
+                draft.cannot_compare(gap.resource, f"not read on the {side}: {gap.reason}")
+            elif snapshot is desired:
+                draft.warn(gap.resource, f"not read on the source: {gap.reason}")

@@ -115,12 +115,17 @@ class Draft:
     def only_there(self, resource: str, dest: Value) -> None:
         self.extra.append(Difference(resource=resource, difference="extra", dest=dest))
 
-    def plan(self, source_id: str | None, dest_id: str | None) -> Plan:
-        """The order of the actions is the order in which they are safe to carry out."""
+    def plan(self, source_id: str | None, dest_id: str | None, *, rules_first: bool) -> Plan:
+        """The order of the actions is the order in which they are safe to carry out.
+
+        With `rules_first` no topic is open for a moment. It takes an operator whose rights no rule can end:
+        others could lose the right to set positions on the way.
+        """
+        topics = (*self.topics, *self.partitions, *self.configs, *self.positions)
         return Plan(
             source_id=source_id,
             dest_id=dest_id,
-            actions=(*self.topics, *self.partitions, *self.configs, *self.positions, *self.acls),
+            actions=(*self.acls, *topics) if rules_first else (*topics, *self.acls),
             present=tuple(self.present),
             drift=tuple(self.drift),
             intended=tuple(self.intended),

@@ -60,6 +60,36 @@ def compare_groups(
             draft.only_there(f"group {name}", there[name].state)
 
 
+def partitions_to_measure(desired: Snapshot, actual: Snapshot, policy: Policy) -> frozenset[PartitionKey]:
+    """The destination's partitions whose start and end offsets `compare` will look at.
+
+    Few on a second run: a position that an import set under the same policy is right wherever the log begins.
+    """
+    if "groups" not in policy.only or desired.groups is None or actual.groups is None:
+        return frozenset()
+    there = {
+        (group.id, offset.topic, offset.partition): offset for group in actual.groups for offset in group.offsets or ()
+    }
+    exists = {(topic.name, partition.partition) for topic in actual.topics or () for partition in topic.partitions}
+    moving = destined(desired, policy)
+    wanted: set[PartitionKey] = set()
+    for group in desired.groups:
+        if not policy.selection.group(group.id):
+            continue
+        name = policy.group_name(group.id)
+        for position in group.offsets or ():
+            key = (moving.get(position.topic, ""), position.partition)
+            found = there.get((name, *key))
+            if key in exists and (found is None or not _as_wanted(found, _settled(position, policy), policy)):
+                wanted.add(key)
+    return frozenset(wanted)
+
+
+def _settled(position: CommittedOffset, policy: Policy) -> int | None:
+    """Where the position goes by the policy alone, without a look at the log."""
+    return position.offset if policy.group_offsets.position == "same" else None
+
+
 def _why_not_moved(group: Group) -> str | None:
     if group.type == "share":
         return "a share group: its positions are broker state of their own kind, not committed offsets"
@@ -141,7 +171,7 @@ def _compare_group(
             end = bounds[key][1]
             if same and end is not None and wanted > end:
                 beyond.append(f"{key[0]}-{key[1]}")
-            metadata = position.metadata if same else policy.group_offsets.metadata
+            metadata = policy.group_offsets.metadata
             to_commit.append(CommittedOffset(topic=key[0], partition=key[1], offset=wanted, metadata=metadata))
     for topic in sorted(not_moving):
         draft.skip(f"{resource} on topic {topic}", "the topic is not among the ones that move")

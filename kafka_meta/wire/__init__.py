@@ -16,7 +16,7 @@ object of each synonym of each config. Here each answer is seen whole, with the 
 """
 
 from kafka_meta.wire.acls import NO_AUTHORIZER, acls, create_acls
-from kafka_meta.wire.configs import Config, broker_configs, overrides
+from kafka_meta.wire.configs import Config, broker_configs, other_configs, overrides
 from kafka_meta.wire.connection import OPERATIONS, Unanswered, Wire
 from kafka_meta.wire.contact import connect
 from kafka_meta.wire.coordinators import Described, Positions, commit, described, positions, wake
@@ -62,6 +62,7 @@ __all__ = [
     "log_dirs",
     "metadata",
     "offsets",
+    "other_configs",
     "overrides",
     "positions",
     "producers",

@@ -27,6 +27,15 @@ _PERMISSIONS: Mapping[int, Permission] = {2: "DENY", 3: "ALLOW"}
 _OPERATIONS: Mapping[int, str] = {2: "ALL", **OPERATIONS}
 _SECURITY_DISABLED = 54
 
+_SINCE: Mapping[str, tuple[int, ...]] = {
+    "PREFIXED": (2, 0),  # KIP-290
+    "DELEGATION_TOKEN": (1, 1),  # KIP-48
+    "USER": (3, 3),  # KIP-373, also the next two
+    "CREATE_TOKENS": (3, 3),
+    "DESCRIBE_TOKENS": (3, 3),
+    "TWO_PHASE_COMMIT": (4, 0),  # KIP-939
+}
+
 NO_AUTHORIZER = "the cluster has no authorizer (SECURITY_DISABLED)"
 
 
@@ -75,16 +84,34 @@ def _acl(resource: Any, rule: Any) -> Acl | None:
 
 def create_acls(wire: Wire, rules: Sequence[Acl]) -> list[Unanswered | None]:
     """None for each rule that is there now, new or not, else why it is not; in order. Raises `Unanswered`."""
-    # In v0 (before 2.0, KIP-290) there is no field for the pattern, and a prefixed rule would become a literal one.
-    taken = [rule for rule in rules if rule.pattern_type == "LITERAL" or wire.speaks(CreateAclsRequest, 1)]
-    answer = wire.ask(CreateAclsRequest(creations=[_creation(rule) for rule in taken]))
-    outcomes = {
-        rule: Unanswered(error_text(result.error_code, result.error_message), retriable=is_retriable(result.error_code))
-        if result.error_code
-        else None
-        for rule, result in zip(taken, answer.results, strict=True)
-    }
-    return [outcomes.get(rule, Unanswered("brokers before 2.0 have no prefixed rules")) for rule in rules]
+    outcomes: dict[Acl, Unanswered | None] = {rule: _refusal(wire, rule) for rule in rules}
+    taken = [rule for rule, refusal in outcomes.items() if refusal is None]
+    if taken:
+        answer = wire.ask(CreateAclsRequest(creations=[_creation(rule) for rule in taken]))
+        for rule, result in zip(taken, answer.results, strict=True):
+            if result.error_code:
+                text = error_text(result.error_code, result.error_message)
+                outcomes[rule] = Unanswered(text, retriable=is_retriable(result.error_code))
+    return [outcomes[rule] for rule in rules]
+
+
+def _refusal(wire: Wire, rule: Acl) -> Unanswered | None:
+    """A word that brokers do not know makes them hang up, on all rules of the request.
+
+    In v0 there is no field for the pattern, and a prefixed rule would become a literal one.
+    """
+    for word, known in (
+        (rule.resource_type, _RESOURCES),
+        (rule.pattern_type, _PATTERNS),
+        (rule.operation, _OPERATIONS),
+        (rule.permission, _PERMISSIONS),
+    ):
+        if word not in known.values():
+            return Unanswered(f"{word} is no word of an access rule that this version of kafka-meta knows")
+        since = _SINCE.get(word)
+        if since is not None and wire.release is not None and wire.release < since:
+            return Unanswered(f"brokers before {'.'.join(map(str, since))} know no {word}")
+    return None
 
 
 def _creation(rule: Acl) -> Any:
@@ -100,5 +127,4 @@ def _creation(rule: Acl) -> Any:
 
 
 def _code(names: Mapping[int, str], name: str) -> int:
-    """0 is "unknown" to a broker, which then refuses the rule."""
-    return next((code for code, known in names.items() if known == name), 0)
+    return next(code for code, known in names.items() if known == name)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from kafka.protocol.admin import DescribeConfigsRequest
+from kafka.protocol.admin import DescribeConfigsRequest, ListConfigResourcesRequest
 
 from kafka_meta.wire.connection import Unanswered, Wire, error_text
 
@@ -55,6 +55,20 @@ def overrides(wire: Wire, topics: Sequence[str]) -> Iterator[tuple[str, dict[str
                         and entry.value is not None
                     },
                 )
+
+
+def other_configs(wire: Wire) -> tuple[tuple[str, str], ...]:
+    """Kind and name of groups and client metrics that have configs (since 4.1, 3.7); empty when brokers do not tell."""
+    kinds = {16: "client metrics", 32: "group"}
+    try:
+        answer = wire.ask(ListConfigResourcesRequest(resource_types=list(kinds)))
+    except Unanswered:
+        return ()
+    return tuple(
+        sorted((kinds[told.resource_type], told.resource_name) for told in answer.config_resources)
+        if answer.error_code == 0
+        else ()
+    )
 
 
 def broker_configs(wire: Wire) -> dict[int, dict[str, Config] | Unanswered]:

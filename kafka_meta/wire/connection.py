@@ -35,6 +35,25 @@ def keep_library_quiet() -> None:
         _LIBRARY.setLevel(logging.INFO)
 
 
+class Manager(KafkaConnectionManager):  # type: ignore[misc]  # comes without type information
+    """Hears a broker's last words.
+
+    Brokers say why they refuse a login and hang up; where both arrive at once, kafka-python's transport throws the
+    words away. The end of the connection shows at the next look.
+    """
+
+    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
+        transport = await super()._build_transport(node, timeout_at=timeout_at)
+        receive = transport._sock_recv
+
+        def all_that_came() -> tuple[bytes, Exception | None]:
+            data, error = receive()
+            return data, None if data else error
+
+        transport._sock_recv = all_that_came
+        return transport
+
+
 class Unanswered(Exception):
     """A question that got no answer, and why, in words for a `Remark`. `retriable`: asking again may help."""
 
@@ -51,9 +70,7 @@ class Wire:
     `kraft` tells whether that broker is run by KRaft.
     """
 
-    def __init__(
-        self, net: NetworkSelector, manager: KafkaConnectionManager, *, version: str | None, kraft: bool
-    ) -> None:
+    def __init__(self, net: NetworkSelector, manager: Manager, *, version: str | None, kraft: bool) -> None:
         self._net = net
         self._manager = manager
         self.version = version

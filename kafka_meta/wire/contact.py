@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import errors
-from kafka.net.manager import KafkaConnectionManager
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport
@@ -23,7 +22,7 @@ from kafka.protocol.metadata import ApiVersionsRequest
 
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.settings import ClusterSettings, TokenProvider
-from kafka_meta.wire.connection import RECEIVE_MAX_BYTES, Wire, keep_library_quiet
+from kafka_meta.wire.connection import RECEIVE_MAX_BYTES, Manager, Wire, keep_library_quiet
 from kafka_meta.wire.versions import release
 
 PATIENCE_SECONDS = 12.0
@@ -206,7 +205,7 @@ def _log_in(settings: ClusterSettings, address: _Address, context: ssl.SSLContex
         "ssl_context": context,
     }
     net = NetworkSelector(**configs)
-    manager = KafkaConnectionManager(net, **configs)
+    manager = Manager(net, **configs)
 
     async def meet() -> tuple[dict[int, tuple[int, int]], int | None]:
         # Without the manager's own bootstrap(), which hides every cause but the time-out.
@@ -222,6 +221,7 @@ def _log_in(settings: ClusterSettings, address: _Address, context: ssl.SSLContex
             )
             features = await connection.send_request(request)
         await manager.wait_for(manager.call_soon(manager.cluster.refresh_metadata, _BOOTSTRAP), _left(deadline) * 1000)
+        await _meet_any(manager, settings, address, deadline)
         return versions.api_versions, _metadata_version(features)
 
     net.start()
@@ -236,6 +236,23 @@ def _log_in(settings: ClusterSettings, address: _Address, context: ssl.SSLContex
             raise _no_login(settings, address, error) from error
         raise
     return Wire(net, manager, version=release(api_versions, metadata_version), kraft=metadata_version is not None)
+
+
+async def _meet_any(manager: Manager, settings: ClusterSettings, address: _Address, deadline: float) -> None:
+    """One of the brokers by the address that they give to clients: the bootstrap address may be another."""
+    brokers = manager.cluster.brokers()
+    for broker in brokers:
+        try:
+            await manager.get_connection(broker.node_id, timeout_ms=_left(deadline) * 1000)
+        except (errors.KafkaConnectionError, errors.KafkaTimeoutError, errors.NodeNotReadyError):
+            continue
+        return
+    named = ", ".join(f"{broker.host}:{broker.port}" for broker in brokers)
+    raise KafkaMetaError(
+        f"the {_side(settings)} at {address} answers, but none of its brokers can be reached "
+        f"by the address that they name themselves: {named}",
+        "run this where these addresses can be reached, or check advertised.listeners of the brokers",
+    )
 
 
 def _metadata_version(answer: Any) -> int | None:
@@ -264,6 +281,11 @@ def _no_login(settings: ClusterSettings, address: _Address, error: errors.KafkaE
         case errors.IllegalSaslStateError():
             message = f"{where}: that listener takes no login; security.protocol is {settings.security_protocol}"
             return KafkaMetaError(message, _protocol_hint(settings))
+        case errors.IncompatibleBrokerVersion():
+            return KafkaMetaError(
+                f"the {side} at {address} is a KRaft controller, and topics are told by brokers",
+                "give the address of a broker's listener",
+            )
         case errors.KafkaTimeoutError() | errors.RequestTimedOutError():
             return KafkaMetaError(f"the {side} at {address} takes the connection and does not answer in time", None)
         case _ if mechanism is not None:

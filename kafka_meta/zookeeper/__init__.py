@@ -23,9 +23,10 @@ from kafka_meta.zookeeper.reading import Reading
 from kafka_meta.zookeeper.session import connected
 from kafka_meta.zookeeper.topics import topics
 
-__all__ = ["DEFAULTS_GAP", "identify", "read"]
+__all__ = ["DEFAULTS_GAP", "GROUPS_GAP", "identify", "read"]
 
 DEFAULTS_GAP = Remark(resource="defaults", reason="broker-level defaults are not in ZooKeeper")
+GROUPS_GAP = Remark(resource="groups", reason="groups that keep their positions in the brokers are not in ZooKeeper")
 
 
 def identify(settings: ZooKeeperSettings) -> Cluster:
@@ -47,7 +48,8 @@ def read(
 
     `secrets` adds salt and keys to SCRAM credentials. `states` reads each partition's leader and
     in-sync replicas, two thirds of all nodes: not needed where the brokers are asked as well. Offsets
-    of logs and sizes are not in ZooKeeper (None), nor are broker-level defaults (`DEFAULTS_GAP`).
+    of logs and sizes are not in ZooKeeper (None), nor are broker-level defaults (`DEFAULTS_GAP`) and most
+    groups (`GROUPS_GAP`).
     Running reassignments, delegation tokens and dynamic broker configs are `signs`.
 
     Raises `KafkaMetaError` when ZooKeeper cannot be reached or refuses the credentials, when there is no
@@ -70,7 +72,7 @@ def read(
         acls=found_acls,
         users=users,
         quotas=quotas,
-        gaps=sorted_remarks([*reading.gaps, DEFAULTS_GAP]),
+        gaps=sorted_remarks([*reading.gaps, DEFAULTS_GAP, GROUPS_GAP]),
         left_out=sorted_remarks(reading.left_out),
         signs=sorted_remarks(reading.signs),
     )
