@@ -24,20 +24,23 @@ def export(
     emit: Emit,
     taken_at_ms: int,
     secrets: bool = False,
+    sizes: bool = True,
     statistics: stats.Wanted | None = None,
 ) -> Snapshot:
-    """What is on the source, from whatever `source` gives the address of; with `stats` where they are wanted.
+    """What is on the source, from whatever `source` gives the address of; `statistics` are for sizing.
 
     Raises UsageError when it gives none, KafkaMetaError when one cannot be reached or the two are not
     the same cluster.
     """
-    snapshot = _read(source, selection, emit=emit, taken_at_ms=taken_at_ms, secrets=secrets)
+    snapshot = _read(source, selection, emit=emit, taken_at_ms=taken_at_ms, secrets=secrets, sizes=sizes)
     if statistics is None:
         return snapshot
     return replace(snapshot, stats=stats.collect(source, snapshot, statistics, emit=emit, now_ms=taken_at_ms))
 
 
-def _read(source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at_ms: int, secrets: bool) -> Snapshot:
+def _read(
+    source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at_ms: int, secrets: bool, sizes: bool
+) -> Snapshot:
     if source.zookeeper is None and not source.bootstrap_servers:
         raise UsageError("no address of the source is given", "Use --source-bootstrap-servers or --source-zk-connect.")
     if source.zookeeper is None:

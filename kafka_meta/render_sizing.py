@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from kafka_meta.render import size, visible
@@ -18,15 +18,18 @@ _NAMES = {"averageWrite": "average write", "publicTraffic": "public traffic", "l
 FEW = 5
 
 
-def stats_lines(stats: Document) -> list[str]:
-    """What statistics an export has collected, and what is missing for sizing."""
+def stats_lines(stats: Document, known_gaps: Collection[str] = ()) -> list[str]:
+    """What statistics an export has collected, and what is missing for sizing; `known_gaps` have been shown before."""
     figures = stats.get("figures") or {}
     told = [f"{name} {_best(figures[name])}" for name in ("write", "read", "messages") if figures.get(name)]
     hours = len(stats.get("hours") or ())
     details = [*told, f"{hours} hours of the past week" if hours else "nothing of the past hours"]
+    details += [] if figures.get("read") else ["reading is not known (--sample 60s)"]
     lines = [f"  {'':>7} {'rates':<8}{'; '.join(details)}"]
-    gaps = [gap for gap in stats.get("gaps") or () if gap["resource"] != "read" or not figures.get("read")]
-    return lines + [f"      ! {visible(gap['resource'])}: {visible(gap['reason'])}" for gap in gaps]
+    gaps = [gap for gap in stats.get("gaps") or () if gap["resource"] not in ("read", *known_gaps)]
+    if gaps:
+        lines.append("  ! not measured")
+    return lines + [f"      {visible(gap['resource'])}: {visible(gap['reason'])}" for gap in gaps]
 
 
 def _best(figures: Sequence[Document]) -> str:

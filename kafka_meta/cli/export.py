@@ -113,6 +113,7 @@ def export_to_file(
             emit=meter.emit,
             taken_at_ms=round(time.time() * 1000),
             secrets=secrets,
+            sizes=chosen.evaluate is not False,
             statistics=None if chosen.evaluate is False else wanted,
         )
     document = encode_metadata(snapshot, created_by=CREATED_BY)
@@ -126,7 +127,7 @@ def export_to_file(
     screen.result([f"Source  {side(source)}  {cluster_words(snapshot.cluster)}"])
     screen.result(snapshot_lines(snapshot, verbose=screen.verbose))
     if snapshot.stats is not None:
-        screen.result(stats_lines(snapshot.stats))
+        screen.result(stats_lines(snapshot.stats, {gap.resource for gap in snapshot.gaps}))
     size_bytes = len(text.encode())
     if write:
         flag = _file_flag(path)
