@@ -117,6 +117,8 @@ def _migrate(ctx: typer.Context, flags: dict[str, Any], section: Section, *, com
     dest = dest_settings(flags, toml, screen)
     source = source_settings(flags, toml, screen)
     with screen.progress() as meter:
-        desired = read_source(source, chosen.selection(), emit=meter.emit, taken_at_ms=round(time.time() * 1000))
+        desired = read_source(
+            source, chosen.selection(), emit=meter.emit, taken_at_ms=round(time.time() * 1000), sizes=False
+        )
     name = f"{side(source)} (cluster {desired.cluster.id or 'unknown'})"
     return import_snapshot(session, desired, name, dest, decided, commit=commit)

@@ -68,7 +68,9 @@ def verify(
         if has_source(flags):
             source = source_settings(flags, toml, screen)
             name = side(source)
-            desired = read_source(source, chosen.selection(), emit=meter.emit, taken_at_ms=round(time.time() * 1000))
+            desired = read_source(
+                source, chosen.selection(), emit=meter.emit, taken_at_ms=round(time.time() * 1000), sizes=False
+            )
         else:
             path = file_to_read(chosen)
             name = str(path)
