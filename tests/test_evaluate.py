@@ -224,9 +224,28 @@ def test_statistics_of_the_file_are_the_needs_and_flags_count_more(cli: Cli, tmp
     measured = answer(cli, "--provider", "aws-msk")
     assert measured["needs"]["write"] | {"value": 18.2, "method": "derived"} == measured["needs"]["write"]
     assert measured["needs"]["features"]["compaction"] is True
-    declared = answer(cli, "--provider", "aws-msk", "--partitions", "900")
+    declared = answer(cli, "--provider", "aws-msk", "--partitions", "900", "--fileName", "metadata.json")
     assert declared["needs"]["partitions"] | {"value": 900, "method": "declared"} == declared["needs"]["partitions"]
     assert declared["needs"]["write"] == measured["needs"]["write"]
+
+
+def test_what_could_not_be_measured_is_no_gap_where_it_is_declared(cli: Cli, tmp_path: Path) -> None:
+    stats = statistics()
+    del stats["figures"]["read"]
+    stats["gaps"] = [{"resource": "read", "reason": "nobody knows"}]
+    write_file(tmp_path, stats)
+    measured = answer(cli, "--provider", "redpanda", status=1)
+    assert "nobody knows" in json.dumps(measured["warnings"])
+    declared = answer(cli, "--provider", "redpanda", "--fileName", "metadata.json", "--peak-traffic", "30")
+    assert "nobody knows" not in json.dumps(declared["warnings"])
+
+
+def test_answers_alone_are_not_mixed_with_a_file_that_happens_to_be_here(cli: Cli, tmp_path: Path) -> None:
+    write_file(tmp_path, statistics())
+    done = cli("evaluate", *FORM)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("the answers given\n")
+    assert "metadata.json is not read" in done.stderr
 
 
 def test_a_file_without_statistics_is_sized_by_what_it_holds_and_marked_incomplete(cli: Cli, tmp_path: Path) -> None:

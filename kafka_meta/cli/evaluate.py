@@ -12,6 +12,7 @@ import typer
 
 from kafka_meta import __version__
 from kafka_meta.cli import options as given
+from kafka_meta.cli.screen import Screen
 from kafka_meta.cli.sides import DEFAULT_FILE, SECOND_FILE, file_to_read, options
 from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.files import read_metadata, validate, write_private
@@ -96,7 +97,8 @@ def evaluate_(
 ) -> int:
     """Say what a destination has to be to carry a cluster: the cheapest that does, and every limit on the way.
 
-    From the statistics that export has put into the file, from flags, or both (flags count more). Exit status 1 when
+    From the statistics that export has put into the file, from flags, or from both when the file is named (flags count
+    more). Exit status 1 when
     something that matters is not known, or nothing carries it.
     """
     session: Session = ctx.obj
@@ -118,7 +120,7 @@ def evaluate_(
     page = _page_writer(html)
     catalogues = _catalogues(provider, catalog)
     chosen = options(given.typed(ctx), session.toml(), screen)
-    path = _file(chosen, has_form=form != Needs())
+    path = _file(chosen, screen, has_form=form != Needs())
     if path is None:
         subject, stats, needs = "the answers given", None, form
     else:
@@ -169,12 +171,13 @@ def _amount(flag: str, text: str | None, unit: str) -> float | None:
     return convert(float(match[1]), match[2] or unit, unit)
 
 
-def _file(chosen: PolicyOptions, *, has_form: bool) -> Path | None:
-    """The file whose statistics count; None when there is none and the flags say it all."""
+def _file(chosen: PolicyOptions, screen: Screen, *, has_form: bool) -> Path | None:
+    """The file whose statistics count; None where the form was answered and no file was named."""
     if chosen.file_name is None and has_form:
-        folder = Path(chosen.target_directory or ".")
-        if not any((folder / name).is_file() for name in (DEFAULT_FILE, SECOND_FILE)):
-            return None
+        found = [name for name in (DEFAULT_FILE, SECOND_FILE) if Path(chosen.target_directory or ".", name).is_file()]
+        if found:
+            screen.say(f"{found[0]} is not read, because the form was answered; --fileName adds what it knows")
+        return None
     path = file_to_read(chosen)
     if chosen.file_name is None and not path.is_file():
         raise UsageError(

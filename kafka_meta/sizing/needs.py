@@ -237,6 +237,8 @@ class Needs:
             own["data"] = base.stored  # the copies are counted with the factor that they were measured with
         if own.get("data", ...) is None:
             del own["data"]
+        # What could not be measured is no gap where it was declared.
+        own.setdefault("gaps", tuple(gap for gap in base.gaps if gap.resource not in own))
         return replace(base, **stale, **own)
 
     @property
