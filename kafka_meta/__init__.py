@@ -2,7 +2,7 @@
 
     ZooKeeper ─┐
                ├─ read ──▶ Snapshot ──▶ file ──▶ Snapshot ──▶ compare ──▶ Plan ──▶ apply ──▶ Results
-    brokers ───┘
+    brokers ───┘              └──▶ stats ──▶ evaluate(needs, catalogue) ──▶ Recommendation
 
 Pure functions in the middle, I/O at both ends. A module imports only modules above it in this list, and each
 third-party client has one room; `tests/test_house.py` reads the list from here and holds the rule.
@@ -28,6 +28,7 @@ third-party client has one room; `tests/test_house.py` reads the list from here 
     verify       compares data
     mirror       Ranges → copy
     render       any document → terminal, plain lines or JSON
+    render_sizing  a recommendation → lines with bars
     report       the HTML page
     playground   real clusters on loopback, for the demo and the tests
     cli          one file a command: parse, call, render, exit

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from kafka_meta import cluster, zookeeper
+from kafka_meta import cluster, stats, zookeeper
 from kafka_meta.cluster.clients import background
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit
@@ -25,12 +25,22 @@ def export(
     taken_at_ms: int,
     secrets: bool = False,
     sizes: bool = True,
+    statistics: stats.Wanted | None = None,
 ) -> Snapshot:
-    """What is on the source, from whatever `source` gives the address of.
+    """What is on the source, from whatever `source` gives the address of; `statistics` are for sizing.
 
     Raises UsageError when it gives none, KafkaMetaError when one cannot be reached or the two are not
     the same cluster.
     """
+    snapshot = _read(source, selection, emit=emit, taken_at_ms=taken_at_ms, secrets=secrets, sizes=sizes)
+    if statistics is None:
+        return snapshot
+    return replace(snapshot, stats=stats.collect(source, snapshot, statistics, emit=emit, now_ms=taken_at_ms))
+
+
+def _read(
+    source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at_ms: int, secrets: bool, sizes: bool
+) -> Snapshot:
     if source.zookeeper is None and not source.bootstrap_servers:
         raise UsageError("no address of the source is given", "Use --source-bootstrap-servers or --source-zk-connect.")
     if source.zookeeper is None:

@@ -1,19 +1,27 @@
-"""This machine: brokers that run on it, and how they say they can be reached."""
+"""This machine: brokers that run on it, how they say they can be reached, and what it has."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
 import socket
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from kafka_meta.errors import UsageError
+from kafka_meta.model import Broker
 from kafka_meta.settings import properties
 
 KAFKA_PORT = 9092
 ZOOKEEPER_PORT = 2181
+_HISTORY_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,3 +112,104 @@ def _listens(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def figures(brokers: Sequence[Broker]) -> dict[str, Any] | None:
+    """What this machine is, when brokers of the cluster run on it: `host` of schemas/stats.schema.json; else None."""
+    here: dict[int | None, Mapping[str, str]] = {}
+    for _, settings in _running_brokers():
+        ports = set(
+            re.findall(r":(\d+)", f"{settings.get('listeners', '')},{settings.get('advertised.listeners', '')}")
+        )
+        named = settings.get("node.id") or settings.get("broker.id")
+        for broker in brokers:
+            # An id alone says little: every first broker is called 0 or 1.
+            if str(broker.port) in (ports or {str(KAFKA_PORT)}) and named in (None, "-1", str(broker.id)):
+                here[broker.id] = settings
+    if not here:
+        return None
+    memory = psutil.virtual_memory()
+    paths = sorted(
+        {
+            path.strip()
+            for settings in here.values()
+            for path in (settings.get("log.dirs") or settings.get("log.dir") or "").split(",")
+            if path.strip()
+        }
+    )
+    return {
+        "brokers": sorted(id for id in here if id is not None),
+        "cores": psutil.cpu_count(logical=True),
+        "memoryBytes": memory.total,
+        "volumes": [volume for path in paths if (volume := _volume(path)) is not None],
+        "networkMbps": _network_mbps(),
+        "history": _history(),
+    }
+
+
+def _volume(path: str) -> dict[str, Any] | None:
+    try:
+        usage = psutil.disk_usage(path)
+        device = os.stat(path).st_dev
+    except OSError:
+        return None
+    return {"path": path, "totalBytes": usage.total, "usableBytes": usage.free, "ssd": _is_ssd(device)}
+
+
+def _is_ssd(device: int) -> bool | None:
+    """By what Linux says of the disk below; None for what has no disk of its own (overlays, network file systems)."""
+    block = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
+    # A partition's queue is that of its disk, one folder up.
+    for folder in (block, block / ".."):
+        try:
+            return (folder / "queue" / "rotational").read_text().strip() == "0"
+        except OSError:
+            continue
+    return None
+
+
+def _network_mbps() -> int | None:
+    """The fastest card that is up and tells its speed."""
+    cards = psutil.net_if_stats()
+    return max((card.speed for name, card in cards.items() if card.isup and card.speed and name != "lo"), default=None)
+
+
+def _history() -> dict[str, Any] | None:
+    """Today's, as sysstat wrote it down: the network with everything that goes over it, replication included."""
+    command = shutil.which("sadf")
+    if command is None:
+        return None
+    try:
+        done = subprocess.run(
+            [command, "-j", "--", "-u", "-n", "DEV"], capture_output=True, timeout=_HISTORY_TIMEOUT_S, check=False
+        )
+        told = json.loads(done.stdout)["sysstat"]["hosts"][0]["statistics"]
+        return _history_of(told)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, subprocess.TimeoutExpired):
+        return None
+
+
+def _history_of(statistics: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """From `sadf -j`: kB/s of each card, idle time of all processors."""
+    received: list[float] = []
+    sent: list[float] = []
+    busy: list[float] = []
+    times: list[str] = []
+    for each in statistics:
+        cards = [card for card in each.get("network", {}).get("net-dev", ()) if card["iface"] != "lo"]
+        if not cards:
+            continue
+        times.append(f"{each['timestamp']['date']}T{each['timestamp']['time']}")
+        received.append(sum(card["rxkB"] for card in cards) * 1024 / 1e6)
+        sent.append(sum(card["txkB"] for card in cards) * 1024 / 1e6)
+        busy += [100 - cpu["idle"] for cpu in each.get("cpu-load", ()) if cpu["cpu"] == "all"]
+    if not times:
+        return None
+    return {
+        "tool": "sadf",
+        "from": times[0],
+        "to": times[-1],
+        "receivedMaxMBps": round(max(received), 6),
+        "sentMaxMBps": round(max(sent), 6),
+        "cpuBusyMaxPercent": round(max(busy), 2) if busy else None,
+    }

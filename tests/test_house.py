@@ -27,6 +27,7 @@ THIRD_PARTY = {
     "kafka": {"wire"},
     "kazoo": {"zookeeper"},
     "lz4": {"batches"},
+    "matplotlib": {"report"},
     "psutil": {"host", "playground"},
     "rich": {"render", "report", "cli"},
     "typer": {"cli"},
@@ -36,7 +37,7 @@ THIRD_PARTY = {
 
 def rooms() -> list[str]:
     """The map in the package's docstring, top to bottom."""
-    return re.findall(r"^    ([a-z]+) {2,}\S", kafka_meta.__doc__ or "", re.MULTILINE)
+    return re.findall(r"^    ([a-z_]+) {2,}\S", kafka_meta.__doc__ or "", re.MULTILINE)
 
 
 def imports() -> Iterator[tuple[Path, str, str]]:

@@ -23,6 +23,9 @@ README = (HERE / "README.md").read_text()
 
 ELSEWHERE = {
     "pip install kafka-meta": "`make dist` installs the wheel that it has built",
+    "kafka-meta export --source-bootstrap-servers old:9092 --sample 60s --metrics-url http://old:7071/metrics": (
+        "test_stats.py, on a broker that shows metrics"
+    ),
     "kafka-meta demo": "test_demo.py",
     "kafka-meta demo --keep": "test_demo.py",
     "kafka-meta demo --stop": "test_demo.py",

@@ -273,7 +273,8 @@ def test_sizes_and_offsets_are_those_of_the_leaders(source: Cluster) -> None:
         disk = wire.log_dirs(connection)
     assert disk.sizes["wire-sizes", 0, source.brokers[0].id] == 0
     assert disk.sizes["wire-sizes", 1, source.brokers[0].id] > 5000
-    (volume,) = disk.volumes.values()
+    ((volume,),) = disk.volumes.values()
+    assert volume.path.startswith(str(source.brokers[0].data_dir))
     assert 0 < volume.usable_bytes < volume.total_bytes
     assert disk.gaps == ()
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from kafka_meta import __version__
-from kafka_meta.cli import check, demo, export, imports, mirror, seeds, verify
+from kafka_meta.cli import check, demo, evaluate, export, imports, mirror, seeds, verify
 from kafka_meta.cli.screen import Screen
 from kafka_meta.errors import EXIT_STATUSES
 from kafka_meta.settings import Toml, find_toml
@@ -65,6 +65,7 @@ def _everything(
 
 app.command("check", epilog=_EPILOG)(check.check)
 app.command("export", epilog=_EPILOG)(export.export)
+app.command("evaluate", epilog=_EPILOG)(evaluate.evaluate_)
 app.command("import", epilog=_EPILOG)(imports.import_)
 app.command("mirror", epilog=_EPILOG)(mirror.mirror)
 app.command("verify", epilog=_EPILOG)(verify.verify)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -12,16 +13,24 @@ import typer
 from kafka_meta import __version__
 from kafka_meta.cli import options as given
 from kafka_meta.cli.sides import DEFAULT_FILE, SECOND_FILE, file_to_write, options, side, source_settings
-from kafka_meta.errors import ExitStatus
+from kafka_meta.errors import ExitStatus, UsageError
 from kafka_meta.export import export as read_source
 from kafka_meta.files import dumps, encode_metadata, write_private
 from kafka_meta.files.writing import require_writable
+from kafka_meta.metrics import require_url
 from kafka_meta.model import Snapshot
 from kafka_meta.render import cluster_words, size, snapshot_lines
+from kafka_meta.render_sizing import stats_lines
+from kafka_meta.stats import Wanted
 
 if TYPE_CHECKING:
     from kafka_meta.cli.commands import Session
 
+INSTALL_TSAR = (
+    "--installTsar: nothing is installed; rates of the past come from the brokers' own offsets, those of now with "
+    "--sample or --metrics-url, figures of this machine from the system and from sysstat where it runs"
+)
+DEFAULT_STATISTICS = Wanted()
 CREATED_BY = f"kafka-meta {__version__}"
 
 
@@ -41,6 +50,18 @@ def export(
     ] = False,
     secrets: Annotated[bool, typer.Option("--secrets", help="Write users' salted keys into the file, too.")] = False,
     evaluate: given.Evaluate = None,
+    sample: Annotated[
+        str | None,
+        typer.Option("--sample", metavar="60s", help="Watch what is written and read for so long, for sizing."),
+    ] = None,
+    metrics_url: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metrics-url",
+            metavar="URL",
+            help="A broker's metrics (Prometheus text of the JMX exporter, or Jolokia); once for each broker.",
+        ),
+    ] = None,
     install_tsar: Annotated[bool, typer.Option("--installTsar", "--install-tsar", hidden=True)] = False,
 ) -> int:
     """Read a cluster (topics, configs, groups, offsets, ACLs) and write it into one file.
@@ -49,14 +70,33 @@ def export(
     """
     flags = given.typed(ctx)
     if install_tsar:
-        ctx.obj.screen.say("--installTsar: nothing is installed; sizes come from the brokers themselves")
-    return export_to_file(ctx.obj, flags, include_internal=include_internal, secrets=secrets, write=True)
+        ctx.obj.screen.say(INSTALL_TSAR)
+    wanted = Wanted(sample_s=seconds(sample), metrics_urls=tuple(metrics_url or ()))
+    for url in wanted.metrics_urls:
+        require_url(url)
+    return export_to_file(ctx.obj, flags, include_internal=include_internal, secrets=secrets, wanted=wanted, write=True)
+
+
+def seconds(text: str | None) -> float:
+    """Of `60s` or `5m`; 0 for None. Raises UsageError."""
+    if text is None:
+        return 0.0
+    match = re.fullmatch(r"([0-9]{1,6})(s|m)?", text)
+    if match is None or not int(match[1]):
+        raise UsageError(f"--sample {text!r} is not a time", "For example: --sample 60s, --sample 5m")
+    return float(match[1]) * (60 if match[2] == "m" else 1)
 
 
 def export_to_file(
-    session: Session, flags: dict[str, Any], *, include_internal: bool = False, secrets: bool = False, write: bool
+    session: Session,
+    flags: dict[str, Any],
+    *,
+    include_internal: bool = False,
+    secrets: bool = False,
+    wanted: Wanted = DEFAULT_STATISTICS,
+    write: bool,
 ) -> int:
-    """`write` False: shows what the file would hold."""
+    """`write` False: shows what the file would hold. `wanted` of statistics, where they are not turned off."""
     screen = session.screen
     toml = session.toml()
     chosen = options(flags, toml, screen)
@@ -74,6 +114,7 @@ def export_to_file(
             taken_at_ms=round(time.time() * 1000),
             secrets=secrets,
             sizes=chosen.evaluate is not False,
+            statistics=None if chosen.evaluate is False else wanted,
         )
     document = encode_metadata(snapshot, created_by=CREATED_BY)
     text = dumps(document)
@@ -85,10 +126,13 @@ def export_to_file(
         write_private(path, text)
     screen.result([f"Source  {side(source)}  {cluster_words(snapshot.cluster)}"])
     screen.result(snapshot_lines(snapshot, verbose=screen.verbose))
+    if snapshot.stats is not None:
+        screen.result(stats_lines(snapshot.stats, {gap.resource for gap in snapshot.gaps}))
     size_bytes = len(text.encode())
     if write:
+        flag = _file_flag(path)
         written = f"{path} {'replaced' if replaced else 'written'} ({size(size_bytes)}, mode 0600)."
-        screen.result(["", f"{written} Next: kafka-meta import{_file_flag(path)}"])
+        screen.result(["", f"{written} Next: kafka-meta evaluate{flag} · kafka-meta import{flag}"])
     else:
         screen.result(["", f"Nothing was written. To write {path}: the same with --commit"])
     screen.document(_summary(snapshot, path if write else None, size_bytes))

@@ -57,7 +57,10 @@ TargetDirectory: TypeAlias = Annotated[
     str | None, typer.Option("--targetDirectory", "--target-directory", metavar="DIR", help="Folder for the file.")
 ]
 Evaluate: TypeAlias = Annotated[
-    bool | None, typer.Option("--evaluate/--no-evaluate", help="Collect statistics for sizing: sizes on disk.")
+    bool | None,
+    typer.Option(
+        "--evaluate/--no-evaluate", help="Collect statistics for sizing: sizes on disk, rates of the past week."
+    ),
 ]
 IncludeTopics: TypeAlias = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kafka_meta.cli import options as given
-from kafka_meta.cli.export import export_to_file
+from kafka_meta.cli.export import INSTALL_TSAR, export_to_file
 from kafka_meta.cli.imports import import_snapshot
 from kafka_meta.cli.sides import dest_settings, options, policy, side, source_settings
 from kafka_meta.errors import UsageError
@@ -50,7 +50,7 @@ def migration_from_zk(
 ) -> int:
     """export, which shows what it would write until --commit is given."""
     if install_tsar:
-        ctx.obj.screen.say("--installTsar: nothing is installed; sizes come from the brokers themselves")
+        ctx.obj.screen.say(INSTALL_TSAR)
     return export_to_file(ctx.obj, given.typed(ctx), write=commit)
 
 

@@ -7,12 +7,16 @@ The tools that our users come from spell options in camelCase and give switches 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kafka_meta.errors import UsageError
 
 GLOBAL_WITH_VALUE = ("--output", "--config")
 GLOBAL_SWITCHES = ("--verbose",)
+
+ANSWERS = frozenset({"--idc-migration", "--ssd"})
+BOTH_WAYS = ANSWERS | {"--evaluate"}
+"""A switch that is on by default, or unknown, has a --no- form; the others are simply left out."""
 
 SWITCHES = frozenset(
     {
@@ -23,6 +27,7 @@ SWITCHES = frozenset(
         "--commit",
         "--data",
         "--evaluate",
+        "--idc-migration",
         "--ignore-extra",
         "--include-internal",
         "--install-tsar",
@@ -31,6 +36,7 @@ SWITCHES = frozenset(
         "--restart",
         "--secrets",
         "--keep",
+        "--ssd",
         "--status",
         "--stop",
         "--until-lso",
@@ -55,7 +61,7 @@ def normalise(arguments: Sequence[str]) -> list[str]:
         name, equals, value = word.partition("=")
         name = _kebab(name)
         if name in SWITCHES:
-            if not equals and words and words[0].lower() in ("true", "false"):
+            if not equals and words and words[0].lower() in _values(name):
                 equals, value = "=", words.pop(0)
             target = front if name in GLOBAL_SWITCHES else rest
             target += _switch(name, value if equals else "true")
@@ -75,12 +81,17 @@ def _kebab(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"-\1", name).lower()
 
 
+def _values(name: str) -> Mapping[str, str]:
+    """Words that a switch takes, and what they mean; a form is answered with yes and no."""
+    truth = {"true": "true", "false": "false"}
+    return truth | {"yes": "true", "no": "false"} if name in ANSWERS else truth
+
+
 def _switch(name: str, value: str) -> list[str]:
-    match value.lower():
+    match _values(name).get(value.lower()):
         case "true":
             return [name]
         case "false":
-            # A switch that is on by default has a --no- form; the others are simply left out.
-            return ["--no-evaluate"] if name == "--evaluate" else []
+            return [f"--no-{name.removeprefix('--')}"] if name in BOTH_WAYS else []
         case _:
             raise UsageError(f"{name} is a switch: true or false, not {value!r}")

@@ -8,6 +8,7 @@
     groups       every group of every type; open transactions
     coordinators members and positions of groups
     acls         of every resource type
+    producers    which partitions idempotent and transactional producers write to
 
     channel      bulk: one connection, requests sent from where their parts lie, answers taken as they come
     fetch        batches as they are stored
@@ -27,12 +28,14 @@ from kafka_meta.wire.connection import OPERATIONS, Unanswered, Wire
 from kafka_meta.wire.contact import connect
 from kafka_meta.wire.coordinators import Described, Positions, commit, described, positions, wake
 from kafka_meta.wire.groups import Listing, groups, transactional_ids
+from kafka_meta.wire.producers import Producers, producers
 from kafka_meta.wire.topics import (
     EARLIEST,
     LATEST,
     LogDirs,
     Metadata,
     Place,
+    Volume,
     leaving_replicas,
     log_dirs,
     metadata,
@@ -51,7 +54,9 @@ __all__ = [
     "Metadata",
     "Place",
     "Positions",
+    "Producers",
     "Unanswered",
+    "Volume",
     "Wire",
     "acls",
     "broker_configs",
@@ -67,6 +72,7 @@ __all__ = [
     "other_configs",
     "overrides",
     "positions",
+    "producers",
     "transactional_ids",
     "wake",
 ]

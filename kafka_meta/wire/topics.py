@@ -48,8 +48,9 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
-    """A broker's log directories together, in bytes (KIP-827, since 3.3)."""
+    """The disk that a log directory is on, in bytes (KIP-827, since 3.3)."""
 
+    path: str
     total_bytes: int
     usable_bytes: int
 
@@ -58,7 +59,8 @@ class Volume:
 class LogDirs:
     sizes: Mapping[tuple[str, int, int], int]
     """Bytes of each replica by topic, partition and broker; a partition without a byte is 0, an unknown one absent."""
-    volumes: Mapping[int, Volume]
+    volumes: Mapping[int, tuple[Volume, ...]]
+    """One a log directory, of the brokers that tell; several directories may be on the same disk."""
     gaps: tuple[Gap, ...]
 
 
@@ -141,7 +143,7 @@ def _partition(told: Any) -> Partition:
 
 
 def offsets(
-    wire: Wire, leaders: Mapping[Place, int], at: int, *, emit: Emit = silent
+    wire: Wire, leaders: Mapping[Place, int], at: int, *, emit: Emit = silent, tries: int = _TRIES
 ) -> tuple[dict[Place, int | None], dict[Place, str]]:
     """The offset of each partition's first record at or after `at`: milliseconds since 1970, `EARLIEST` or `LATEST`.
 
@@ -151,9 +153,9 @@ def offsets(
     found: dict[Place, int | None] = {}
     failed: dict[Place, str] = {}
     wanted = dict(leaders)
-    for attempt in range(_TRIES):
+    for attempt in range(tries):
         moving = _ask_offsets(wire, wanted, at, found, failed)
-        if not moving or attempt == _TRIES - 1:
+        if not moving or attempt == tries - 1:
             break
         reason = f"the leaders of {len(moving)} partitions are not ready ({failed[min(moving)]})"
         emit(Waiting(reason=reason, seconds=_PAUSE_SECONDS))
@@ -229,7 +231,7 @@ def log_dirs(wire: Wire) -> LogDirs:
     An answer without any directory is "unknown": that is what a caller without DESCRIBE on the cluster gets before 3.2.
     """
     sizes: dict[tuple[str, int, int], int] = {}
-    volumes: dict[int, Volume] = {}
+    volumes: dict[int, tuple[Volume, ...]] = {}
     gaps: list[Gap] = []
     ids = wire.broker_ids
     answers = wire.ask_all([(broker, DescribeLogDirsRequest(topics=None)) for broker in ids])
@@ -251,12 +253,13 @@ def log_dirs(wire: Wire) -> LogDirs:
                         # A future replica is the copy under way to another directory of the same broker.
                         if not replica.is_future_key:
                             sizes[topic.name, replica.partition_index, broker] = replica.partition_size
-            told = [directory for directory in answer.results if directory.total_bytes >= 0]
+            told = tuple(
+                Volume(path=each.log_dir, total_bytes=each.total_bytes, usable_bytes=each.usable_bytes)
+                for each in answer.results
+                if each.total_bytes >= 0
+            )
             if told and len(told) == len(answer.results):
-                volumes[broker] = Volume(
-                    total_bytes=sum(directory.total_bytes for directory in told),
-                    usable_bytes=sum(directory.usable_bytes for directory in told),
-                )
+                volumes[broker] = told
     return LogDirs(sizes=sizes, volumes=volumes, gaps=tuple(gaps))
 
 

@@ -2,8 +2,9 @@
 
 import platform
 
-from tests.benchmarks import metadata, mirror
+from tests.benchmarks import metadata, mirror, statistics
 
 print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}")
 metadata.main()
+statistics.main()
 mirror.main()

@@ -1,0 +1,240 @@
+"""A recommendation, as its document has it, → lines with bars. Statistics → the lines that export shows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from kafka_meta.render import size, visible
+
+Document = Mapping[str, Any]
+
+BAR_WIDTH = 20
+_EIGHTHS = "▏▎▍▌▋▊▉"
+_NAMES = {"averageWrite": "average write", "publicTraffic": "public traffic", "largestMessage": "largest message",
+          "dataReplicated": "data, all copies", "replicationFactor": "replication factor", "serverVersion": "version",
+          "unlimitedRetentionTopics": "topics kept for ever", "idcMigration": "IDC migration", "ssd": "SSD",
+          "acls": "ACLs"}  # fmt: skip
+FEW = 5
+
+
+def stats_lines(stats: Document, known_gaps: Collection[str] = ()) -> list[str]:
+    """What statistics an export has collected, and what is missing for sizing; `known_gaps` have been shown before."""
+    figures = stats.get("figures") or {}
+    told = [f"{name} {_best(figures[name])}" for name in ("write", "read", "messages") if figures.get(name)]
+    hours = len(stats.get("hours") or ())
+    details = [*told, f"{hours} hours of the past week" if hours else "nothing of the past hours"]
+    details += [] if figures.get("read") else ["reading is not known (--sample 60s)"]
+    lines = [f"  {'':>7} {'rates':<8}{'; '.join(details)}"]
+    gaps = [gap for gap in stats.get("gaps") or () if gap["resource"] not in ("read", *known_gaps)]
+    if gaps:
+        lines.append("  ! not measured")
+    return lines + [f"      {visible(gap['resource'])}: {visible(gap['reason'])}" for gap in gaps]
+
+
+def _best(figures: Sequence[Document]) -> str:
+    peaks = [each for each in figures if each["stat"] in ("max", "hourly max")] or list(figures)
+    most = max(peaks, key=lambda each: float(each["value"]))
+    return f"{_amount(most['value'], most['unit'])} ({most['stat']})"
+
+
+def recommendation_lines(document: Document, *, verbose: bool) -> list[str]:
+    """One vendor: what it has to carry, what to buy, how full that would be, what else there is, what to doubt."""
+    title = f"{visible(document['title'])}, catalogue of {document['catalogVersion']}, policy {document['policy']}"
+    lines = [title, "", "  needs", *_needs(document["needs"]), ""]
+    choice = document["recommendation"]
+    if choice is None:
+        lines.append("  × nothing of this catalogue carries that")
+    else:
+        mark = "+" if document["complete"] else "?"
+        incomplete = "" if document["complete"] else f"   INCOMPLETE: not known: {_missing(document)}"
+        lines.append(f"  {mark} {visible(choice['editionTitle'])}, {visible(choice['spec'])}{incomplete}")
+        lines += [f"      {name:<22} {visible(value)}" for name, value in quantity_rows(choice)]
+        lines += ["", *_prices(choice)]
+        lines += ["", "  how full that is", *_constraints(document)]
+    return [*lines, *_alternatives(document, verbose), *_warnings(document["warnings"])]
+
+
+def comparison_lines(documents: Sequence[Document], refused: Sequence[Document] = ()) -> list[str]:
+    """All vendors side by side: a line each, then what to doubt of each."""
+    rows = [("", "vendor", "specification", "a month", "binding")]
+    for document in documents:
+        choice = document["recommendation"]
+        if choice is None:
+            rows.append(("×", document["provider"], "nothing carries the needs", "", ""))
+            continue
+        binding = next((each for each in document["constraints"] if each["name"] == document["binding"]), None)
+        rows.append(
+            (
+                "+" if document["complete"] else "?",
+                document["provider"],
+                f"{choice['edition']}, {_purchase(choice)}",
+                price_words(choice),
+                "" if binding is None else f"{binding['name']} {_percent(binding['utilisation'])}",
+            )
+        )
+    widths = [max(len(visible(row[column])) for row in rows) for column in range(5)]
+    lines = [
+        "  " + "  ".join(f"{visible(cell):<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    incomplete = next((document for document in documents if not document["complete"]), None)
+    if incomplete is not None:
+        lines += ["", f"  ? incomplete, not known: {_missing(incomplete)}"]
+    for document in documents:
+        if document["recommendation"] is None:
+            lines += [
+                "",
+                *(f"  ! {visible(w['reason'])}" for w in document["warnings"] if w["resource"] == document["provider"]),
+            ]
+    lines += [f"  × {visible(each['provider'])}: {visible(each['message'])}" for each in refused]
+    stale = [f"{d['provider']} {d['catalogVersion']}" for d in documents if _is_stale(d)]
+    if stale:
+        lines += ["", f"  ! catalogues more than a year old: {visible(', '.join(stale))}; check figures and prices"]
+    return [*lines, "", "  one of them with every step: kafka-meta evaluate --provider NAME"]
+
+
+def _is_stale(document: Document) -> bool:
+    return any("more than a year old" in warning["reason"] for warning in document["warnings"])
+
+
+def bar(utilisation: float | None, width: int = BAR_WIDTH) -> str:
+    """`██████▌             `: full at 100 %."""
+    if utilisation is None:
+        return "·" * width
+    eighths = round(min(1.0, max(0.0, utilisation)) * width * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (_EIGHTHS[rest - 1] if rest else "")).ljust(width)
+
+
+def needs_rows(needs: Document) -> Iterator[tuple[str, str, str]]:
+    """Name, value and how it was come by, of every need that is known."""
+    for name, need in needs.items():
+        if need is None or name == "features":
+            continue
+        value, how = need["value"], need["method"]
+        if "unit" in need:
+            window = f" of {need['window']}" if need["window"] else ""
+            stat = "" if need["stat"] in ("last", "total") else f", {need['stat']}{window}"
+            value, how = _amount(value, need["unit"]), f"{how}{stat}; confidence {need['confidence']}"
+        yield _NAMES.get(name, name), str(value), str(how)
+    used = [name for name, in_use in (needs.get("features") or {}).items() if in_use]
+    if used:
+        yield "features in use", ", ".join(used), "measured"
+
+
+def _needs(needs: Document) -> Iterator[str]:
+    for name, value, how in needs_rows(needs):
+        yield f"      {name:<22} {visible(value):<14} {visible(how)}"
+
+
+def _missing(document: Document) -> str:
+    return ", ".join(_NAMES.get(name, name) for name in document["missing"])
+
+
+def quantity_rows(choice: Document) -> Iterator[tuple[str, str]]:
+    """What to choose and to buy."""
+    for name, quantity in choice["quantities"].items():
+        if quantity["value"] is not None:
+            yield _words(name), _amount(quantity["value"], quantity["unit"])
+
+
+def _purchase(choice: Document) -> str:
+    """`3 × kafka.m7g.large`: of whatever is bought several times."""
+    for name in ("broker", "eCKU", "vCPU", "cluster"):
+        quantity = choice["quantities"].get(name)
+        if quantity is not None and isinstance(quantity["value"], int | float):
+            what = choice["spec"] if name in ("broker", "cluster") else name
+            return f"{quantity['value']:,} × {what}"
+    return str(choice["spec"])
+
+
+def price_words(choice: Document) -> str:
+    if choice["monthlyPrice"] is None:
+        return "price not published"
+    return f"{choice['currency']} {choice['monthlyPrice']:,.2f}{'' if choice['priceIsComplete'] else ' and more'}"
+
+
+def _prices(choice: Document) -> Iterator[str]:
+    if choice["monthlyPrice"] is None:
+        yield "  · no price is published"
+    else:
+        yield f"  {choice['currency']} {choice['monthlyPrice']:,.2f} a month" + (
+            "" if choice["priceIsComplete"] else ", without what has no price here"
+        )
+    for line in choice["prices"]:
+        amount = "not known" if line["amount"] is None else f"{line['amount']:,.2f}"
+        quantity = "?" if line["quantity"] is None else f"{line['quantity']:,g}"
+        unit_price = "" if line["unitPrice"] is None else f" × {line['unitPrice']:g}"
+        per = "" if line["per"] == 1 else f" for each {line['per']:,g}"
+        yield f"      {amount:>12}  {visible(line['item'])}: {quantity}{unit_price}{per} (price of {line['asOf']})"
+
+
+def _constraints(document: Document) -> Iterator[str]:
+    for each in document["constraints"]:
+        mark = {True: "+", False: "×", None: "?"}[each["ok"]]
+        binding = "   ← binding" if each["name"] == document["binding"] else ""
+        kind = "" if each["kind"] == "limit" else f" [{each['kind']}]"
+        source = f"; {each['source']}, {each['asOf']}" if each["source"] else ""
+        yield (
+            f"  {mark} {visible(each['name']):<16} {bar(each['utilisation'])} {_percent(each['utilisation']):>5}  "
+            f"{visible(constraint_numbers(each))}{binding}"
+        )
+        yield f"      {visible(each['why'])}{kind}{visible(source)}"
+
+
+def constraint_numbers(each: Document) -> str:
+    """`20 of 30 MB/s`."""
+    if each["need"] is None:
+        return f"need not known, limit {_amount(each['capacity'], each['unit'])}"
+    if each["utilisation"] is None:
+        return f"{each['need']} wanted, {each['capacity']} there"
+    return f"{_amount(each['need'], None)} of {_amount(each['capacity'], each['unit'])}"
+
+
+def _alternatives(document: Document, verbose: bool) -> Iterator[str]:
+    found = document["alternatives"]
+    if not found:
+        return
+    named = [each for each in found if each["role"] != "other"]
+    others = [each for each in found if each["role"] == "other"]
+    shown = named + (others if verbose else others[: max(0, FEW - len(named))])
+    yield ""
+    yield "  what else there is"
+    for each in shown:
+        role = "" if each["role"] == "other" else f"{each['role']}: "
+        price = "" if each["monthlyPrice"] is None else f", {each['currency']} {each['monthlyPrice']:,.2f}"
+        reasons = "; ".join(each["reasons"])
+        mark, what = "·" if each["fits"] else "×", f"{each['spec']} ({each['edition']}{price})"
+        yield f"  {mark} {role}{visible(what)}: {visible(reasons)}"
+    if len(found) > len(shown):
+        yield f"      … {len(found) - len(shown):,} more (--verbose, or --output json)"
+
+
+def _warnings(warnings: Sequence[Document]) -> Iterator[str]:
+    if warnings:
+        yield ""
+    for each in warnings:
+        resource = str(each["resource"])
+        yield f"  ! {visible(_NAMES.get(resource, resource))}: {visible(each['reason'])}"
+
+
+def _amount(value: Any, unit: str | None) -> str:
+    if value is None:
+        return "not known"
+    if isinstance(value, str):
+        return value
+    if unit == "B":
+        return size(value)
+    text = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
+    return text if unit in (None, "count") else f"{text} {unit}"
+
+
+def _percent(utilisation: float | None) -> str:
+    return "" if utilisation is None else f"{utilisation:.0%}"
+
+
+def _words(name: str) -> str:
+    """`publicTraffic` → `public traffic`."""
+    return "".join(f" {letter.lower()}" if letter.isupper() and i and name[i - 1].islower() else letter
+                   for i, letter in enumerate(name)) if name != "eCKU" else name  # fmt: skip

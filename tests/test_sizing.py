@@ -1,0 +1,841 @@
+"""Needs, policies, formulas against published numbers, and the recommendation with every step."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kafka_meta import files
+from kafka_meta.errors import KafkaMetaError, UsageError
+from kafka_meta.sizing import (
+    MINIMAL,
+    POLICIES,
+    Candidate,
+    Figure,
+    Needs,
+    Policy,
+    Recommendation,
+    Word,
+    as_document,
+    evaluate,
+    shipped,
+)
+from kafka_meta.sizing.candidates import candidate
+from kafka_meta.sizing.conditions import serving
+from kafka_meta.sizing.constraints import msk_standard_ingress, write_equivalent
+from kafka_meta.sizing.needs import convert, version_line
+
+TODAY = date(2026, 11, 21)
+CATALOGUES = {catalogue.provider: catalogue for catalogue in shipped()}
+MIB = 1.048576
+
+FORM: dict[str, Any] = {
+    "server_version": "2.2.0",
+    "idc_migration": True,
+    "peak_traffic": 20,
+    "public_traffic": 20,
+    "ssd": True,
+    "disk": 500,
+    "topics": 60,
+    "partitions": 800,
+    "replicas": 3,
+    "scenario": "business",
+    "latency": "normal",
+}
+"""The answers of the vendor's own worked example (Alibaba Cloud user guide, 2022-07-06, evaluating specifications)."""
+
+
+def figure(value: float, unit: str, **more: Any) -> Figure:
+    return Figure(**{"value": value, "unit": unit, "method": "measured", "confidence": "high", **more})
+
+
+def rates(write: float, read: float, **more: Any) -> Needs:
+    """MB/s; 1 partition, unless given."""
+    known = {"partitions": figure(1, "count"), **more}
+    return Needs(write=figure(write, "MB/s", stat="max"), read=figure(read, "MB/s", stat="max"), **known)
+
+
+def recommend(provider: str, needs: Needs, policy: str | Policy = MINIMAL) -> Recommendation:
+    chosen = POLICIES[policy] if isinstance(policy, str) else policy
+    return evaluate(needs, CATALOGUES[provider], chosen, today=TODAY)
+
+
+def chosen(recommendation: Recommendation) -> Candidate:
+    assert recommendation.choice is not None
+    return recommendation.choice
+
+
+def quantities(of: Candidate) -> dict[str, float | str | None]:
+    return {quantity.name: quantity.value for quantity in of.quantities}
+
+
+def of(provider: str, spec: str, needs: Needs, policy: str = "minimal") -> Candidate:
+    row = next(row for row in CATALOGUES[provider].rows if row.spec == spec)
+    return candidate(row, needs, POLICIES[policy])
+
+
+# The worked example
+
+
+def test_the_worked_example_of_the_vendor_comes_out_from_flags_alone() -> None:
+    found = recommend("alibaba", Needs.from_flags(**FORM))
+    choice = chosen(found)
+    assert choice.row.edition.title == "Professional Edition (High Write)"
+    bought = quantities(choice)
+    assert bought["instanceType"] == "public/VPC"
+    assert bought["traffic"] == 20
+    assert bought["diskType"] == "SSD"
+    assert bought["disk"] == 900
+    assert bought["topics"] == 50
+    assert bought["serverVersion"] == "2.2.0"
+    assert found.complete
+
+
+def test_the_worked_example_says_what_binds_and_what_does_not() -> None:
+    found = recommend("alibaba", Needs.from_flags(**FORM))
+    by_name = {constraint.name: constraint for constraint in chosen(found).constraints}
+    assert found.binding is by_name["write"]
+    assert (by_name["write"].need, by_name["write"].capacity, by_name["write"].utilisation) == (20, 20, 1)
+    assert (by_name["topics"].need, by_name["topics"].capacity) == (60, 100)
+    assert (by_name["partitions"].need, by_name["partitions"].capacity) == (800, 1100)
+    assert (by_name["disk"].need, by_name["disk"].capacity) == (500, 540)
+    assert by_name["version"].ok
+    standard = [other for other in found.alternatives if other.candidate.row.edition.name == "normal"]
+    assert standard
+    assert all("version: needs 2.2.0, has 0.10.2" in other.reasons for other in standard)
+
+
+def test_with_the_vendors_own_headroom_the_honest_answer_is_the_next_tier() -> None:
+    found = recommend("alibaba", Needs.from_flags(**FORM), "vendor")
+    choice = chosen(found)
+    assert choice.row.spec == "alikafka.hw.3xlarge"
+    assert quantities(choice)["traffic"] == 30
+    assert quantities(choice)["disk"] == 900
+    write = next(constraint for constraint in choice.constraints if constraint.name == "write")
+    assert (write.need, write.capacity, write.ok) == (26, 30, True)
+    assert "need × 1.3" in write.why
+    cheaper = next(other for other in found.alternatives if other.role == "next cheaper")
+    assert cheaper.candidate.row.spec == "alikafka.hw.2xlarge"
+    assert cheaper.reasons == ("write: needs 26 MB/s, has 20 MB/s", "read: needs 26 MB/s, has 20 MB/s")
+
+
+def test_the_worked_example_costs_what_the_list_says() -> None:
+    """3,387 CNY for the instance and 9 × 100 for the disk (Billing, 2021-06-28); public traffic has another list."""
+    found = recommend("alibaba", Needs.from_flags(**FORM))
+    choice = chosen(found)
+    assert {line.item: line.amount for line in choice.prices if line.amount is not None} == {
+        "instance alikafka.hw.2xlarge": 3387,
+        "SSD": 900,
+    }
+    assert choice.monthly_price == 4287
+    assert not choice.price_is_complete
+    assert any(warning.resource == "price" and "public traffic" in warning.reason for warning in found.warnings)
+    up = next(other for other in found.alternatives if other.role == "next up")
+    assert (up.candidate.row.spec, up.reasons) == ("alikafka.hw.3xlarge", ("fits; costs 848.00 CNY a month more",))
+
+
+def test_the_disk_policy_that_one_example_calibrates_says_so_and_can_be_changed() -> None:
+    found = recommend("alibaba", Needs.from_flags(**FORM))
+    assert any("calibrated on one example" in warning.reason for warning in found.warnings)
+    changed = recommend("alibaba", Needs.from_flags(**FORM), replace(MINIMAL, disk_fill=0.85))
+    assert quantities(chosen(changed))["disk"] == 600
+    assert "fill as asked for" in next(c.why for c in chosen(changed).constraints if c.name == "disk")
+
+
+# Published numbers, a test each
+
+
+def test_alibaba_ten_extra_topics_bring_160_partitions() -> None:
+    """Billing, 2021-06-28: 50 topics, 20 MB/s, 400 partitions; ten topics more make it 560 partitions."""
+    needs = Needs.from_flags(server_version="0.10.2", peak_traffic=20, topics=60, partitions=560)
+    found = of("alibaba", "alikafka.hw.2xlarge", needs)
+    assert found.row.edition.name == "normal"
+    assert quantities(found)["extraTopics"] == 10
+    assert next(c.capacity for c in found.constraints if c.name == "partitions") == 560
+
+
+def test_alibaba_300_gb_hold_100_gb_in_the_standard_and_300_gb_in_the_professional_edition() -> None:
+    """Billing, 2021-06-28: three copies are billed in the standard edition, one in the professional."""
+    needs = Needs.from_flags(server_version="0.10.2", peak_traffic=1, disk=300)
+    full = replace(MINIMAL, disk_fill=1.0)
+    rows = {row.edition.name: row for row in CATALOGUES["alibaba"].rows if row.spec == "alikafka.hw.6xlarge"}
+    for edition, data in (("normal", 500), ("professional", 1500)):
+        found = candidate(rows[edition], Needs.from_flags(peak_traffic=1, disk=data), full)
+        assert quantities(found)["disk"] == 1500, "three times 500 GB, or once 1,500 GB"
+    assert next(c.need for c in candidate(rows["normal"], needs, full).constraints if c.name == "disk") == 900
+    assert next(c.need for c in candidate(rows["professional"], needs, full).constraints if c.name == "disk") == 300
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        ({"topics": 901}, "topics: needs 901 topics, has 900 topics"),
+        ({"partitions": 7501}, "partitions: needs 7,501 partitions, has 7,500 partitions"),
+        ({"disk": 3661}, "disk: needs 3,661 GB, has 3,660 GB"),
+    ],
+)
+def test_alibaba_no_more_is_bought_than_is_sold(flags: dict[str, Any], reason: str) -> None:
+    """Allowed combinations, 2024-04-09: 20 MB/s come with 50 to 450 topics and 500 to 6,100 GB; so at most 900 topics,
+    1,100 + 400 × 16 partitions, and 60 % of 6,100 GB."""
+    found = recommend("alibaba", Needs.from_flags(**{**FORM, **flags}))
+    small = next(
+        other
+        for other in found.alternatives
+        if other.candidate.row.spec == "alikafka.hw.2xlarge" and other.candidate.row.edition.name == "professional"
+    )
+    assert small.reasons == (reason,)
+
+
+def test_alibaba_disk_is_average_rate_times_retention_times_copies() -> None:
+    """Three copies for topics that need the storage engine Local (Comparison of storage engines, 2021-06-28)."""
+    needs = rates(10, 10, average_write=figure(2, "MB/s", stat="mean"), retention=figure(72, "h"))
+    assert needs.stored is not None
+    assert needs.stored.value == pytest.approx(2 * 72 * 3.6)
+    row = next(row for row in CATALOGUES["alibaba"].rows if row.edition.name == "professional")
+    once = candidate(row, needs, MINIMAL)
+    compacted = candidate(row, replace(needs, features={"compaction": True}), MINIMAL)
+    assert next(c.need for c in once.constraints if c.name == "disk") == pytest.approx(518.4)
+    assert next(c.need for c in compacted.constraints if c.name == "disk") == pytest.approx(3 * 518.4)
+
+
+@pytest.mark.parametrize(
+    ("spec", "brokers"), [("kafka.m5.large", 93), ("kafka.m7g.2xlarge", 21), ("kafka.m7g.4xlarge", 12)]
+)
+def test_msk_standard_takes_the_brokers_that_the_vendors_script_prints(spec: str, brokers: int) -> None:
+    """msk_sizing.py, 2026-08-20, peak 500 MiB/s in and 1,000 out, 1,000 replicas, utilisation 0.5."""
+    needs = rates(500 * MIB, 1000 * MIB, partitions=figure(1000, "count"), replicas=figure(1000, "count"))
+    found = of("aws-msk", spec, needs, "safe")
+    assert (found.units if brokers <= 60 else next(c.need for c in found.constraints if c.name == "brokers")) == brokers
+
+
+@pytest.mark.parametrize(("ebs", "nic", "printed"), [(81, 96, 5.52), (312.5, 469, 24.04), (625, 937, 48.08)])
+def test_msk_standard_ingress_of_a_broker_is_what_the_vendors_script_prints(
+    ebs: float, nic: float, printed: float
+) -> None:
+    """msk_sizing.py, 2026-08-20, kafka.m5.large, m7g.2xlarge and m7g.4xlarge in MiB/s: fan-out 2, utilisation 0.5."""
+    assert msk_standard_ingress(ebs, nic, 2) * 0.5 == pytest.approx(printed, abs=0.005)
+
+
+def test_msk_standard_disk_and_price_are_what_the_vendors_script_prints() -> None:
+    """msk_sizing.py, 2026-08-20: 100 MiB/s on average for a day are 50,625 GiB of EBS; twelve kafka.m7g.4xlarge
+    cost 14,296.32 USD a month and their disks 5,062.50."""
+    needs = rates(
+        500 * MIB,
+        1000 * MIB,
+        average_write=figure(100 * MIB, "MB/s", stat="mean"),
+        retention=figure(24, "h"),
+        replication_factor=figure(3, "count"),
+    )
+    found = of("aws-msk", "kafka.m7g.4xlarge", needs, "safe")
+    assert quantities(found)["disk"] == 50_625
+    assert [line.amount for line in found.prices] == [14296.32, 5062.50]
+
+
+def test_msk_express_price_is_what_the_vendors_script_prints() -> None:
+    """msk_sizing.py, 2026-08-20, three express.m7g.8xlarge at 100 MiB/s on average, one day: storage 843.75,
+    data in 2,566.41, brokers 14,296.32 USD a month; storage is bought in whole GiB here."""
+    needs = rates(500, 1000, average_write=figure(100 * MIB, "MB/s", stat="mean"), retention=figure(24, "h"), data=None)
+    found = of("aws-msk", "express.m7g.8xlarge", needs, "safe")
+    assert found.units == 3
+    assert [line.amount for line in found.prices] == pytest.approx([14296.32, 843.75, 2566.41], abs=0.1)
+
+
+def test_msk_express_45_mb_in_and_90_out_take_three_of_the_smallest() -> None:
+    """Amazon MSK developer guide, Best practices for Express brokers."""
+    found = of("aws-msk", "express.m7g.large", rates(45, 90))
+    assert (found.units, found.fits) == (3, True)
+
+
+def test_msk_express_five_consumer_groups_at_100_mb_take_six_2xlarge() -> None:
+    """Size and choose an MSK cluster, 2026-08-20: 500 out ÷ 125 = 4, and brokers come in threes."""
+    assert of("aws-msk", "express.m7g.2xlarge", rates(100, 500)).units == 6
+
+
+@pytest.mark.parametrize(
+    ("write", "read", "partitions", "units"), [(88.7, 994.8, 2058, 8), (1, 1, 100_000, 44), (0.1, 0.1, 10, 1)]
+)
+def test_confluent_units_are_those_of_the_vendors_own_tests(
+    write: float, read: float, partitions: int, units: int
+) -> None:
+    """kcp, internal/services/plan/sizing_test.go, 2026-08-21: ceil(max(in/60, out/180, partitions/3000) × 1.3)."""
+    found = of(
+        "confluent",
+        "eCKU over private network interfaces",
+        rates(write, read, partitions=figure(partitions, "count")),
+        "safe",
+    )
+    limit = next(constraint for constraint in found.constraints if constraint.name == "eCKU")
+    assert limit.need == units
+    assert limit.ok == (units <= 32)
+
+
+@pytest.mark.parametrize(("write", "read"), [(20, 0), (0, 80)])
+def test_gcp_one_vcpu_carries_20_mb_of_writing_or_80_of_reading(write: float, read: float) -> None:
+    """Google Cloud, pricing page: a vCPU handles 20 MiB/s published or 80 MiB/s consumed."""
+    assert write_equivalent(write, read, 1) == 20
+
+
+def test_gcp_vcpus_follow_the_published_steps() -> None:
+    """Plan the size of your cluster: 3 × 100 + (100 + 2 × 100) ÷ 4 = 375, ÷ 20 ÷ 0.5 → 38, 4 GiB each; at least 3."""
+    found = of("gcp-managed-kafka", "vCPU", rates(100, 100), "safe")
+    assert (found.units, quantities(found)["memory"]) == (38, 152)
+    assert of("gcp-managed-kafka", "vCPU", rates(0.1, 0.1), "safe").units == 3
+
+
+def test_huawei_three_brokers_of_100_mb_carry_50_mb_each_way() -> None:
+    """Specifications, traffic calculation, 2025-10-15: 100 MB/s × 3 ÷ 3 ÷ 2 = 50 MB/s; 750 partitions."""
+    found = of("huawei-dms", "kafka.2u4g.cluster", rates(50, 50))
+    capacity = {constraint.name: constraint.capacity for constraint in found.constraints}
+    assert found.units == 3
+    assert [capacity[name] for name in ("write", "read", "partitions")] == pytest.approx([50, 50, 750])
+    assert of("huawei-dms", "kafka.2u4g.cluster", rates(50.1, 50)).units == 4
+
+
+def test_huawei_100_gb_with_two_replicas_on_three_brokers_take_299_gb() -> None:
+    """Specifications, storage space selection, 2025-10-15: 100 × 2 + 33 × 3; the least on sale is 300."""
+    needs = rates(1, 1, data=figure(100, "GB"), replication_factor=figure(2, "count"))
+    found = of("huawei-dms", "kafka.2u4g.cluster", needs)
+    assert quantities(found)["disk"] == 300
+    more = of("huawei-dms", "kafka.2u4g.cluster", replace(needs, data=figure(200, "GB")))
+    assert quantities(more)["disk"] == 2 * 200 + 33 * 3
+
+
+def test_self_managed_a_250_mb_disk_is_full_at_83_mb_with_three_replicas() -> None:
+    """Size and choose an MSK cluster, 2026-08-20: 83 MiB/s × 3 = 249 of 250 MiB/s, a broker."""
+    found = of("self-managed", "m7g.2xlarge", rates(3 * 83 * MIB, 3 * 83 * MIB))
+    storage = next(constraint for constraint in found.constraints if constraint.name == "storage")
+    assert found.units == 3
+    assert storage.utilisation == pytest.approx(249 / 250)
+    assert of("self-managed", "m7g.2xlarge", rates(3 * 84 * MIB, 3 * 84 * MIB)).units == 4
+
+
+@pytest.mark.parametrize("groups", [1, 2, 5])
+def test_self_managed_brokers_are_the_least_that_the_published_formula_allows(groups: int) -> None:
+    """max throughput ≤ min(storage·B/r, EBS·B/r, network·B/(groups + r − 1)), Best practices for right-sizing, 2022."""
+    throughput, r = 300 * MIB, 3
+
+    def allows(brokers: int) -> bool:
+        return throughput <= min(156.25 * brokers / r, 250 * brokers / r, 234 * brokers / (groups + r - 1)) * MIB
+
+    expected = next(brokers for brokers in range(3, 99) if allows(brokers))
+    needs = Needs(
+        write=figure(throughput, "MB/s"),
+        partitions=figure(1, "count"),
+        groups=figure(groups, "count"),
+        replication_factor=figure(r, "count"),
+    )
+    assert of("self-managed", "m7g.xlarge", needs).units == expected
+
+
+def test_self_managed_brokers_hold_at_most_4000_replicas() -> None:
+    """KIP-578."""
+    needs = rates(1, 1, partitions=figure(8000, "count"), replication_factor=figure(3, "count"))
+    assert of("self-managed", "m7g.large", needs).units == 6
+
+
+def test_self_managed_names_the_memory_maps_and_when_linux_allows_fewer() -> None:
+    """Kafka documentation, Hardware and OS: two maps a segment; 65,530 is the kernel's default."""
+    needs = rates(
+        1,
+        1,
+        partitions=figure(1000, "count"),
+        data=figure(1000 * 1.073741824, "GB"),
+        replication_factor=figure(3, "count"),
+    )
+    found = recommend("self-managed", needs)
+    assert quantities(chosen(found))["memoryMapsPerBroker"] == 2 * (3 * 1000 + 3 * 1000) / 3
+    catalogue = CATALOGUES["self-managed"]
+    large_disks = tuple(
+        replace(row, limits={**row.limits, "diskPerUnit": replace(row.limits["diskPerUnit"], value=1e6)})
+        for row in catalogue.rows
+    )
+    large = evaluate(replace(needs, data=figure(60_000, "GB")), replace(catalogue, rows=large_disks), today=TODAY)
+    assert any(warning.resource == "memory maps" for warning in large.warnings)
+    assert not any(warning.resource == "memory maps" for warning in found.warnings)
+
+
+@pytest.mark.parametrize(("write", "tier"), [(20, "tier-1"), (20.1, "tier-2"), (2000, "tier-9")])
+def test_redpanda_without_prices_takes_the_smallest_tier_that_carries(write: float, tier: str) -> None:
+    """BYOC tiers and regions, 2026-07-21."""
+    found = recommend("redpanda", rates(write, write))
+    assert chosen(found).row.spec == tier
+    assert chosen(found).monthly_price is None
+
+
+def test_byteplus_partitions_beyond_the_free_ones_are_counted() -> None:
+    """Specifications: kafka.20xrate.hw has 350 partitions free and at most 1,000."""
+    found = recommend("byteplus", rates(20, 20, partitions=figure(1000, "count")))
+    assert chosen(found).row.spec == "kafka.20xrate.hw"
+    assert quantities(chosen(found))["extraPartitions"] == 650
+    more = recommend("byteplus", rates(20, 20, partitions=figure(1001, "count")))
+    assert chosen(more).row.spec == "kafka.100xrate.hw"
+
+
+# Policies
+
+
+@pytest.mark.parametrize("provider", CATALOGUES)
+def test_a_policy_never_recommends_less_than_minimal(provider: str) -> None:
+    needs = rates(
+        200, 600, data=figure(2000, "GB"), replication_factor=figure(3, "count"), average_write=figure(50, "MB/s")
+    )
+    least = chosen(recommend(provider, needs))
+    for name in ("vendor", "safe"):
+        other = chosen(recommend(provider, needs, name))
+        assert candidate(other.row, needs, MINIMAL).units <= other.units
+        if least.monthly_price is not None and other.monthly_price is not None:
+            assert other.monthly_price >= least.monthly_price
+
+
+def test_a_share_that_no_vendor_publishes_is_called_our_own() -> None:
+    write = next(c for c in chosen(recommend("redpanda", rates(35, 35), "safe")).constraints if c.name == "write")
+    assert write.capacity == pytest.approx(35)
+    assert "kafka-meta's own" in write.why
+
+
+def test_preferences_are_asked_for_by_safe_only_and_are_never_called_limits() -> None:
+    needs = Needs.from_flags(**{**FORM, "server_version": "0.10.2", "partitions": 100, "topics": 10, "disk": 10})
+    assert chosen(recommend("alibaba", needs)).row.edition.name == "normal"
+    found = recommend("alibaba", needs, "safe")
+    assert chosen(found).row.edition.name == "professional"
+    asked = [constraint for constraint in chosen(found).constraints if constraint.kind == "preference"]
+    assert [constraint.name for constraint in asked] == ["machines", "zones"]
+    assert all("no vendor's rule" in constraint.why for constraint in asked)
+
+
+def test_a_policy_that_asks_for_less_than_the_need_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="below 1"):
+        Policy(name="wishful", traffic_headroom=0.5)
+    with pytest.raises(ValueError, match="at most 1"):
+        Policy(name="wishful", disk_fill=1.5)
+
+
+# Versions and features
+
+
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        ("2.4.1", (2, 0)),
+        ("2.x.x", (2, 0)),
+        ("3.9.1-IV4", (3, 0)),
+        ("4", (4, 0)),
+        ("0.10.2.1", (0, 10)),
+        ("0.10.x", (0, 10)),
+        ("<0.10", (0, 9)),
+        ("0.x", None),
+        ("new", None),
+        ("", None),
+    ],
+)
+def test_release_lines_are_kafkas(version: str, line: tuple[int, int] | None) -> None:
+    assert version_line(version) == line
+
+
+@pytest.mark.parametrize(
+    ("wanted", "server"),
+    [
+        ("0.9.0", "0.10.2"),
+        ("0.10.2", "0.10.2"),
+        ("0.11.0", "2.2.0"),
+        ("1.1.0", "2.2.0"),
+        ("2.4.1", "2.2.0"),
+        ("3.0.0", None),
+    ],
+)
+def test_a_source_gets_the_oldest_server_that_serves_its_release_line(wanted: str, server: str | None) -> None:
+    assert serving(wanted, ["0.10.2", "2.2.0"]) == server
+
+
+def test_a_whole_line_on_offer_serves_every_release_of_it() -> None:
+    assert serving("3.9.1", ["2.7", "3.x"]) == "3.x"
+    assert serving("2.x.x", ["2.3.0", "2.7"]) == "2.3.0"
+
+
+def test_an_older_server_of_the_same_line_is_recommended_with_a_warning() -> None:
+    found = recommend("alibaba", Needs.from_flags(**{**FORM, "server_version": "2.4.1"}))
+    assert quantities(chosen(found))["serverVersion"] == "2.2.0"
+    assert any(warning.resource == "version" and "older than 2.4.1" in warning.reason for warning in found.warnings)
+
+
+def test_a_version_that_nobody_sells_leaves_no_choice_and_says_why() -> None:
+    found = recommend("alibaba", Needs.from_flags(**{**FORM, "server_version": "3.9.1"}))
+    assert found.choice is None
+    assert found.binding is None
+    assert all("version: needs 3.9.1, has" in " ".join(other.reasons) for other in found.alternatives)
+    assert any("nothing here carries the needs" in warning.reason for warning in found.warnings)
+
+
+def test_a_feature_in_use_rules_out_what_does_not_offer_it() -> None:
+    needs = replace(Needs.from_flags(peak_traffic=20, disk=10, partitions=10), features={"acls": True, "scram": False})
+    found = recommend("aws-msk", needs)
+    serverless = next(other for other in found.alternatives if other.candidate.row.spec == "serverless")
+    assert serverless.reasons == ("acls: needs in use, has not offered",)
+
+
+def test_unlimited_retention_does_not_fit_seven_days() -> None:
+    forever = replace(
+        Needs.from_flags(**{**FORM, "server_version": "0.10.2", "partitions": 100}),
+        unlimited_retention_topics=figure(2, "count"),
+    )
+    found = recommend("alibaba", forever)
+    assert chosen(found).row.edition.name == "professional"
+    assert any("keep everything" in warning.reason for warning in found.warnings)
+
+
+@pytest.mark.parametrize(("hours", "edition"), [(168, "normal"), (169, "professional")])
+def test_alibabas_standard_edition_keeps_messages_for_at_most_seven_days(hours: float, edition: str) -> None:
+    """Billing, 2021-06-28."""
+    few = Needs.from_flags(**{**FORM, "server_version": "0.10.2", "partitions": 100, "topics": 10, "disk": 10})
+    assert chosen(recommend("alibaba", replace(few, retention=figure(hours, "h")))).row.edition.name == edition
+
+
+def test_a_source_without_ssd_gets_the_cheaper_disk_where_it_is_fast_enough() -> None:
+    """Billing, 2019-09-05: ultra disks up to 120 MB/s; 2021-06-28: 35 CNY for 100 GB."""
+    slow = chosen(recommend("alibaba", Needs.from_flags(**{**FORM, "ssd": False})))
+    assert quantities(slow)["diskType"] == "ultra disk"
+    assert next(line.amount for line in slow.prices if line.item == "ultra disk") == 9 * 35
+    fast = chosen(recommend("alibaba", Needs.from_flags(**{**FORM, "ssd": False, "peak_traffic": 160})))
+    assert quantities(fast)["diskType"] == "SSD"
+
+
+# What is not known
+
+
+def test_without_traffic_the_recommendation_is_incomplete_and_says_what_is_missing() -> None:
+    found = recommend("alibaba", Needs.from_flags(disk=500, partitions=800, topics=60))
+    assert not found.complete
+    assert found.missing == ("write", "read")
+    assert chosen(found).row.spec.endswith("2xlarge")
+    write = next(constraint for constraint in chosen(found).constraints if constraint.name == "write")
+    assert (write.need, write.ok, write.utilisation) == (None, None, None)
+
+
+def test_without_data_or_retention_the_disk_to_buy_is_unknown_and_not_zero() -> None:
+    found = recommend("alibaba", Needs.from_flags(peak_traffic=20, partitions=800))
+    assert "data" in found.missing
+    assert quantities(chosen(found))["disk"] is None
+    document = as_document(found)
+    assert document["recommendation"]["quantities"]["disk"]["value"] is None
+    line = next(line for line in document["recommendation"]["prices"] if line["item"] == "SSD")
+    assert (line["quantity"], line["amount"]) == (None, None)
+
+
+def test_msk_without_reading_sizes_by_disks_and_says_that_reading_is_missing() -> None:
+    needs = Needs(write=figure(20, "MB/s"), partitions=figure(10, "count"), data=figure(10, "GB"))
+    found = recommend("aws-msk", needs)
+    assert found.missing == ("read",)
+
+
+def test_an_empty_cluster_is_refused() -> None:
+    stats = {
+        "collectedAt": "2026-11-21T00:00:00Z",
+        "figures": {"topics": [entry(0, "count")], "partitions": [entry(0, "count")]},
+    }
+    with pytest.raises(KafkaMetaError, match="no topics and no partitions") as caught:
+        recommend("alibaba", Needs.from_stats(stats))
+    assert "--peak-traffic" in (caught.value.hint or "")
+
+
+def test_nothing_known_is_refused() -> None:
+    with pytest.raises(KafkaMetaError, match="nothing to size"):
+        recommend("alibaba", Needs.from_flags(server_version="2.2.0"))
+
+
+def test_limits_whose_need_is_not_known_are_named_and_do_not_spoil_the_rest() -> None:
+    found = recommend("alibaba", Needs.from_flags(**FORM))
+    assert found.complete
+    unchecked = next(warning.reason for warning in found.warnings if warning.resource == "not checked")
+    assert "groups" in unchecked
+    assert "message size" in unchecked
+
+
+def test_warnings_name_low_confidence_hourly_peaks_and_silence() -> None:
+    needs = rates(5, 0, data=figure(10, "GB", confidence="low"))
+    needs = replace(needs, write=figure(5, "MB/s", stat="hourly max"))
+    reasons = {warning.resource: warning.reason for warning in recommend("redpanda", needs).warnings}
+    assert "low confidence" in recommend_reason(recommend("alibaba", needs), "data")
+    assert "understates" in reasons["write"]
+    assert "nothing was seen" in reasons["read"]
+
+
+def recommend_reason(found: Recommendation, resource: str) -> str:
+    return " ".join(warning.reason for warning in found.warnings if warning.resource == resource)
+
+
+def test_disks_that_still_fill_are_warned_about() -> None:
+    needs = rates(
+        20, 20, data=figure(100, "GB"), average_write=figure(10, "MB/s", stat="mean"), retention=figure(168, "h")
+    )
+    assert "still fill" in recommend_reason(recommend("alibaba", needs), "data")
+
+
+def test_a_catalogue_older_than_a_year_is_flagged_on_the_day_after() -> None:
+    needs = Needs.from_flags(**FORM)
+    for today, flagged in ((date(2022, 6, 28), False), (date(2022, 6, 29), True)):
+        found = evaluate(needs, CATALOGUES["alibaba"], today=today)
+        assert any("more than a year old" in warning.reason for warning in found.warnings) == flagged
+
+
+# Needs
+
+
+def entry(value: float, unit: str, stat: str = "last", **more: Any) -> dict[str, Any]:
+    return {"value": value, "unit": unit, "stat": stat, "method": "measured", "confidence": "high", **more}
+
+
+STATS: dict[str, Any] = {
+    "collectedAt": "2026-11-21T03:00:00Z",
+    "figures": {
+        "write": [
+            entry(12_000_000, "B/s", "hourly max", confidence="medium", window="P7D"),
+            entry(18_000_000, "B/s", "max", window="PT60S"),
+            entry(4_000_000, "B/s", "mean", window="P7D"),
+            entry(3_000_000, "B/s", "p50", window="P7D"),
+        ],
+        "read": [entry(50, "MB/s", "max")],
+        "data": [entry(200 * 2**30, "B")],
+        "dataReplicated": [entry(600 * 2**30, "B")],
+        "topics": [entry(60, "count")],
+        "partitions": [entry(800, "count")],
+        "replicas": [entry(2400, "count")],
+        "replicationFactor": [entry(3, "count")],
+        "retention": [entry(604_800_000, "ms", "max")],
+        "connections": [],
+    },
+    "serverVersion": "2.4.1",
+    "features": {"compaction": True, "acls": None},
+    "gaps": [{"resource": "log directories of broker 3", "reason": "not authorised"}],
+}
+
+
+def test_statistics_of_a_file_become_needs_in_one_unit_each() -> None:
+    files.validate(STATS, "stats", called="stats")
+    needs = Needs.from_stats(STATS)
+    assert needs.write == figure(18, "MB/s", stat="max", window="PT60S")
+    assert needs.average_write == figure(4, "MB/s", stat="mean", window="P7D")
+    assert needs.data is not None
+    assert needs.data.value == pytest.approx(214.748, abs=0.001)
+    assert needs.retention is not None
+    assert needs.retention.value == 168
+    assert needs.connections is None
+    assert needs.groups is None
+    assert needs.features == {
+        "compaction": True,
+        "transactions": None,
+        "idempotence": None,
+        "acls": None,
+        "scram": None,
+    }
+    assert needs.server_version == Word(value="2.4.1", method="measured")
+
+
+def test_what_could_not_be_read_reaches_the_recommendation() -> None:
+    assert (
+        recommend_reason(recommend("alibaba", Needs.from_stats(STATS)), "log directories of broker 3")
+        == "not authorised"
+    )
+
+
+def test_a_flag_overrides_the_file_and_is_marked_declared() -> None:
+    needs = Needs.from_flags(peak_traffic=20, partitions=900).over(Needs.from_stats(STATS))
+    assert needs.write is not None
+    assert (needs.write.value, needs.write.method) == (20, "declared")
+    assert needs.partitions is not None
+    assert (needs.partitions.value, needs.partitions.method) == (900, "declared")
+    assert needs.topics is not None
+    assert needs.topics.method == "measured"
+    assert needs.gaps
+
+
+def test_a_figure_that_a_flag_makes_untrue_is_dropped() -> None:
+    measured = Needs.from_stats(STATS)
+    needs = Needs.from_flags(replicas=2, disk=100).over(measured)
+    assert needs.replicas is None
+    assert needs.data_replicated is None
+    fewer = Needs.from_flags(replicas=2).over(replace(measured, data=None))
+    assert fewer.stored is not None
+    assert fewer.stored.value == pytest.approx(214.748, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"peak_traffic": 0}, "--peak-traffic"),
+        ({"peak_traffic": -1}, "--peak-traffic"),
+        ({"peak_traffic": float("nan")}, "--peak-traffic"),
+        ({"disk": float("inf")}, "--disk"),
+        ({"partitions": 0}, "--partitions"),
+        ({"server_version": "latest"}, "--server-version"),
+        ({"scenario": "fun"}, "--scenario"),
+        ({"latency": "none"}, "--latency"),
+    ],
+)
+def test_an_answer_that_cannot_be_is_refused_with_the_flags_name(flags: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Needs.from_flags(**flags)
+    assert named in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("stats", [{"figures": [1]}, {"figures": {"write": {}}}, {"gaps": [{"resource": "x"}]}])
+def test_statistics_that_are_none_are_refused_by_their_place(stats: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"^\$\.stats\."):
+        Needs.from_stats(stats)
+
+
+def test_copies_and_their_factor_tell_the_data_where_leaders_were_not_measured() -> None:
+    needs = Needs(data_replicated=figure(600, "GB"), replication_factor=figure(3, "count"))
+    assert needs.stored is not None
+    assert (needs.stored.value, needs.stored.method) == (200, "derived")
+
+
+def test_no_public_traffic_is_an_answer_and_takes_the_private_instance() -> None:
+    found = recommend("alibaba", Needs.from_flags(**{**FORM, "public_traffic": 0}))
+    assert quantities(chosen(found))["instanceType"] == "VPC"
+    assert chosen(found).price_is_complete
+    unknown = recommend("alibaba", Needs.from_flags(**{**FORM, "public_traffic": None}))
+    assert "instanceType" not in quantities(chosen(unknown))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"value": 1, "unit": "MB/s", "stat": "max", "method": "measured"},
+        {"value": "much", "unit": "MB/s", "stat": "max", "method": "measured", "confidence": "high"},
+        {"value": 1, "unit": "GB", "stat": "max", "method": "measured", "confidence": "high"},
+        {"value": 1, "unit": "furlong", "stat": "max", "method": "measured", "confidence": "high"},
+        {"value": -1, "unit": "MB/s", "stat": "max", "method": "measured", "confidence": "high"},
+        {"value": 1, "unit": "MB/s", "stat": "max", "method": "guessed", "confidence": "high"},
+    ],
+)
+def test_a_figure_that_is_none_is_refused_by_its_place(broken: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"\$\.stats\.figures\.write\[0\]"):
+        Needs.from_stats({"figures": {"write": [broken]}})
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIGURE_LIKE = st.fixed_dictionaries(
+    {
+        "value": st.floats() | st.integers() | st.text(max_size=3),
+        "unit": st.sampled_from(["MB/s", "GB", "count", "h", "B", ""]) | ANY_JSON,
+        "stat": st.sampled_from(["max", "mean", "last"]) | ANY_JSON,
+        "method": st.just("measured") | ANY_JSON,
+        "confidence": st.just("high") | ANY_JSON,
+    }
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    name=st.sampled_from(["write", "read", "data", "partitions", "topics", "retention", "replicationFactor"]),
+    entries=st.lists(FIGURE_LIKE, min_size=1, max_size=3) | ANY_JSON,
+    rest=st.dictionaries(st.sampled_from(["features", "serverVersion", "gaps"]), ANY_JSON),
+)
+def test_statistics_of_any_shape_give_a_recommendation_or_an_error_for_users(
+    name: str, entries: Any, rest: dict[str, Any]
+) -> None:
+    try:
+        needs = Needs.from_stats({"figures": {name: entries}, **rest})
+        for provider in CATALOGUES:
+            document = as_document(recommend(provider, needs))
+            json.dumps(document, allow_nan=False)
+    except KafkaMetaError as error:
+        assert error.hint
+
+
+def test_megabytes_and_mebibytes_are_not_the_same() -> None:
+    assert convert(1, "MiB/s", "MB/s") == pytest.approx(1.048576)
+    assert convert(900, "GB", "GiB") == pytest.approx(838.19, abs=0.01)
+    with pytest.raises(UsageError, match="cannot be turned"):
+        convert(1, "MB", "MB/s")
+
+
+# The document
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("provider", CATALOGUES)
+@pytest.mark.parametrize(
+    "needs",
+    [
+        Needs.from_flags(**FORM),
+        Needs.from_stats(STATS),
+        Needs.from_flags(peak_traffic=0.5),
+        Needs.from_flags(peak_traffic=1e6, disk=1e9, partitions=10**7, topics=10**6),
+    ],
+    ids=["form", "stats", "little", "enormous"],
+)
+def test_every_recommendation_follows_its_schema_and_survives_json(provider: str, policy: str, needs: Needs) -> None:
+    document = as_document(recommend(provider, needs, policy))
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    files.validate(document, "recommendation", called="recommendation")
+    used = {constraint["source"] for constraint in document["constraints"]} - {None}
+    assert used <= document["sources"].keys()
+
+
+def test_every_price_line_has_its_date() -> None:
+    document = as_document(recommend("alibaba", Needs.from_flags(**FORM)))
+    assert document["currency"] == "CNY"
+    assert {line["asOf"] for line in document["recommendation"]["prices"]} == {"2021-06-28"}
+
+
+# Properties
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    provider=st.sampled_from(sorted(CATALOGUES)),
+    write=st.floats(0.01, 3000),
+    read=st.floats(0.01, 6000),
+    data=st.floats(1, 100_000),
+    partitions=st.integers(1, 20_000),
+    more=st.floats(1, 3),
+)
+def test_what_is_chosen_carries_everything_and_more_need_never_costs_less(
+    provider: str, write: float, read: float, data: float, partitions: int, more: float
+) -> None:
+    def needs(factor: float) -> Needs:
+        return rates(
+            write * factor,
+            read * factor,
+            data=figure(data * factor, "GB"),
+            partitions=figure(int(partitions * factor), "count"),
+            topics=figure(1, "count"),
+            replication_factor=figure(3, "count"),
+            average_write=figure(write * factor / 2, "MB/s", stat="mean"),
+        )
+
+    found, larger = recommend(provider, needs(1)), recommend(provider, needs(more))
+    if found.choice is None:
+        assert larger.choice is None
+        return
+    assert all(constraint.ok is not False for constraint in found.choice.constraints)
+    assert all(
+        constraint.utilisation is None or constraint.utilisation <= 1 + 1e-6 for constraint in found.choice.constraints
+    )
+    if larger.choice is not None and found.choice.monthly_price is not None and larger.choice.monthly_price is not None:
+        assert larger.choice.monthly_price >= found.choice.monthly_price - 0.01
+
+
+@settings(deadline=None, max_examples=60)
+@given(write=st.floats(0.1, 2000), partitions=st.integers(1, 12_000), data=st.floats(1, 100_000))
+def test_nothing_that_fits_is_cheaper_than_the_choice(write: float, partitions: int, data: float) -> None:
+    needs = rates(write, write, partitions=figure(partitions, "count"), data=figure(data, "GB"))
+    found = recommend("alibaba", needs)
+    if found.choice is not None:
+        price = found.choice.monthly_price
+        assert price is not None
+        assert all(
+            (other.candidate.monthly_price or 0) >= price for other in found.alternatives if other.candidate.fits
+        )

@@ -1,0 +1,546 @@
+"""Statistics for sizing, held against what was really written, and against what Kafka's own tools say."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agents import agents
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
+from conftest import Cli, clean_environment, command_line
+from shop import create
+
+from kafka_meta import metrics, playground
+from kafka_meta.files.schemas import validate
+from kafka_meta.model import Broker, Cluster, Partition, Remark, Snapshot, Topic
+from kafka_meta.playground import Cluster as Playground
+from kafka_meta.playground.process import free_port
+from kafka_meta.stats import history, inventory, live
+from kafka_meta.stats.figures import percentile
+from kafka_meta.stats.history import ENOUGH, HOUR_MS, Boundaries, History, Log, Sample
+
+Document = dict[str, Any]
+
+ORDERS, CUSTOMERS, PAYMENTS, CLICKS = "orders", "customers", "payments", "clicks"
+RATES = {ORDERS: (1, 10), CUSTOMERS: (1, 1), PAYMENTS: (0.1, 0.1)}
+"""Messages a second in the hour before last, which is quiet, and in the last full hour, which is the peak."""
+VALUE_BYTES = {ORDERS: 1000, CUSTOMERS: 500, PAYMENTS: 200}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    return command_line(tmp_path_factory.mktemp("stats"))
+
+
+# The JMX exporter's own example for Kafka has this rule.
+RULES = r"""
+lowercaseOutputName: true
+rules:
+- pattern: kafka.(\w+)<type=(.+), name=(.+)PerSec\w*><>Count
+  name: kafka_$1_$2_$3_total
+  type: COUNTER
+- pattern: kafka.(\w+)<type=(.+), name=(.+)><>Value
+  name: kafka_$1_$2_$3
+  type: GAUGE
+"""
+
+
+class Loaded:
+    def __init__(self, cluster: Playground, newest_ms: int, prometheus: str, jolokia: str) -> None:
+        self.cluster, self.newest_ms, self.prometheus, self.jolokia = cluster, newest_ms, prometheus, jolokia
+
+    def export(self, run: Cli, *arguments: str, file: Path) -> Document:
+        done = run(
+            "export", "--source-bootstrap-servers", self.cluster.bootstrap_servers, "--fileName", str(file), *arguments
+        )
+        assert done.returncode == 0, done.stderr
+        document = json.loads(file.read_text())
+        validate(document["stats"], "stats", called=str(file))
+        return dict(document["stats"])
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+    """A broker with both agents, and two hours of records whose rates are known."""
+    exporter, jolokia = agents()
+    rules = tmp_path_factory.mktemp("exporter") / "rules.yml"
+    rules.write_text(RULES)
+    ports = free_port(), free_port()
+    options = (
+        f"-javaagent:{exporter}={ports[0]}:{rules}",
+        f"-javaagent:{jolokia}=port={ports[1]},host=127.0.0.1",
+        "-Xmx512m",
+    )
+    with playground.kraft_cluster("4.3.1", jvm_options=options) as cluster:
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+        compacted = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
+        create(
+            admin,
+            NewTopic(ORDERS, 4, 1),
+            NewTopic(CUSTOMERS, 2, 1, config=compacted),
+            NewTopic(PAYMENTS, 1, 1),
+            NewTopic(CLICKS, 2, 1, config={"retention.ms": "3600000"}),
+        )
+        newest = write_history(cluster.bootstrap_servers)
+        prometheus = f"http://127.0.0.1:{ports[0]}/metrics"
+        yield Loaded(cluster, newest, prometheus, f"http://127.0.0.1:{ports[1]}/jolokia/")
+
+
+def write_history(bootstrap: str) -> int:
+    """Two full hours up to the last hour that has passed; returns its end."""
+    # An hour that ends before the export would be a third one.
+    while HOUR_MS - (now := time.time_ns() // 1_000_000) % HOUR_MS < 90_000:
+        time.sleep(1)
+    newest = now - now % HOUR_MS
+    settings = {"bootstrap.servers": bootstrap, "linger.ms": 20}
+    # One request at a time: a repeated one would come after its successor, and records would not be in time's order.
+    plain = Producer({**settings, "max.in.flight": 1})
+    careful = Producer({**settings, "transactional.id": "payments"})
+    careful.init_transactions(30)
+    for hour in (0, 1):
+        begin = newest - (2 - hour) * HOUR_MS
+        for topic in (ORDERS, CUSTOMERS):
+            count = round(RATES[topic][hour] * 3600)
+            partitions = {ORDERS: 4, CUSTOMERS: 2}[topic]
+            for number in range(count):
+                plain.produce(
+                    topic,
+                    key=str(number % 50),
+                    value=random.randbytes(VALUE_BYTES[topic]),
+                    partition=number % partitions,
+                    timestamp=begin + number * HOUR_MS // count,
+                )
+                plain.poll(0)
+        careful.begin_transaction()
+        for number in range(360):
+            careful.produce(
+                PAYMENTS, random.randbytes(VALUE_BYTES[PAYMENTS]), partition=0, timestamp=begin + number * 10_000
+            )
+        careful.commit_transaction(30)
+    assert plain.flush(30) == 0
+    return newest
+
+
+@pytest.fixture(scope="module")
+def stats(loaded: Loaded, run: Cli, tmp_path_factory: pytest.TempPathFactory) -> Document:
+    return loaded.export(run, file=tmp_path_factory.mktemp("file") / "loaded.json")
+
+
+def told(stats: Document, name: str, stat: str, method: str = "derived") -> float:
+    (value,) = [f["value"] for f in stats["figures"][name] if f["stat"] == stat and f["method"] == method]
+    return float(value)
+
+
+def topic(stats: Document, name: str) -> Document:
+    (found,) = [each for each in stats["largestTopics"] if each["topic"] == name]
+    return dict(found)
+
+
+# Past rates.
+
+
+def test_messages_of_each_past_hour_are_those_that_were_written(stats: Document) -> None:
+    quiet, peak = (sum(rates[hour] for rates in RATES.values()) for hour in (0, 1))
+    hours = [hour["messages"] for hour in stats["hours"]]
+    # Markers of transactions have offsets, too: two hours, two commits.
+    assert hours == pytest.approx([quiet, peak], rel=0.01)
+    assert told(stats, "messages", "hourly max") == pytest.approx(peak, rel=0.05)
+    assert told(stats, "messages", "p95") == pytest.approx(peak, rel=0.05)
+    assert told(stats, "messages", "p50") == pytest.approx(quiet, rel=0.05)
+    assert told(stats, "messages", "mean") == pytest.approx((quiet + peak) / 2, rel=0.05)
+
+
+def test_bytes_of_each_past_hour_are_those_that_were_written(stats: Document) -> None:
+    """Values alone; keys and headers of records and batches are some per cent more."""
+
+    def megabytes(hour: int) -> float:
+        return sum(rates[hour] * VALUE_BYTES[name] for name, rates in RATES.items()) / 1e6
+
+    assert told(stats, "write", "hourly max") == pytest.approx(megabytes(1), rel=0.05)
+    assert told(stats, "write", "p95") == pytest.approx(megabytes(1), rel=0.05)
+    assert told(stats, "write", "p50") == pytest.approx(megabytes(0), rel=0.05)
+
+
+def test_rates_say_of_which_hours_they_are_and_that_two_hours_are_few(stats: Document, loaded: Loaded) -> None:
+    (figure,) = [f for f in stats["figures"]["write"] if f["stat"] == "hourly max"]
+    begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime((loaded.newest_ms - 2 * HOUR_MS) / 1000))
+    end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(loaded.newest_ms / 1000))
+    assert (figure["window"], figure["confidence"]) == (f"{begin}/{end}", "low")
+
+
+def test_bytes_a_message_are_told_by_topic_with_what_makes_them_doubtful(stats: Document) -> None:
+    assert topic(stats, ORDERS)["bytesPerMessage"] == pytest.approx(VALUE_BYTES[ORDERS], rel=0.05)
+    assert topic(stats, ORDERS)["messagesPerSecond"] == pytest.approx(sum(RATES[ORDERS]) / 2, rel=0.05)
+    flags = {name: topic(stats, name)["flags"] for name in (ORDERS, CUSTOMERS, PAYMENTS, CLICKS)}
+    assert flags == {
+        ORDERS: [],
+        CUSTOMERS: ["compacted"],
+        PAYMENTS: ["transactional"],
+        CLICKS: ["short retention"],
+    }
+    assert stats["features"] == {
+        "compaction": True,
+        "transactions": True,
+        "idempotence": True,
+        "acls": False,
+        "scram": None,
+    }
+
+
+def test_sizes_are_those_that_the_log_dirs_command_prints(stats: Document, loaded: Loaded) -> None:
+    bootstrap = loaded.cluster.bootstrap_servers
+    said = loaded.cluster.tool("org.apache.kafka.tools.LogDirsCommand", "--bootstrap-server", bootstrap, "--describe")
+    sizes: dict[str, int] = {}
+    for broker in json.loads(said[said.index('{"') :])["brokers"]:
+        for directory in broker["logDirs"]:
+            for partition in directory["partitions"]:
+                name = partition["partition"].rpartition("-")[0]
+                sizes[name] = sizes.get(name, 0) + partition["size"]
+    # The cleaner may have been at work on the compacted topic in between.
+    mine = {name: topic(stats, name)["sizeBytes"] for name in (ORDERS, PAYMENTS, CLICKS)}
+    assert mine == {name: sizes[name] for name in mine}
+    assert mine[ORDERS] > 36_000 * VALUE_BYTES[ORDERS]
+    assert told(stats, "dataReplicated", "total", "measured") == told(stats, "data", "total", "measured")
+
+
+def test_counts_of_the_cluster_are_measured_and_reading_is_a_gap(stats: Document) -> None:
+    counts = {name: stats["figures"][name][0]["value"] for name in ("topics", "partitions", "replicas", "acls")}
+    assert counts == {"topics": 4, "partitions": 9, "replicas": 9, "acls": 0}
+    assert "read" not in stats["figures"], "nobody knows what was read, and that is no zero"
+    assert "read" in {gap["resource"] for gap in stats["gaps"]}
+
+
+def test_figures_of_this_machine_are_there_when_a_broker_of_the_cluster_runs_on_it(stats: Document) -> None:
+    host = stats["host"]
+    assert host["brokers"] == [1]
+    assert host["cores"] > 0
+    assert host["memoryBytes"] > 2**30
+    assert [volume["totalBytes"] > 0 for volume in host["volumes"]] == [True]
+
+
+# What is written and read now.
+
+
+@pytest.fixture(scope="module")
+def busy(loaded: Loaded, run: Cli, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """An export while Kafka's own load generator writes and one group reads."""
+    cluster = loaded.cluster
+    create(AdminClient({"bootstrap.servers": cluster.bootstrap_servers}), NewTopic("load", 2, 1))
+    command = cluster.tool_command(
+        "org.apache.kafka.tools.ProducerPerformance",
+        *("--topic", "load", "--num-records", "20000", "--record-size", "1000", "--throughput", "500"),
+        *("--producer-props", f"bootstrap.servers={cluster.bootstrap_servers}"),
+    )
+    generator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment())
+    stop = threading.Event()
+    reading = threading.Event()
+
+    def read() -> None:
+        settings = {"group.id": "readers", "auto.offset.reset": "earliest", "auto.commit.interval.ms": 200}
+        with closing(Consumer({"bootstrap.servers": cluster.bootstrap_servers, **settings})) as consumer:
+            consumer.subscribe(["load"])
+            while not stop.is_set():
+                message = consumer.poll(0.2)
+                if message is not None and not message.error() and message.offset() > 300:
+                    reading.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        assert reading.wait(60), "the reader reads what is written"
+        before = metrics.read(loaded.jolokia)
+        stats = loaded.export(
+            run,
+            *("--sample", "12s", "--metrics-url", loaded.prometheus),
+            file=tmp_path_factory.mktemp("busy") / "busy.json",
+        )
+        after = metrics.read(loaded.jolokia)
+        assert generator.poll() is None, "the generator was at work all the time"
+        said, _ = generator.communicate(timeout=120)
+    finally:
+        stop.set()
+        reader.join()
+        generator.kill()
+    last = said.strip().splitlines()[-1]
+    match = re.search(r"([\d.]+) records/sec \(([\d.]+) MB/sec\)", last)
+    assert match is not None, last
+    assert isinstance(before, metrics.Scrape)
+    assert isinstance(after, metrics.Scrape)
+    return {
+        "stats": stats,
+        "jolokia": metrics.rates(before, after),
+        "messages": float(match[1]),
+        "write": float(match[2]) * 2**20 / 1e6,
+    }
+
+
+def scraped(stats: Document, name: str) -> float:
+    """The measured mean that came after the sample's."""
+    means = [f["value"] for f in stats["figures"][name] if f["stat"] == "mean" and f["method"] == "measured"]
+    assert len(means) == 2, "one of the sample, one of the metrics"
+    return float(means[1])
+
+
+@pytest.mark.long
+def test_rates_from_prometheus_agree_with_the_producers_own_report(busy: dict[str, Any]) -> None:
+    assert scraped(busy["stats"], "messages") == pytest.approx(busy["messages"], rel=0.1)
+    assert scraped(busy["stats"], "write") == pytest.approx(busy["write"], rel=0.1)
+    assert scraped(busy["stats"], "read") == pytest.approx(busy["write"], rel=0.1)
+
+
+@pytest.mark.long
+def test_rates_from_jolokia_agree_with_the_producers_own_report(busy: dict[str, Any]) -> None:
+    assert busy["jolokia"]["messages"] == pytest.approx(busy["messages"], rel=0.1)
+    assert busy["jolokia"]["write"] == pytest.approx(busy["write"] * 1e6, rel=0.1)
+
+
+@pytest.mark.long
+def test_a_live_sample_sees_what_is_written_and_what_each_group_reads(busy: dict[str, Any]) -> None:
+    stats = busy["stats"]
+    seconds = stats["sample"]["seconds"]
+    mine = [f for f in stats["figures"]["write"] if f["window"] == f"PT{seconds:.0f}S"]
+    rates = {f["stat"]: f["value"] for f in mine}
+    assert rates["mean"] == pytest.approx(busy["write"], rel=0.1)
+    assert rates["max"] >= rates["mean"]
+    assert stats["sample"]["burstRatio"] >= 1
+    (group,) = stats["sample"]["groups"]
+    assert group["group"] == "readers"
+    assert group["read"] == pytest.approx(busy["write"], rel=0.15)
+    derived = [f for f in stats["figures"]["read"] if f["method"] == "derived"]
+    assert derived, "the peak of reading follows that of writing, by the sample's proportion"
+    assert {f["confidence"] for f in derived} == {"low"}
+
+
+# What cannot be known.
+
+
+def test_an_endpoint_that_is_down_is_a_gap_and_the_export_goes_on(loaded: Loaded, run: Cli, tmp_path: Path) -> None:
+    down = f"http://127.0.0.1:{free_port()}/metrics"
+    stats = loaded.export(run, "--metrics-url", down, file=tmp_path / "down.json")
+    (gap,) = [gap for gap in stats["gaps"] if gap["resource"] == f"metrics of {down}"]
+    assert "refused" in gap["reason"]
+    assert "read" not in stats["figures"]
+
+
+def test_an_address_of_metrics_with_a_password_is_refused_without_repeating_it(cli: Cli) -> None:
+    done = cli(
+        "export", "--source-bootstrap-servers", "127.0.0.1:1", "--metrics-url", "http://me:hunter2@broker/metrics"
+    )
+    assert done.returncode == 2
+    assert "hunter2" not in done.stderr + done.stdout
+
+
+def test_without_statistics_there_are_none_in_the_file(loaded: Loaded, cli: Cli, tmp_path: Path) -> None:
+    bootstrap = loaded.cluster.bootstrap_servers
+    done = cli("export", "--source-bootstrap-servers", bootstrap, "--fileName", "plain.json", "--no-evaluate")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "plain.json").read_text())["stats"] is None
+
+
+def evaluated(cli: Cli, file: Path, *arguments: str) -> tuple[int, Document]:
+    done = cli("evaluate", "--fileName", str(file), "--provider", "self-managed", "--output", "json", *arguments)
+    return done.returncode, json.loads(done.stdout or done.stderr.strip().splitlines()[-1])
+
+
+def test_an_empty_cluster_is_refused_in_words_not_sized_as_zero(cli: Cli, tmp_path: Path) -> None:
+    with playground.kraft_cluster("4.3.1") as cluster:
+        done = cli("export", "--source-bootstrap-servers", cluster.bootstrap_servers, "--fileName", "empty.json")
+        assert done.returncode == 0, done.stderr
+    stats = json.loads((tmp_path / "empty.json").read_text())["stats"]
+    assert not {"write", "read", "messages", "data"} & stats["figures"].keys()
+    status, answer = evaluated(cli, tmp_path / "empty.json")
+    assert (status, answer["kind"]) == (1, "kafka-meta-error")
+    assert "empty" in answer["message"]
+
+
+@pytest.mark.long
+def test_without_rights_figures_are_absent_and_the_recommendation_is_incomplete(cli: Cli, tmp_path: Path) -> None:
+    """READ on one topic, and nothing else: no cluster, no log directories, no broker configs."""
+    listeners = {"USERS": "SASL_PLAINTEXT"}
+    jaas = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_admin="a" user_guest="g";'
+    settings = {
+        "super.users": "User:ANONYMOUS",
+        "listener.name.users.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.users.plain.sasl.jaas.config": jaas,
+    }
+    with playground.zookeeper_cluster("3.9.1", settings=settings, listeners=listeners) as cluster:
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+        create(admin, NewTopic("seen", 3, 1), NewTopic("unseen", 3, 1))
+        rule = AclBinding(
+            ResourceType.TOPIC,
+            "seen",
+            ResourcePatternType.LITERAL,
+            "User:guest",
+            "*",
+            AclOperation.READ,
+            AclPermissionType.ALLOW,
+        )
+        for future in admin.create_acls([rule]).values():
+            future.result()
+        producer = Producer({"bootstrap.servers": cluster.bootstrap_servers})
+        for _ in range(1000):
+            producer.produce("seen", b"x" * 100, timestamp=time.time_ns() // 1_000_000 - 2 * HOUR_MS)
+        assert producer.flush(30) == 0
+        properties = tmp_path / "guest.properties"
+        properties.write_text(
+            f"bootstrap.servers={cluster.bootstrap('USERS')}\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n"
+            "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required "
+            'username="guest" password="g";\n'
+        )
+        done = cli("export", "--source-config", str(properties), "--fileName", "guest.json")
+        assert done.returncode == 0, done.stderr
+    stats = json.loads((tmp_path / "guest.json").read_text())["stats"]
+    assert not {"write", "read", "data", "dataReplicated", "volumeTotal"} & stats["figures"].keys()
+    assert stats["figures"]["messages"], "offsets can be read without DESCRIBE on the cluster"
+    status, answer = evaluated(cli, tmp_path / "guest.json")
+    assert (status, answer["complete"]) == (1, False)
+    assert {"write", "read", "data"} <= set(answer["missing"])
+
+
+@pytest.mark.long
+def test_a_broker_without_log_directories_gives_an_incomplete_recommendation(cli: Cli, tmp_path: Path) -> None:
+    with playground.zookeeper_cluster("0.11.0.3") as cluster:
+        producer = Producer({"bootstrap.servers": cluster.bootstrap_servers, "allow.auto.create.topics": True})
+        for _ in range(1000):
+            producer.produce("old", b"x" * 100, timestamp=time.time_ns() // 1_000_000 - 2 * HOUR_MS)
+        assert producer.flush(60) == 0
+        done = cli("export", "--source-bootstrap-servers", cluster.bootstrap_servers, "--fileName", "old.json")
+        assert done.returncode == 0, done.stderr
+    stats = json.loads((tmp_path / "old.json").read_text())["stats"]
+    validate(stats, "stats", called="old.json")
+    assert not {"write", "data"} & stats["figures"].keys()
+    status, answer = evaluated(cli, tmp_path / "old.json")
+    assert (status, answer["complete"]) == (1, False)
+
+
+def test_topics_that_keep_everything_are_counted_and_warned_of(cli: Cli, tmp_path: Path, loaded: Loaded) -> None:
+    snapshot = Snapshot(
+        taken_at_ms=0,
+        topics=(
+            Topic(name="ever", partitions=(partition(),), configs={"retention.ms": "-1"}),
+            Topic(
+                name="compacted", partitions=(partition(),), configs={"retention.ms": "-1", "cleanup.policy": "compact"}
+            ),
+            Topic(name="week", partitions=(partition(),)),
+        ),
+        defaults={"retention.ms": "604800000", "retention.bytes": "-1", "cleanup.policy": "delete"},
+    )
+    figures = inventory(snapshot)["figures"]
+    assert figures["unlimitedRetentionTopics"][0]["value"] == 1
+    assert figures["retention"][0]["value"] == 604_800_000
+
+
+# Arithmetic.
+
+
+def partition(number: int = 0, **known: Any) -> Partition:
+    return Partition(partition=number, leader=1, replicas=(1,), **known)
+
+
+def log(topic: str = "t", number: int = 0, start: int = 0, end: int = 100, size: int | None = 1000) -> Log:
+    weight = None if size is None or end == start else size / (end - start)
+    return Log(topic=topic, partition=number, leader=1, start=start, end=end, size_bytes=size, bytes_a_message=weight)
+
+
+def past_of(logs: Sequence[Log], *offsets: dict[tuple[str, int], int], share: float = 1.0) -> History:
+    times = tuple(i * HOUR_MS for i in range(len(offsets)))
+    return history.rates(Boundaries(sample=Sample(logs=tuple(logs), share=share), times_ms=times, offsets=offsets))
+
+
+T = ("t", 0)
+
+
+def test_a_percentile_is_a_value_that_occurred() -> None:
+    assert [percentile(list(range(1, 101)), share) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
+    assert percentile([7], 0.5) == 7
+
+
+def test_hours_before_the_oldest_record_are_not_zeros() -> None:
+    past = past_of([log()], {}, {}, {T: 36}, {T: 100})
+    assert [(hour.start_ms, hour.messages * 3600) for hour in past.hours] == [(HOUR_MS, 36), (2 * HOUR_MS, 64)]
+
+
+def test_an_hour_whose_records_may_be_deleted_is_not_told() -> None:
+    """The log starts at 50: what was written before its first boundary is not known, not even the rest of that hour."""
+    past = past_of([log(start=50)], {T: 50}, {T: 60}, {T: 100})
+    assert [hour.messages * 3600 for hour in past.hours] == [40]
+    assert past.short == {"t"}
+
+
+def test_a_small_topic_of_short_retention_does_not_hide_the_hours_of_the_others() -> None:
+    small = log("small", start=10, end=11, size=10)
+    offsets = ({T: 0}, {T: 50}, {T: 100, ("small", 0): 11})
+    past = past_of([log(size=100_000), small], *offsets)
+    assert [hour.messages * 3600 for hour in past.hours] == [50, 50]
+
+
+def test_a_busy_topic_of_short_retention_makes_hours_unknown_rather_than_small() -> None:
+    busy = log("busy", start=10_000, end=20_000, size=10_000_000)
+    past = past_of([log(), busy], {T: 0}, {T: 50}, {T: 100})
+    assert past.hours == ()
+    assert any("deleted" in gap.reason for gap in past.gaps)
+
+
+def test_traffic_of_partitions_that_were_not_looked_at_is_added_by_size_and_said_so() -> None:
+    past = past_of([log()], {}, {T: 100}, share=0.1)
+    assert past.hours[0].messages * 3600 == pytest.approx(1000)
+    assert any("10%" in gap.reason for gap in past.gaps)
+
+
+def test_all_partitions_of_a_small_cluster_are_looked_at_and_the_largest_of_a_large_one() -> None:
+    small = [log(number=i, size=i + 1) for i in range(history.MOST_PARTITIONS)]
+    assert len(history.choose(small).logs) == history.MOST_PARTITIONS
+    even = history.choose([log(number=i) for i in range(6000)])
+    assert len(even.logs) == history.MOST_PARTITIONS
+    assert even.share == pytest.approx(500 / 6000)
+    skewed = history.choose([log(number=i, size=10**9 if i < 20 else 1) for i in range(6000)])
+    assert len(skewed.logs) == 20
+    assert skewed.share >= ENOUGH
+
+
+def test_partitions_without_known_sizes_are_chosen_by_messages_and_have_no_rate_in_bytes() -> None:
+    unknown = log(size=None)
+    past = past_of(history.choose([unknown]).logs, {}, {T: 100})
+    assert past.hours[0].messages * 3600 == 100
+    assert past.hours[0].megabytes is None
+
+
+def test_a_sample_tells_the_highest_step_and_the_mean() -> None:
+    looks = [live.Look(at_s=at, ends={T: end}) for at, end in ((0, 0), (1, 10), (2, 100))]
+    seen = live.measure([log()], looks, {"g": {T: 0}}, {"g": {T: 50}}, read_s=2)
+    assert seen is not None
+    assert (seen.messages_mean, seen.messages_max) == (50, 90)
+    assert seen.write_mean == pytest.approx(50 * 10 / 1e6)
+    assert seen.read_by_group == {"g": pytest.approx(25 * 10 / 1e6)}
+
+
+def test_reading_of_records_whose_weight_is_not_known_is_not_known() -> None:
+    looks = [live.Look(at_s=at, ends={T: end}) for at, end in ((0, 0), (1, 10))]
+    seen = live.measure([log(size=None)], looks, {"g": {T: 0}}, {"g": {T: 5}}, read_s=1)
+    assert seen is not None
+    assert (seen.write_mean, seen.read_mean) == (None, None)
+
+
+def test_no_right_to_see_topics_is_not_zero_topics() -> None:
+    blind = Snapshot(taken_at_ms=0, topics=(), gaps=(Remark(resource="cluster", reason="no right to DESCRIBE"),))
+    assert "topics" not in inventory(blind)["figures"]
+    seeing = Snapshot(taken_at_ms=0, topics=(), cluster=Cluster(brokers=(Broker(id=1),)))
+    assert inventory(seeing)["figures"]["topics"][0]["value"] == 0
