@@ -11,7 +11,7 @@ from kafka_meta.mirror.findings import Findings
 from kafka_meta.mirror.prepare import Preparation
 from kafka_meta.model import Topic
 from kafka_meta.ranges import Range
-from kafka_meta.wire import LogDirs, Wire
+from kafka_meta.wire import LogDirs, Volume, Wire
 
 _SOON_MS = 3_600_000
 
@@ -41,18 +41,23 @@ def look_at_room(
         for replica in topic.partitions[each.partition].replicas:
             arriving[replica] += size_bytes
     for broker, size_bytes in sorted(arriving.items()):
-        volume = disks.volumes.get(broker)
-        if volume is None:
+        volumes = disks.volumes.get(broker)
+        if not volumes:
             if size_bytes:
                 reason = "it does not tell how much room it has (brokers do since 3.3): look yourself"
                 found.warn(
                     f"broker {broker} of the destination", f"{size_bytes:,} bytes will arrive there, and {reason}"
                 )
-        elif size_bytes > volume.usable_bytes:
+        elif size_bytes > (free_bytes := _free_bytes(volumes)):
             found.find(
                 f"broker {broker} of the destination",
-                f"too little room: {size_bytes:,} bytes would arrive there, {volume.usable_bytes:,} are free",
+                f"too little room: {size_bytes:,} bytes would arrive there, {free_bytes:,} are free",
             )
+
+
+def _free_bytes(volumes: Iterable[Volume]) -> int:
+    """Log directories that tell the same figures are on the same disk, and count once."""
+    return sum(usable for _, usable in {(volume.total_bytes, volume.usable_bytes) for volume in volumes})
 
 
 def look_at_retention(
