@@ -311,6 +311,45 @@ def test_missing_rights_are_named_one_by_one(source: Cluster, cli: Cli, tmp_path
         assert watermarks(mirror.dest, "rights.t", 0) == (0, 0)
 
 
+@pytest.mark.long
+def test_a_group_whose_positions_are_hidden_from_us(dest: Cluster, cli: Cli, tmp_path: Path) -> None:
+    with playground.kraft_cluster(
+        listeners={"SASL": "SASL_PLAINTEXT"},
+        settings={
+            "listener.name.sasl.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl.plain.sasl.jaas.config": f'{LOGIN} user_limited="limited-secret";',
+        },
+    ) as source:
+        mirror = Mirror(cli, source, dest, tmp_path, r"hidden\..*", "hidden")
+        for servers in (mirror.source, mirror.dest):
+            create(servers, {mirror.topic: 1})
+        produce(mirror.source, mirror.topic, 0, [b"x"] * 5)
+        commit(mirror.source, mirror.group, {(mirror.topic, 0): 2})
+        commit(mirror.source, "hidden.secret", {(mirror.topic, 0): 0})
+        acls = (
+            ("--cluster", "--operation", "Describe", "--operation", "DescribeConfigs"),
+            ("--topic", "*", "--operation", "Describe", "--operation", "Read", "--operation", "DescribeConfigs"),
+            ("--group", mirror.group, "--operation", "Describe"),
+        )
+        for rule in acls:
+            who = ("--bootstrap-server", source.bootstrap_servers, "--add", "--allow-principal", "User:limited")
+            source.tool(ACL_COMMAND, *who, *rule)
+        (tmp_path / "limited.properties").write_text(
+            f"bootstrap.servers={source.bootstrap('SASL')}\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n"
+            f'sasl.jaas.config={LOGIN} username="limited" password="limited-secret";\n'
+        )
+        sides = ("--source-config", "limited.properties", "--dest-bootstrap-servers", mirror.dest)
+        run = ("mirror", *sides, *mirror.mine, "--commit")
+        done = cli(*run, env={"XDG_STATE_HOME": str(tmp_path)})
+        assert done.returncode == 1
+        assert "× group hidden.secret: its committed offsets could not be read" in done.stdout, done.stdout
+        assert "leave it out with --exclude-groups" in done.stdout
+        assert watermarks(mirror.dest, mirror.topic, 0) == (0, 0)
+        without = cli(*run, "--exclude-groups", ".*secret", env={"XDG_STATE_HOME": str(tmp_path)})
+        assert without.returncode == 0, without.stdout + without.stderr
+        assert watermarks(mirror.dest, mirror.topic, 0) == (0, 3)
+
+
 # In the midst of the copy.
 
 
