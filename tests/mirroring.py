@@ -45,7 +45,7 @@ def settings(cluster: Cluster, role: Any) -> ClusterSettings:
 
 
 def create(cluster: Cluster, *topics: str, partitions: int = 1, config: dict[str, str] | None = None) -> None:
-    admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers})
     copies = 1 if len(cluster.brokers) == 1 else 2
     wanted = [NewTopic(topic, partitions, copies, config=config or {}) for topic in topics]
     for future in admin.create_topics(wanted).values():
@@ -65,7 +65,9 @@ def fill(
 ) -> None:
     """`timestamp_ms` 0: now; else the first record's, one millisecond a record on."""
     dice = random.Random(seed)
-    producer = Producer({"bootstrap.servers": cluster.bootstrap_servers, "linger.ms": 2, **(config or {})})
+    producer = Producer(
+        {"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers, "linger.ms": 2, **(config or {})}
+    )
     noise = dice.randbytes(value_bytes * 64)
     for number in range(count):
         start = dice.randrange(len(noise) - value_bytes)
@@ -90,6 +92,7 @@ def read(cluster: Cluster, places: Iterable[Place], **config: Any) -> Log:
     """Every record of these partitions, as a read_committed consumer gets them."""
     consumer = Consumer(
         {
+            "log_level": 0,
             "bootstrap.servers": cluster.bootstrap_servers,
             "group.id": "reads-all",
             "enable.auto.commit": False,

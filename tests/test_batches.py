@@ -273,7 +273,7 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 def test_brokers_take_every_batch_and_librdkafka_reads_the_records_back(cluster: Cluster) -> None:
     configs = {"retention.ms": "-1", "max.message.bytes": "1500"}
     topics = {name: f"test-batches-{name}" for name in NAMES}
-    admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers})
     created = admin.create_topics([NewTopic(topic, 1, 1, config=configs) for topic in topics.values()])
     for future in created.values():
         future.result()
@@ -313,7 +313,12 @@ def asked_to_produce(connection: socket.socket, topic: str, batch: bytes) -> tup
 
 def by_librdkafka(cluster: Cluster, topic: str, count: int) -> list[Record]:
     consumer = Consumer(
-        {"bootstrap.servers": cluster.bootstrap_servers, "group.id": "unused", "enable.auto.commit": False}
+        {
+            "log_level": 0,
+            "bootstrap.servers": cluster.bootstrap_servers,
+            "group.id": "unused",
+            "enable.auto.commit": False,
+        }
     )
     consumer.assign([TopicPartition(topic, 0, 0)])
     try:

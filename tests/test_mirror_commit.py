@@ -148,7 +148,9 @@ def test_a_position_that_a_consumer_has_set_there_is_left_alone(small: Mirror) -
 
 
 def test_a_group_whose_consumers_run_there_is_left_alone_and_that_is_said_before(small: Mirror) -> None:
-    consumer = Consumer({"bootstrap.servers": small.dest, "group.id": small.group, "enable.auto.commit": False})
+    consumer = Consumer(
+        {"log_level": 0, "bootstrap.servers": small.dest, "group.id": small.group, "enable.auto.commit": False}
+    )
     consumer.subscribe([small.topic])
     deadline = time.monotonic() + 30
     while not consumer.assignment() and time.monotonic() < deadline:

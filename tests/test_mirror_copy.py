@@ -23,7 +23,7 @@ DAY_MS = 86_400_000
 
 
 def producer(cluster: Cluster, **config: Any) -> Producer:
-    return Producer({"bootstrap.servers": cluster.bootstrap_servers, "linger.ms": 2, **config})
+    return Producer({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers, "linger.ms": 2, **config})
 
 
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
@@ -201,7 +201,7 @@ def test_offsets_that_the_source_deletes_first_are_named(
     source: Cluster, dest: Cluster, tmp_path: Path, three: str
 ) -> None:
     ids = begin(tmp_path / "journal", source, dest, [three])
-    admin = AdminClient({"bootstrap.servers": source.bootstrap_servers})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": source.bootstrap_servers})
     for future in admin.delete_records([TopicPartition(three, 1, 400)]).values():
         future.result(10)
     failed = failures(run(tmp_path / "journal", source, dest, ids))
@@ -221,7 +221,7 @@ def test_a_topic_that_has_been_recreated_is_another_one(
     fill(source, topic, 100, partitions=1)
     ids = begin(tmp_path / "journal", source, dest, [topic])
     cluster = source if side == "source" else dest
-    admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers})
     for future in admin.delete_topics([topic]).values():
         future.result(10)
     deadline = time.monotonic() + 30

@@ -246,12 +246,12 @@ def test_a_source_that_is_compacted_between_crash_and_resume_is_copied_to_its_en
 
 def thin_out(source: Cluster, topic: str) -> None:
     """Tombstones for half of the keys, and the cleaner let loose on them."""
-    producer = Producer({"bootstrap.servers": source.bootstrap_servers})
+    producer = Producer({"log_level": 0, "bootstrap.servers": source.bootstrap_servers})
     for number in range(0, RECORDS, 2):
         producer.produce(topic, key=b"%d" % number, value=None, partition=number % PARTITIONS)
         producer.poll(0)
     assert producer.flush(60) == 0
-    admin = AdminClient({"bootstrap.servers": source.bootstrap_servers})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": source.bootstrap_servers})
     configs = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01", "segment.ms": "100"}
     entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in configs.items()]
     for future in admin.incremental_alter_configs(

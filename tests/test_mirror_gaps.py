@@ -84,7 +84,14 @@ def test_transactions_of_which_a_third_is_aborted(source: Cluster, dest: Cluster
         create(servers, {mirror.topic: 1})
     dice = random.Random(2)
     writers = [
-        Producer({"bootstrap.servers": mirror.source, "transactional.id": f"aborted-{number}", "linger.ms": 0})
+        Producer(
+            {
+                "log_level": 0,
+                "bootstrap.servers": mirror.source,
+                "transactional.id": f"aborted-{number}",
+                "linger.ms": 0,
+            }
+        )
         for number in range(2)
     ]
     for writer in writers:
@@ -120,7 +127,7 @@ def test_an_open_transaction_at_the_end_is_left_there(source: Cluster, dest: Clu
     for servers in (mirror.source, mirror.dest):
         create(servers, {mirror.topic: 1})
     produce(mirror.source, mirror.topic, 0, [b"%d" % number for number in range(50)])
-    writer = Producer({"bootstrap.servers": mirror.source, "transactional.id": "openend"})
+    writer = Producer({"log_level": 0, "bootstrap.servers": mirror.source, "transactional.id": "openend"})
     writer.init_transactions(30)
     writer.begin_transaction()
     writer.produce(mirror.topic, partition=0, value=b"pending")
@@ -208,7 +215,7 @@ def test_a_destination_of_an_older_version(version: str, source: Cluster, cli: C
 
 def commit_as_a_consumer(servers: str, group: str, positions: dict[tuple[str, int], int]) -> None:
     """Brokers before 1.1 have no request by which an administrator could."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": group, "enable.auto.commit": False})
+    consumer = Consumer({"log_level": 0, "bootstrap.servers": servers, "group.id": group, "enable.auto.commit": False})
     places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in positions.items()]
     consumer.assign(places)
     consumer.commit(offsets=places, asynchronous=False)

@@ -108,7 +108,7 @@ def test_an_open_transaction_is_named_with_its_producer(source: Cluster, cli: Cl
     create(servers, {"prep.open": 1})
     produce(servers, "prep.open", 0, [b"a", b"b"])
     commit(servers, "prep.open-group", {("prep.open", 0): 0})
-    producer = Producer({"bootstrap.servers": servers, "transactional.id": "prep-open-tx"})
+    producer = Producer({"log_level": 0, "bootstrap.servers": servers, "transactional.id": "prep-open-tx"})
     producer.init_transactions(30)
     producer.begin_transaction()
     producer.produce("prep.open", partition=0, value=b"pending")

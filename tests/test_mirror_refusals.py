@@ -73,7 +73,7 @@ def refused(source: Cluster, dest: Cluster, tmp_path_factory: pytest.TempPathFac
         set_config(mirror.dest, f"{mirror.topic}.{name}", "message.timestamp.before.max.ms", str(7 * DAY_MS))
     positions = {(f"{mirror.topic}.{name}", 0): 12 if name == "beyond" else 0 for name in topics}
     commit(mirror.source, mirror.group, positions)
-    producer = Producer({"bootstrap.servers": mirror.source, "transactional.id": "refused-open"})
+    producer = Producer({"log_level": 0, "bootstrap.servers": mirror.source, "transactional.id": "refused-open"})
     producer.init_transactions(30)
     producer.begin_transaction()
     producer.produce(f"{mirror.topic}.open", partition=0, value=b"pending")
@@ -157,7 +157,7 @@ def found(mirror: Mirror) -> str:
 
 @pytest.mark.long
 def test_a_source_that_somebody_writes_to(small: Mirror) -> None:
-    producer = Producer({"bootstrap.servers": small.source, "linger.ms": 0})
+    producer = Producer({"log_level": 0, "bootstrap.servers": small.source, "linger.ms": 0})
     stop = False
 
     def write() -> None:
@@ -184,7 +184,9 @@ def test_a_source_that_somebody_writes_to(small: Mirror) -> None:
 
 @pytest.mark.long
 def test_a_source_that_somebody_reads_from(small: Mirror) -> None:
-    consumer = Consumer({"bootstrap.servers": small.source, "group.id": small.group, "enable.auto.commit": False})
+    consumer = Consumer(
+        {"log_level": 0, "bootstrap.servers": small.source, "group.id": small.group, "enable.auto.commit": False}
+    )
     consumer.subscribe([small.topic])
     try:
         deadline = time.monotonic() + 30
@@ -309,6 +311,45 @@ def test_missing_rights_are_named_one_by_one(source: Cluster, cli: Cli, tmp_path
         assert hidden == ["the destination does not show it to us: TOPIC_AUTHORIZATION_FAILED"]
         assert ("group rights.g", "no right to READ it on the destination, to set its positions") in said
         assert watermarks(mirror.dest, "rights.t", 0) == (0, 0)
+
+
+@pytest.mark.long
+def test_a_group_whose_positions_are_hidden_from_us(dest: Cluster, cli: Cli, tmp_path: Path) -> None:
+    with playground.kraft_cluster(
+        listeners={"SASL": "SASL_PLAINTEXT"},
+        settings={
+            "listener.name.sasl.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl.plain.sasl.jaas.config": f'{LOGIN} user_limited="limited-secret";',
+        },
+    ) as source:
+        mirror = Mirror(cli, source, dest, tmp_path, r"hidden\..*", "hidden")
+        for servers in (mirror.source, mirror.dest):
+            create(servers, {mirror.topic: 1})
+        produce(mirror.source, mirror.topic, 0, [b"x"] * 5)
+        commit(mirror.source, mirror.group, {(mirror.topic, 0): 2})
+        commit(mirror.source, "hidden.secret", {(mirror.topic, 0): 0})
+        acls = (
+            ("--cluster", "--operation", "Describe", "--operation", "DescribeConfigs"),
+            ("--topic", "*", "--operation", "Describe", "--operation", "Read", "--operation", "DescribeConfigs"),
+            ("--group", mirror.group, "--operation", "Describe"),
+        )
+        for rule in acls:
+            who = ("--bootstrap-server", source.bootstrap_servers, "--add", "--allow-principal", "User:limited")
+            source.tool(ACL_COMMAND, *who, *rule)
+        (tmp_path / "limited.properties").write_text(
+            f"bootstrap.servers={source.bootstrap('SASL')}\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n"
+            f'sasl.jaas.config={LOGIN} username="limited" password="limited-secret";\n'
+        )
+        sides = ("--source-config", "limited.properties", "--dest-bootstrap-servers", mirror.dest)
+        run = ("mirror", *sides, *mirror.mine, "--commit")
+        done = cli(*run, env={"XDG_STATE_HOME": str(tmp_path)})
+        assert done.returncode == 1
+        assert "× group hidden.secret: its committed offsets could not be read" in done.stdout, done.stdout
+        assert "leave it out with --exclude-groups" in done.stdout
+        assert watermarks(mirror.dest, mirror.topic, 0) == (0, 0)
+        without = cli(*run, "--exclude-groups", ".*secret", env={"XDG_STATE_HOME": str(tmp_path)})
+        assert without.returncode == 0, without.stdout + without.stderr
+        assert watermarks(mirror.dest, mirror.topic, 0) == (0, 3)
 
 
 # In the midst of the copy.

@@ -90,7 +90,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
         "-Xmx512m",
     )
     with playground.kraft_cluster("4.3.1", jvm_options=options) as cluster:
-        admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+        admin = AdminClient({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers})
         compacted = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
         create(
             admin,
@@ -110,7 +110,7 @@ def write_history(bootstrap: str) -> int:
     while HOUR_MS - (now := time.time_ns() // 1_000_000) % HOUR_MS < 90_000:
         time.sleep(1)
     newest = now - now % HOUR_MS
-    settings = {"bootstrap.servers": bootstrap, "linger.ms": 20}
+    settings = {"log_level": 0, "bootstrap.servers": bootstrap, "linger.ms": 20}
     # One request at a time: a repeated one would come after its successor, and records would not be in time's order.
     plain = Producer({**settings, "max.in.flight": 1})
     careful = Producer({**settings, "transactional.id": "payments"})
@@ -243,7 +243,7 @@ def test_figures_of_this_machine_are_there_when_a_broker_of_the_cluster_runs_on_
 def busy(loaded: Loaded, run: Cli, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """An export while Kafka's own load generator writes and one group reads."""
     cluster = loaded.cluster
-    create(AdminClient({"bootstrap.servers": cluster.bootstrap_servers}), NewTopic("load", 2, 1))
+    create(AdminClient({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers}), NewTopic("load", 2, 1))
     command = cluster.tool_command(
         "org.apache.kafka.tools.ProducerPerformance",
         *("--topic", "load", "--num-records", "20000", "--record-size", "1000", "--throughput", "500"),
@@ -255,7 +255,9 @@ def busy(loaded: Loaded, run: Cli, tmp_path_factory: pytest.TempPathFactory) -> 
 
     def read() -> None:
         settings = {"group.id": "readers", "auto.offset.reset": "earliest", "auto.commit.interval.ms": 200}
-        with closing(Consumer({"bootstrap.servers": cluster.bootstrap_servers, **settings})) as consumer:
+        with closing(
+            Consumer({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers, **settings})
+        ) as consumer:
             consumer.subscribe(["load"])
             while not stop.is_set():
                 message = consumer.poll(0.2)
@@ -382,7 +384,7 @@ def test_without_rights_figures_are_absent_and_the_recommendation_is_incomplete(
         "listener.name.users.plain.sasl.jaas.config": jaas,
     }
     with playground.zookeeper_cluster("3.9.1", settings=settings, listeners=listeners) as cluster:
-        admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+        admin = AdminClient({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers})
         create(admin, NewTopic("seen", 3, 1), NewTopic("unseen", 3, 1))
         rule = AclBinding(
             ResourceType.TOPIC,
@@ -395,7 +397,7 @@ def test_without_rights_figures_are_absent_and_the_recommendation_is_incomplete(
         )
         for future in admin.create_acls([rule]).values():
             future.result()
-        producer = Producer({"bootstrap.servers": cluster.bootstrap_servers})
+        producer = Producer({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers})
         for _ in range(1000):
             producer.produce("seen", b"x" * 100, timestamp=time.time_ns() // 1_000_000 - 2 * HOUR_MS)
         assert producer.flush(30) == 0
@@ -418,7 +420,9 @@ def test_without_rights_figures_are_absent_and_the_recommendation_is_incomplete(
 @pytest.mark.long
 def test_a_broker_without_log_directories_gives_an_incomplete_recommendation(cli: Cli, tmp_path: Path) -> None:
     with playground.zookeeper_cluster("0.11.0.3") as cluster:
-        producer = Producer({"bootstrap.servers": cluster.bootstrap_servers, "allow.auto.create.topics": True})
+        producer = Producer(
+            {"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers, "allow.auto.create.topics": True}
+        )
         for _ in range(1000):
             producer.produce("old", b"x" * 100, timestamp=time.time_ns() // 1_000_000 - 2 * HOUR_MS)
         assert producer.flush(60) == 0

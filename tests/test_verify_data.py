@@ -73,7 +73,9 @@ def test_other_records_in_the_same_number_are_a_difference(small: Mirror) -> Non
 def test_new_records_behind_the_copy_and_consumers_that_read_on_are_as_it_should_be(small: Mirror) -> None:
     small.document("--commit")
     produce(small.dest, small.topic, 0, [b"the new life"] * 3)
-    consumer = Consumer({"bootstrap.servers": small.dest, "group.id": small.group, "enable.auto.commit": False})
+    consumer = Consumer(
+        {"log_level": 0, "bootstrap.servers": small.dest, "group.id": small.group, "enable.auto.commit": False}
+    )
     consumer.subscribe([small.topic])
     message = None
     while message is None:

@@ -21,7 +21,7 @@ Row = tuple[int, bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...
 
 
 def admin(bootstrap_servers: str) -> AdminClient:
-    return AdminClient({"bootstrap.servers": bootstrap_servers})
+    return AdminClient({"log_level": 0, "bootstrap.servers": bootstrap_servers})
 
 
 def create(
@@ -38,7 +38,13 @@ def produce(
     bootstrap_servers: str, topic: str, partition: int, values: Iterable[Any], settings: Mapping[str, Any] | None = None
 ) -> None:
     """In order. A value is bytes, None, or the keyword arguments of `Producer.produce`."""
-    config = {"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "linger.ms": 5, **(settings or {})}
+    config = {
+        "log_level": 0,
+        "bootstrap.servers": bootstrap_servers,
+        "enable.idempotence": True,
+        "linger.ms": 5,
+        **(settings or {}),
+    }
     producer = Producer(config)
     failed: list[object] = []
     for value in values:
@@ -113,7 +119,7 @@ def purge(bootstrap_servers: str, topic: str, partition: int, before: int) -> No
 
 
 def watermarks(bootstrap_servers: str, topic: str, partition: int) -> tuple[int, int]:
-    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "unused"})
+    consumer = Consumer({"log_level": 0, "bootstrap.servers": bootstrap_servers, "group.id": "unused"})
     try:
         low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
         return low, high
@@ -133,6 +139,7 @@ def rows(
     """Every record from offset `start` on, before `end` (or the partition's end)."""
     consumer = Consumer(
         {
+            "log_level": 0,
             "bootstrap.servers": bootstrap_servers,
             "group.id": "unused",
             "enable.auto.commit": False,

@@ -119,7 +119,7 @@ def _occupied(group: Group | None, wanted: CommittedOffset, mine: int | None) ->
     found = next((offset for offset in group.offsets if (offset.topic, offset.partition) == place), None)
     if found is None or found == wanted:
         return None
-    if found.metadata.startswith(COMMIT_METADATA_PREFIX) or found.offset == mine:
+    if found.metadata.startswith(COMMIT_METADATA_PREFIX) or found.offset in (mine, wanted.offset):
         return found
     return f"it stands at {found.offset} on the destination, where neither import nor this migration has put it"
 
