@@ -2,12 +2,8 @@
 
     ZooKeeper ─┐
                ├─ read ──▶ Snapshot ──▶ file ──▶ Snapshot ──▶ compare ──▶ Plan ──▶ apply ──▶ Results
-<<<<<<< HEAD
     brokers ───┘              └──▶ stats ──▶ evaluate(needs, catalogue) ──▶ Recommendation
-=======
-    brokers ───┘
                             Snapshot ──▶ unread Ranges ──▶ copy ──▶ verify ──▶ positions ──▶ apply
->>>>>>> mirror
 
 Pure functions in the middle, I/O at both ends. A module imports only modules above it in this list, and each
 third-party client has one room; `tests/test_house.py` reads the list from here and holds the rule.
