@@ -246,49 +246,61 @@ def busy(loaded: Loaded, run: Cli, tmp_path_factory: pytest.TempPathFactory) -> 
     create(AdminClient({"bootstrap.servers": cluster.bootstrap_servers}), NewTopic("load", 2, 1))
     command = cluster.tool_command(
         "org.apache.kafka.tools.ProducerPerformance",
-        *("--topic", "load", "--num-records", "20000", "--record-size", "1000", "--throughput", "500"),
-        *("--producer-props", f"bootstrap.servers={cluster.bootstrap_servers}"),
+        # Large records, so that what batches add to them is little.
+        *("--topic", "load", "--num-records", "100000", "--record-size", "10000", "--throughput", "200"),
+        *("--producer-props", f"bootstrap.servers={cluster.bootstrap_servers}", "linger.ms=20"),
     )
     generator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment())
-    stop = threading.Event()
-    reading = threading.Event()
+    stop, settled = threading.Event(), threading.Event()
+    reports: list[tuple[float, float, float]] = []
+
+    def report() -> None:
+        """Each tells of the five seconds before it: when, messages a second, bytes a second."""
+        assert generator.stdout is not None
+        for line in generator.stdout:
+            if match := re.search(r"([\d.]+) records/sec \(([\d.]+) MB/sec\)", line):
+                reports.append((time.monotonic(), float(match[1]), float(match[2]) * 2**20))
 
     def read() -> None:
         settings = {"group.id": "readers", "auto.offset.reset": "earliest", "auto.commit.interval.ms": 200}
         with closing(Consumer({"bootstrap.servers": cluster.bootstrap_servers, **settings})) as consumer:
             consumer.subscribe(["load"])
+            seen = 0
             while not stop.is_set():
                 message = consumer.poll(0.2)
-                if message is not None and not message.error() and message.offset() > 300:
-                    reading.set()
+                seen += message is not None and not message.error()
+                # The generator makes up for its slow start first.
+                if seen > 2000:
+                    settled.set()
 
-    reader = threading.Thread(target=read)
-    reader.start()
+    threads = [threading.Thread(target=read), threading.Thread(target=report)]
+    for thread in threads:
+        thread.start()
     try:
-        assert reading.wait(60), "the reader reads what is written"
+        assert settled.wait(90), "the reader reads what is written"
+        begin = time.monotonic()
         before = metrics.read(loaded.jolokia)
         stats = loaded.export(
             run,
-            *("--sample", "12s", "--metrics-url", loaded.prometheus),
+            *("--sample", "20s", "--metrics-url", loaded.prometheus),
             file=tmp_path_factory.mktemp("busy") / "busy.json",
         )
         after = metrics.read(loaded.jolokia)
         assert generator.poll() is None, "the generator was at work all the time"
-        said, _ = generator.communicate(timeout=120)
     finally:
         stop.set()
-        reader.join()
         generator.kill()
-    last = said.strip().splitlines()[-1]
-    match = re.search(r"([\d.]+) records/sec \(([\d.]+) MB/sec\)", last)
-    assert match is not None, last
+        for thread in threads:
+            thread.join()
+    own = [(messages, volume) for when, messages, volume in reports if when > begin + 4]
+    assert len(own) > 3
     assert isinstance(before, metrics.Scrape)
     assert isinstance(after, metrics.Scrape)
     return {
         "stats": stats,
         "jolokia": metrics.rates(before, after),
-        "messages": float(match[1]),
-        "write": float(match[2]) * 2**20 / 1e6,
+        "messages": sum(messages for messages, _ in own) / len(own),
+        "write": sum(volume for _, volume in own) / len(own) / 1e6,
     }
 
 
