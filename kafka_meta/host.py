@@ -8,7 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,6 @@ def figures(brokers: Sequence[Broker]) -> dict[str, Any] | None:
                 here[broker.id] = settings
     if not here:
         return None
-    memory = psutil.virtual_memory()
     paths = sorted(
         {
             path.strip()
@@ -139,12 +138,20 @@ def figures(brokers: Sequence[Broker]) -> dict[str, Any] | None:
     )
     return {
         "brokers": sorted(id for id in here if id is not None),
-        "cores": psutil.cpu_count(logical=True),
-        "memoryBytes": memory.total,
+        "cores": _told(psutil.cpu_count),
+        "memoryBytes": _told(lambda: psutil.virtual_memory().total),
         "volumes": [volume for path in paths if (volume := _volume(path)) is not None],
-        "networkMbps": _network_mbps(),
+        "networkMbps": _told(_network_mbps),
         "history": _history(),
     }
+
+
+def _told(question: Callable[[], int | None]) -> int | None:
+    """None where the system does not say: containers may hide parts of /proc."""
+    try:
+        return question()
+    except (OSError, psutil.Error):
+        return None
 
 
 def _volume(path: str) -> dict[str, Any] | None:

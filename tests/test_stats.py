@@ -29,13 +29,17 @@ from conftest import Cli, clean_environment, command_line
 from shop import create
 
 from kafka_meta import metrics, playground
+from kafka_meta.events import silent
+from kafka_meta.export import export
 from kafka_meta.files.schemas import validate
-from kafka_meta.model import Broker, Cluster, Partition, Remark, Snapshot, Topic
+from kafka_meta.model import Broker, Cluster, Partition, Remark, Selection, Snapshot, Topic
 from kafka_meta.playground import Cluster as Playground
 from kafka_meta.playground.process import free_port
-from kafka_meta.stats import history, inventory, live
+from kafka_meta.settings import resolve
+from kafka_meta.stats import Wanted, collect, history, inventory, live
 from kafka_meta.stats.figures import percentile
 from kafka_meta.stats.history import ENOUGH, HOUR_MS, Boundaries, History, Log, Sample
+from kafka_meta.wire import Wire
 
 Document = dict[str, Any]
 
@@ -236,6 +240,37 @@ def test_figures_of_this_machine_are_there_when_a_broker_of_the_cluster_runs_on_
     assert [volume["totalBytes"] > 0 for volume in host["volumes"]] == [True]
 
 
+def test_a_week_costs_one_request_a_broker_and_hour_and_no_partition_is_asked_alone(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bootstrap = loaded.cluster.bootstrap_servers
+    create(AdminClient({"bootstrap.servers": bootstrap}), NewTopic("week", 3, 1))
+    producer = Producer({"bootstrap.servers": bootstrap, "max.in.flight": 1})
+    for hour in range(9 * 24, 0, -1):
+        for number in range(3):
+            producer.produce("week", b"x" * 100, partition=number, timestamp=loaded.newest_ms - hour * HOUR_MS + 1000)
+    assert producer.flush(60) == 0
+    asked: list[tuple[object, int]] = []
+    original = Wire.ask_each
+
+    def counting(self: Wire, requests: Sequence[tuple[Any, Any]]) -> Iterator[tuple[int, Any]]:
+        for _, request in requests:
+            kind = type(request).__name__
+            asked.append((kind, sum(len(topic.partitions) for topic in request.topics) if "ListOff" in kind else 0))
+        return original(self, requests)
+
+    settings = resolve("source", flags={"source-bootstrap-servers": bootstrap}, environ={}, toml=None)
+    selection = Selection(include_topics=re.compile("week"))
+    snapshot = export(settings, selection, emit=silent, taken_at_ms=loaded.newest_ms + 1)
+    monkeypatch.setattr(Wire, "ask_each", counting)
+    stats = collect(settings, snapshot, Wanted(), emit=silent, now_ms=loaded.newest_ms + 1)
+    assert len(asked) <= 200
+    past = [partitions for kind, partitions in asked if partitions]
+    assert past == [3] * (history.MOST_HOURS + 1), "a week, although there is more"
+    assert [hour["messages"] for hour in stats["hours"]] == [round(3 / 3600, 3)] * history.MOST_HOURS
+    assert {f["confidence"] for f in stats["figures"]["write"]} == {"medium"}
+
+
 # What is written and read now.
 
 
@@ -246,12 +281,20 @@ def busy(loaded: Loaded, run: Cli, tmp_path_factory: pytest.TempPathFactory) -> 
     create(AdminClient({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers}), NewTopic("load", 2, 1))
     command = cluster.tool_command(
         "org.apache.kafka.tools.ProducerPerformance",
-        *("--topic", "load", "--num-records", "20000", "--record-size", "1000", "--throughput", "500"),
-        *("--producer-props", f"bootstrap.servers={cluster.bootstrap_servers}"),
+        # Large records, so that what batches add to them is little.
+        *("--topic", "load", "--num-records", "100000", "--record-size", "10000", "--throughput", "200"),
+        *("--producer-props", f"bootstrap.servers={cluster.bootstrap_servers}", "linger.ms=20"),
     )
     generator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment())
-    stop = threading.Event()
-    reading = threading.Event()
+    stop, settled = threading.Event(), threading.Event()
+    reports: list[tuple[float, float, float]] = []
+
+    def report() -> None:
+        """Each tells of the five seconds before it: when, messages a second, bytes a second."""
+        assert generator.stdout is not None
+        for line in generator.stdout:
+            if match := re.search(r"([\d.]+) records/sec \(([\d.]+) MB/sec\)", line):
+                reports.append((time.monotonic(), float(match[1]), float(match[2]) * 2**20))
 
     def read() -> None:
         settings = {"group.id": "readers", "auto.offset.reset": "earliest", "auto.commit.interval.ms": 200}
@@ -259,38 +302,42 @@ def busy(loaded: Loaded, run: Cli, tmp_path_factory: pytest.TempPathFactory) -> 
             Consumer({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers, **settings})
         ) as consumer:
             consumer.subscribe(["load"])
+            seen = 0
             while not stop.is_set():
                 message = consumer.poll(0.2)
-                if message is not None and not message.error() and message.offset() > 300:
-                    reading.set()
+                seen += message is not None and not message.error()
+                # The generator makes up for its slow start first.
+                if seen > 2000:
+                    settled.set()
 
-    reader = threading.Thread(target=read)
-    reader.start()
+    threads = [threading.Thread(target=read), threading.Thread(target=report)]
+    for thread in threads:
+        thread.start()
     try:
-        assert reading.wait(60), "the reader reads what is written"
+        assert settled.wait(90), "the reader reads what is written"
+        begin = time.monotonic()
         before = metrics.read(loaded.jolokia)
         stats = loaded.export(
             run,
-            *("--sample", "12s", "--metrics-url", loaded.prometheus),
+            *("--sample", "20s", "--metrics-url", loaded.prometheus),
             file=tmp_path_factory.mktemp("busy") / "busy.json",
         )
         after = metrics.read(loaded.jolokia)
         assert generator.poll() is None, "the generator was at work all the time"
-        said, _ = generator.communicate(timeout=120)
     finally:
         stop.set()
-        reader.join()
         generator.kill()
-    last = said.strip().splitlines()[-1]
-    match = re.search(r"([\d.]+) records/sec \(([\d.]+) MB/sec\)", last)
-    assert match is not None, last
+        for thread in threads:
+            thread.join()
+    own = [(messages, volume) for when, messages, volume in reports if when > begin + 4]
+    assert len(own) > 3
     assert isinstance(before, metrics.Scrape)
     assert isinstance(after, metrics.Scrape)
     return {
         "stats": stats,
         "jolokia": metrics.rates(before, after),
-        "messages": float(match[1]),
-        "write": float(match[2]) * 2**20 / 1e6,
+        "messages": sum(messages for messages, _ in own) / len(own),
+        "write": sum(volume for _, volume in own) / len(own) / 1e6,
     }
 
 
@@ -433,6 +480,17 @@ def test_a_broker_without_log_directories_gives_an_incomplete_recommendation(cli
     assert not {"write", "data"} & stats["figures"].keys()
     status, answer = evaluated(cli, tmp_path / "old.json")
     assert (status, answer["complete"]) == (1, False)
+
+
+def test_zookeeper_alone_gives_counts_and_says_that_brokers_know_the_rest(
+    cli: Cli, source: Playground, tmp_path: Path
+) -> None:
+    done = cli("export", "--source-zk-connect", str(source.zookeeper_connect), "--fileName", "zookeeper.json")
+    assert done.returncode == 0, done.stderr
+    stats = json.loads((tmp_path / "zookeeper.json").read_text())["stats"]
+    validate(stats, "stats", called="zookeeper.json")
+    assert not {"write", "read", "messages", "data"} & stats["figures"].keys()
+    assert any("only the brokers know" in gap["reason"] for gap in stats["gaps"])
 
 
 def test_topics_that_keep_everything_are_counted_and_warned_of(cli: Cli, tmp_path: Path, loaded: Loaded) -> None:
