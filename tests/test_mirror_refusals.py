@@ -384,6 +384,9 @@ def test_somebody_else_who_produces_there_stops_the_partition(small: Mirror) -> 
     # The other partition is complete; the group's position on this one waits.
     assert "1 position set" in out and "1 position not set yet" in out
     assert (small.topic, 1) not in committed(small.dest, small.group)
+    stands = small("--status")
+    assert stands.returncode == 1
+    assert "1 of 2 partitions complete" in stands.stdout and "someone else writes there" in stands.stdout
 
 
 @pytest.mark.long
