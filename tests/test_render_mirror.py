@@ -33,6 +33,19 @@ def test_a_screen_shows_the_largest_partitions_and_a_log_all() -> None:
     assert len([line for line in prepare_lines(everything, verbose=True) if line.startswith("  t ")]) == 50
 
 
+def test_of_many_groups_those_that_set_the_start_are_shown() -> None:
+    readers = tuple(Reader(group=f"g{number}", committed=0 if number == 7 else 5) for number in range(8))
+    each = Range(
+        topic="t", partition=0, start=0, end=9, earliest=0, readers=readers, set_by=("g7",), reason="committed 0"
+    )
+    (line,) = [
+        line
+        for line in prepare_lines(mirrored(unread=Unconsumed(ranges=(each,))), verbose=False)
+        if line.startswith("  t ")
+    ]
+    assert "g7*, g0, g1, … 5 more" in line and line.endswith("* sets the start")
+
+
 def test_names_cannot_deceive_the_reader() -> None:
     lines = prepare_lines(
         mirrored(

@@ -244,8 +244,8 @@ def test_a_week_costs_one_request_a_broker_and_hour_and_no_partition_is_asked_al
     loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bootstrap = loaded.cluster.bootstrap_servers
-    create(AdminClient({"bootstrap.servers": bootstrap}), NewTopic("week", 3, 1))
-    producer = Producer({"bootstrap.servers": bootstrap, "max.in.flight": 1})
+    create(AdminClient({"log_level": 0, "bootstrap.servers": bootstrap}), NewTopic("week", 3, 1))
+    producer = Producer({"log_level": 0, "bootstrap.servers": bootstrap, "max.in.flight": 1})
     for hour in range(9 * 24, 0, -1):
         for number in range(3):
             producer.produce("week", b"x" * 100, partition=number, timestamp=loaded.newest_ms - hour * HOUR_MS + 1000)

@@ -56,35 +56,32 @@ class Line:
 
 
 class Lines:
-    """Up to `most` channels of a depth to each broker of a cluster, made when they are needed."""
+    """So many channels of a depth to each broker of a cluster, made when they are needed."""
 
-    def __init__(self, settings: ClusterSettings, *, most: int, depth: int) -> None:
+    def __init__(self, settings: ClusterSettings, *, count: int, depth: int) -> None:
         self._settings = settings
-        self._most, self._depth = most, depth
+        self._count, self._depth = count, depth
         self._lines: dict[int, list[Line]] = {}
 
-    def free(self, broker: Broker) -> Line | None:
-        """None while all of them are as busy as they may be."""
+    def free(self, broker: Broker) -> list[Line]:
+        """Those that can take another request, the least busy one first."""
         lines = self._lines.setdefault(broker.id, [])
         for line in list(lines):
-            moved = line.channel.broker != broker  # to another address
-            if (line.channel.dead or moved) and not line.under_way:
+            if not line.under_way and not self._usable(line, broker):
                 line.channel.close()
                 lines.remove(line)
-        for line in lines:
-            if line.under_way < self._depth and not line.channel.dead and line.channel.broker == broker:
-                return line
-        if len(lines) == self._most:
-            return None
-        lines.append(Line(channel=Channel(self._settings, broker, depth=self._depth)))
-        return lines[-1]
+        while len(lines) < self._count:
+            lines.append(Line(channel=Channel(self._settings, broker, depth=self._depth)))
+        found = [line for line in lines if line.under_way < self._depth and self._usable(line, broker)]
+        return sorted(found, key=lambda line: line.under_way)
 
-    def busy_beside(self, line: Line) -> bool:
-        return any(each.under_way for each in self._lines[line.channel.broker.id] if each is not line)
+    def _usable(self, line: Line, broker: Broker) -> bool:
+        """A broker that has moved to another address needs new ones."""
+        return not line.channel.dead and line.channel.broker == broker
 
-    def alone(self) -> bool:
-        """Whether every broker has one line only."""
-        return self._most == 1
+    def quiet(self, broker: Broker) -> bool:
+        """Whether nothing is under way to it."""
+        return not any(line.under_way for line in self._lines.get(broker.id, ()))
 
     def close(self) -> None:
         for lines in self._lines.values():

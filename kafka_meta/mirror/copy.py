@@ -39,7 +39,7 @@ from kafka_meta.mirror.tracks import Outcome, PartitionDone, PartitionFailed, Tr
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
 from kafka_meta.wire.connection import Unanswered, Wire
-from kafka_meta.wire.partitions import Failure, Taking, new_producer, taking
+from kafka_meta.wire.partitions import Failure, Taking, new_producer, producer_memory_ms, taking
 
 __all__ = ["GIVE_UP_AFTER_SECONDS", "MEMORY_BYTES", "Outcome", "PartitionDone", "PartitionFailed", "copy"]
 
@@ -73,8 +73,8 @@ def copy(
     Emits `Progress` of the stages "offsets" (of the ranges' source offsets) and "bytes" (sent by this run, no total),
     and `Waiting` when nothing moves. Raises `KafkaMetaError` when a cluster cannot be reached at all, when the lease is
     taken by somebody else, or when another copier has claimed the journal. `max_rate_bytes` is a second's; a partition
-    is given up when nothing at all has moved for `give_up_after_s`. `in_flight` 2 … 5 is for links of long distance: so
-    many batches of a partition are under way while its records are fresh.
+    is given up when nothing at all has moved for `give_up_after_s`. `in_flight` (more, up to 5, for links of long
+    distance) is how many batches of a partition may be under way while its records are fresh; of old ones it is one.
     """
     journal.claim()
     tracks = Tracks(journal, memory_bytes)
@@ -82,9 +82,9 @@ def copy(
         return
     with ExitStack() as stack:
         source_wire, dest_wire = (stack.enter_context(connect(_impatient(settings))) for settings in (source, dest))
-        source_lines = Lines(source, most=1, depth=1)
-        # Several batches of a partition follow each other on one line; else two lines take turns.
-        dest_lines = Lines(dest, most=2 if in_flight == 1 else 1, depth=in_flight)
+        source_lines = Lines(source, count=1, depth=1)
+        # Two: a broker leaves a connection alone while it waits for the replicas of a request that came on it.
+        dest_lines = Lines(dest, count=2, depth=in_flight)
         answers = Answers()
         fetching = Fetching(tracks, source_lines, source_wire, answers)
         settling = Settling(tracks, source_wire, dest_wire, answers)
@@ -125,6 +125,8 @@ def _unfinished(journal: Journal, dest: Wire, in_flight: int) -> Iterator[Track]
     # What the broker does not tell is taken to be Kafka's default: a topic may be missing, as its partitions will hear.
     takes = dict.fromkeys(topics, Taking(stamps=False, max_message_bytes=None))
     takes |= _patiently(lambda: taking(dest, topics))
+    # Half of it: clocks differ, and brokers look only now and then.
+    fresh_ms = (producer_memory_ms(dest) or 0) // 2 if in_flight > 1 else 0
     for position in positions:
         topic = takes[position.begun.dest_topic]
         yield Track(
@@ -135,6 +137,7 @@ def _unfinished(journal: Journal, dest: Wire, in_flight: int) -> Iterator[Track]
             ),
             producer=producer,
             in_flight=in_flight,
+            fresh_ms=fresh_ms,
             acknowledged=Boundary(position.source, position.rank, position.digest),
         )
 

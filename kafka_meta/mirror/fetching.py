@@ -32,7 +32,7 @@ class Fetching:
             tracks = [track for _, track in zip(range(_PARTITIONS), hungry.values(), strict=False)]
             leader = tracks[0].source_leader
             assert leader is not None
-            if (line := self._lines.free(leader)) is not None:
+            for line in self._lines.free(leader):
                 self._ask(line, tracks)
 
     def _ask(self, line: Line, tracks: list[Track]) -> None:

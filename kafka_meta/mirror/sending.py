@@ -72,9 +72,8 @@ class Sending:
             while sendable and not self.rest_seconds:
                 leader = next(iter(sendable.values())).dest_leader
                 assert leader is not None
-                if (line := self._lines.free(leader)) is None:
+                if not any(self._send(line, sendable) for line in self._lines.free(leader)):
                     break
-                self._send(line, sendable)
 
     def _start_term(self) -> None:
         """The lease was lost and has been taken anew: somebody else may have copied in between."""
@@ -84,23 +83,30 @@ class Sending:
             if track.settled:
                 self._tracks.unsettle(track, "the lease on the destination had run out")
 
-    def _send(self, line: Line, sendable: dict[Place, Track]) -> None:
-        tracks: list[Track] = []
-        size = 0
+    def _send(self, line: Line, sendable: dict[Place, Track]) -> bool:
+        """Whether there was something for this line: batches of a partition follow each other on one."""
+        if self.rest_seconds:
+            return False
         most = len(sendable)
-        if not self._lines.alone() and not self._lines.busy_beside(line):
+        if self._lines.quiet(line.channel.broker):
             # Half of what is there: the other half goes while this one is being acknowledged.
             most = (most + 1) // 2
+        tracks: list[Track] = []
+        size = 0
         for track in sendable.values():
+            if track.sending and track.line is not line:
+                continue
             tracks.append(track)
             size += track.ready[0].outgoing.size_bytes
             if size >= _REQUEST_BYTES or len(tracks) == most:
                 break
+        if not tracks:
+            return False
         batches: list[Sent] = []
         asked: dict[Place, _Asked] = {}
         for track in tracks:
             del sendable[track.place]
-            ready, begun = track.take(), track.begun
+            ready, begun, track.line = track.take(), track.begun, line
             head, body = ready.outgoing.head, ready.outgoing.body
             batches.append(Sent(topic=begun.dest_topic, partition=begun.partition, head=head, body=body))
             asked[begun.dest_topic, begun.partition] = _Asked(track=track, era=track.era, ready=ready)
@@ -113,6 +119,7 @@ class Sending:
             self._answers.to(self._heard, line, asked),
             self._lease.permit(self._term),
         )
+        return True
 
     def _heard(self, answer: list[Produced] | Unanswered, line: Line, asked: dict[Place, _Asked]) -> None:
         line.under_way -= 1

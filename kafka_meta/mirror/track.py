@@ -27,10 +27,9 @@ from kafka_meta.batches import (
 )
 from kafka_meta.batches.records import contents
 from kafka_meta.journal import Begun, Boundary, Place, Position, Run
+from kafka_meta.mirror.answers import Line
 from kafka_meta.model import Broker
 from kafka_meta.wire.fetch import Fetched
-
-_FRESH_MS = 12 * 3_600_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +71,8 @@ class Track:
     producer: Producer
     in_flight: int = 1
     """How many batches may be under way at a time, if the broker is sure to remember who sends them."""
+    fresh_ms: int = 0
+    """Records that are younger are sure to be remembered."""
     settled: bool = False
     era: int = 0
     """Goes up when what is under way has become void."""
@@ -86,6 +87,8 @@ class Track:
     ready_bytes: int = 0
     sending: deque[Ready] = field(default_factory=deque)
     """Batches that are under way, in order."""
+    line: Line | None = None
+    """On which they are."""
     remembered: bool = False
     """Whether the last acknowledged batch was fresh, in this era."""
     fetching: bool = False
@@ -136,7 +139,7 @@ class Track:
         """
         if not self.ready or not self.sending:
             return bool(self.ready)
-        return len(self.sending) < self.in_flight and self.remembered and all(map(_fresh, self.sending))
+        return len(self.sending) < self.in_flight and self.remembered and all(map(self._fresh, self.sending))
 
     def take(self) -> Ready:
         """The next batch, which is then under way."""
@@ -149,8 +152,11 @@ class Track:
         first = self.sending.popleft()
         assert first is ready
         self.acknowledged = ready.boundary
-        self.remembered = self.producer.id >= 0 and _fresh(ready)
+        self.remembered = self.producer.id >= 0 and self._fresh(ready)
         self.refusals = 0
+
+    def _fresh(self, ready: Ready) -> bool:
+        return time.time() * 1000 - ready.outgoing.header.max_timestamp < self.fresh_ms
 
     def prepare(self, fetched: Fetched, held: Held) -> Prepared:
         """Raises MalformedBatch and RecordTooLarge."""
@@ -233,8 +239,3 @@ class Track:
         boundary = Boundary(outgoing.source_end, self.rank, self.digest)
         prepared.ready.append(Ready(outgoing=outgoing, rank=first, boundary=boundary, held=held))
         held.batches += 1
-
-
-def _fresh(ready: Ready) -> bool:
-    """Half of the time for which brokers remember producers by default (`producer.id.expiration.ms`, one day)."""
-    return time.time() * 1000 - ready.outgoing.header.max_timestamp < _FRESH_MS

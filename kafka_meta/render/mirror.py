@@ -14,13 +14,14 @@ from kafka_meta.render.documents import remark_line, size, visible
 
 LARGEST = 20
 """So many partitions stand on a screen; all of them in the log and in the document."""
+_GROUPS_SHOWN = 3
 
 
 def prepare_lines(mirrored: Mirrored, *, verbose: bool) -> list[str]:
     """The partitions with their numbers, the sums, and everything that would not be copied."""
     unread = mirrored.unread
     shown = sorted(unread.ranges, key=lambda each: -each.messages)[: None if verbose else LARGEST]
-    lines = ["", *_table(sorted(shown, key=lambda each: (each.topic, each.partition)))]
+    lines = ["", *_table(sorted(shown, key=lambda each: (each.topic, each.partition)), verbose)]
     if len(shown) < len(unread.ranges):
         lines.append(f"  … the {LARGEST} largest of {len(unread.ranges):,}; all in the log")
     lines += [_sum(unread.ranges), ""]
@@ -45,11 +46,11 @@ def _known(copied: Sequence[Copied]) -> list[str]:
     return [f"  = copied already: {messages:,} messages; {done} of {plural(len(copied), 'partition')} complete"]
 
 
-def _table(ranges: Sequence[Range]) -> list[str]:
+def _table(ranges: Sequence[Range], verbose: bool) -> list[str]:
     if not ranges:
         return ["  no group has a position on any of these topics"]
     head = ("topic", "part", "groups", "committed", "earliest", "start", "end", "messages", "size", "")
-    rows = [head, *map(_row, ranges)]
+    rows = [head, *(_row(each, verbose) for each in ranges)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     left = (0, 2, 9)
     return [
@@ -62,9 +63,13 @@ def _table(ranges: Sequence[Range]) -> list[str]:
     ]
 
 
-def _row(each: Range) -> tuple[str, ...]:
+def _row(each: Range, verbose: bool) -> tuple[str, ...]:
     several = len(each.groups) > 1
-    groups = ", ".join(visible(group) + "*" * (several and group in each.set_by) for group in each.groups)
+    # Those that set the start come first where not all can be shown.
+    names = sorted(each.groups, key=lambda group: (group not in each.set_by, group))
+    shown = names if verbose else names[:_GROUPS_SHOWN]
+    groups = ", ".join(visible(group) + "*" * (several and group in each.set_by) for group in shown)
+    groups += f", … {len(names) - len(shown)} more" if len(shown) < len(names) else ""
     notes = ["expired"] if each.expired else []
     notes += ["skip migrate"] if each.start == each.end else []
     notes += ["* sets the start"] if several and 0 < len(each.set_by) < len(each.groups) else []

@@ -11,7 +11,7 @@ from kafka.protocol.metadata import MetadataRequest
 from kafka.protocol.producer import InitProducerIdRequest
 
 from kafka_meta.model import Broker
-from kafka_meta.wire.configs import effective
+from kafka_meta.wire.configs import broker_configs, effective
 from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
 from kafka_meta.wire.topics import LATEST, Place, topic_id
 
@@ -177,6 +177,22 @@ def taking(wire: Wire, topics: Iterable[str]) -> dict[str, Taking]:
             max_message_bytes=int(limit) if limit else None,
         )
     return found
+
+
+def producer_memory_ms(wire: Wire) -> int | None:
+    """How long after its last record's timestamp every broker is sure to know a producer; None when one does not tell.
+
+    Before 3.4 the setting for transactional ids counted for producers, too (KAFKA-14097).
+    """
+    found: list[int] = []
+    for configs in broker_configs(wire).values():
+        if isinstance(configs, Unanswered):
+            return None
+        told = configs.get("producer.id.expiration.ms") or configs.get("transactional.id.expiration.ms")
+        if told is None or told.value is None:
+            return None
+        found.append(int(told.value))
+    return min(found, default=None)
 
 
 def new_producer(wire: Wire) -> tuple[int, int] | Failure:
