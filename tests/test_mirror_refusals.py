@@ -73,14 +73,15 @@ def refused(source: Cluster, dest: Cluster, tmp_path_factory: pytest.TempPathFac
         set_config(mirror.dest, f"{mirror.topic}.{name}", "message.timestamp.before.max.ms", str(7 * DAY_MS))
     positions = {(f"{mirror.topic}.{name}", 0): 12 if name == "beyond" else 0 for name in topics}
     commit(mirror.source, mirror.group, positions)
-<<<<<<< HEAD
-    producer = Producer({"log_level": 0, "bootstrap.servers": mirror.source, "transactional.id": "refused-open"})
-=======
     producer = Producer(
         # Longer than these tests may take: brokers abort what is older.
-        {"log_level": 0, "bootstrap.servers": mirror.source, "transactional.id": "refused-open", "transaction.timeout.ms": 600_000}
+        {
+            "log_level": 0,
+            "bootstrap.servers": mirror.source,
+            "transactional.id": "refused-open",
+            "transaction.timeout.ms": 600_000,
+        }
     )
->>>>>>> mirror
     producer.init_transactions(30)
     producer.begin_transaction()
     producer.produce(f"{mirror.topic}.open", partition=0, value=b"pending")
