@@ -8,10 +8,12 @@
     groups       every group of every type; open transactions
     coordinators members and positions of groups
     acls         of every resource type
+    users        SCRAM users and client quotas
 
 librdkafka asks and decides much by itself: it lists groups of consumers only, knows no log directories, and makes an
 object of each synonym of each config. Here each answer is seen whole, with the broker and the error it came with.
-`create_acls`, `commit` and `wake` are the only functions in this room that change a cluster.
+`create_acls`, `upsert_users`, `set_quotas`, `commit` and `wake` are the only functions in this room that change a
+cluster.
 """
 
 from kafka_meta.wire.acls import NO_AUTHORIZER, acls, create_acls
@@ -31,6 +33,7 @@ from kafka_meta.wire.topics import (
     metadata,
     offsets,
 )
+from kafka_meta.wire.users import Upsertion, quotas, set_quotas, upsert_users, users
 
 __all__ = [
     "EARLIEST",
@@ -45,6 +48,7 @@ __all__ = [
     "Place",
     "Positions",
     "Unanswered",
+    "Upsertion",
     "Wire",
     "acls",
     "broker_configs",
@@ -60,6 +64,10 @@ __all__ = [
     "other_configs",
     "overrides",
     "positions",
+    "quotas",
+    "set_quotas",
     "transactional_ids",
+    "upsert_users",
+    "users",
     "wake",
 ]
