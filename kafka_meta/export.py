@@ -178,9 +178,7 @@ def _merge_quotas(
     return in_brokers
 
 
-def _compare_parts(
-    section: str, here: Set[object], there: Set[object], disagreements: list[Remark]
-) -> None:
+def _compare_parts(section: str, here: Set[object], there: Set[object], disagreements: list[Remark]) -> None:
     if here != there:
         reason = f"{len(here - there)} only in ZooKeeper, {len(there - here)} only in the brokers"
         disagreements.append(Remark(resource=section, reason=reason))

@@ -134,9 +134,7 @@ def set_quotas(wire: Wire, changes: Sequence[Quota]) -> list[Unanswered | None]:
                 request.EntryData.EntityData(entity_type=kinds[kind], entity_name=name)
                 for kind, name in change.entity.items()
             ],
-            ops=[
-                request.EntryData.OpData(key=key, value=value, remove=False) for key, value in change.values.items()
-            ],
+            ops=[request.EntryData.OpData(key=key, value=value, remove=False) for key, value in change.values.items()],
         )
         for change in changes
     ]
