@@ -620,6 +620,71 @@ def test_groups_are_read_while_their_coordinator_restarts() -> None:
     }
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("version", "unknown", "refused"),
+    [
+        ("0.10.2.2", {"acls", "configs", "defaults", "sizes", "id"}, {"PREFIXED", "USER", "LITERAL", "SetConfigs"}),
+        ("0.11.0.3", {"sizes", "id"}, {"PREFIXED", "USER", "SetConfigs"}),
+        ("1.1.1", {"id"}, {"PREFIXED", "USER", "SetConfigs"}),
+        ("2.8.2", set(), {"USER"}),
+    ],
+)
+def test_old_brokers_tell_and_take_what_they_know(version: str, unknown: set[str], refused: set[str]) -> None:
+    rule = Acl(
+        resource_type="TOPIC",
+        resource_name="old",
+        pattern_type="LITERAL",
+        principal="User:old",
+        host="*",
+        operation="READ",
+        permission="ALLOW",
+    )
+    rules = {
+        "LITERAL": rule,
+        "PREFIXED": replace(rule, pattern_type="PREFIXED", permission="DENY"),
+        "USER": replace(rule, resource_type="USER", operation="DESCRIBE_TOKENS"),
+    }
+    with playground.zookeeper_cluster(version) as started:
+        settings = settings_of(started)
+        made = CreateTopic(topic="old", partitions=2, replication_factor=1, configs={"retention.ms": "99"})
+        assert [result.outcome for result in cluster.validate(settings, [made])] == ["done"]
+        assert apply(settings, made) == [("done", None)]
+        commit = CommitOffsets(group="old", offsets=(position("old", 1, 3),))
+        assert apply(settings, commit) == [("done", None)]
+        failed = {
+            name
+            for name, (outcome, _) in zip(
+                rules, apply(settings, *(CreateAcl(acl=rule) for rule in rules.values())), strict=True
+            )
+            if outcome == "failed"
+        }
+        change = SetConfigs(topic="old", configs={"retention.ms": "100"}, previous={"retention.ms": "99"})
+        if apply(settings, change)[0][0] == "failed":
+            failed.add("SetConfigs")
+        assert failed == refused
+        taken = {rule for name, rule in rules.items() if name not in refused}
+        if taken:
+            until(lambda: taken == set(read(settings).acls or ()), "the rules")
+        snapshot = read(settings)
+    told = topic(snapshot, "old")
+    assert group(snapshot, "old").offsets == commit.offsets
+    assert (group(snapshot, "old").type, group(snapshot, "old").state) == ("classic", "Empty")
+    assert (snapshot.cluster.mode, version.startswith(snapshot.cluster.version or "?")) == ("zookeeper", True)
+    assert [(p.start_offset, p.end_offset) for p in told.partitions] == [(0, 0)] * 2
+    retention = "99" if "SetConfigs" in refused else "100"
+    assert {
+        "acls": snapshot.acls is None,
+        "configs": told.configs != {"retention.ms": retention},
+        "defaults": snapshot.defaults is None,
+        "sizes": told.partitions[0].size_bytes is None,
+        "id": told.id is None,
+    } == {name: name in unknown for name in ("acls", "configs", "defaults", "sizes", "id")}
+    gaps = " ".join(gap.resource for gap in snapshot.gaps)
+    for name, word in (("acls", "acls"), ("configs", "topics"), ("defaults", "defaults"), ("sizes", "log directories")):
+        assert (word in gaps) == (name in unknown)
+
+
 # ---- without brokers
 
 
