@@ -42,7 +42,7 @@ def shop() -> Iterator[Cluster]:
     """ZooKeeper mode, a chroot, an authorizer; broker 2 is down."""
     copies = {f"{log}.replication.factor": "1" for log in ("offsets.topic", "transaction.state.log")}
     with playground.zookeeper_cluster("3.9.1", brokers=2, chroot="/kafka", settings=copies) as source:
-        admin = AdminClient({"bootstrap.servers": source.bootstrap_servers})
+        admin = AdminClient({"log_level": 0, "bootstrap.servers": source.bootstrap_servers})
         create(admin, NewTopic(TWICE, NAMES[TWICE], 2, config={"min.insync.replicas": "2"}), NewTopic(LEAVING, 1, 2))
         source.brokers[1].stop()
         until(lambda: _known(admin) == ([1], {TWICE, LEAVING}), "broker 2 is gone, and broker 1 knows the topics")
@@ -101,6 +101,7 @@ def live_consumer(bootstrap_servers: str, group: str, topic: str) -> Iterator[Co
 def _consumer(bootstrap_servers: str, group: str) -> Consumer:
     return Consumer(
         {
+            "log_level": 0,
             "bootstrap.servers": bootstrap_servers,
             "group.id": group,
             "enable.auto.commit": False,
@@ -142,7 +143,7 @@ def _with_tools(source: Cluster) -> None:
 
 
 def _produce(source: Cluster) -> None:
-    producer = Producer({"bootstrap.servers": source.bootstrap_servers, "acks": "1"})
+    producer = Producer({"log_level": 0, "bootstrap.servers": source.bootstrap_servers, "acks": "1"})
     for topic, partitions in NAMES.items():
         for number in range(partitions * 10):
             producer.produce(topic, partition=number % partitions, key=str(number), value=b"x" * 100)

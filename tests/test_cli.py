@@ -42,7 +42,7 @@ DEAD = "127.0.0.1:1"
 def from_source(source: Cluster) -> tuple[str, ...]:
     """The source's address, with our topics and a group of a dangerous name on it."""
     create(
-        AdminClient({"bootstrap.servers": source.bootstrap_servers}),
+        AdminClient({"log_level": 0, "bootstrap.servers": source.bootstrap_servers}),
         NewTopic(ORDERS, 2, 1, config={"cleanup.policy": "compact"}),
         NewTopic(LONG, 1, 1),
     )
@@ -64,11 +64,13 @@ def file(from_source: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory)
 
 
 def topics(cluster: Cluster) -> set[str]:
-    return set(AdminClient({"bootstrap.servers": cluster.bootstrap_servers}).list_topics(timeout=10).topics)
+    return set(
+        AdminClient({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers}).list_topics(timeout=10).topics
+    )
 
 
 def groups(cluster: Cluster) -> set[str]:
-    admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers})
     found = admin.list_consumer_groups().result()
     assert not found.errors
     return {group.group_id for group in found.valid}
@@ -78,7 +80,7 @@ def rules(cluster: Cluster) -> set[str]:
     everything = AclBindingFilter(
         ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
     )
-    admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers})
     return {str(acl) for acl in admin.describe_acls(everything).result()}
 
 

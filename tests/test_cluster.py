@@ -69,7 +69,7 @@ def admin(started: Cluster) -> AdminClient:
 
 @cache
 def _admin(bootstrap_servers: str) -> AdminClient:
-    return AdminClient({"bootstrap.servers": bootstrap_servers, "allow.auto.create.topics": False})
+    return AdminClient({"log_level": 0, "bootstrap.servers": bootstrap_servers, "allow.auto.create.topics": False})
 
 
 def apply(settings: ClusterSettings, *actions: Action) -> list[tuple[str, str | None]]:
@@ -90,7 +90,7 @@ def position(topic: str, partition: int, offset: int, metadata: str = "kafka-met
 def test_a_topic_is_told_with_id_leader_overrides_offsets_and_size(source: Cluster) -> None:
     overrides = {"retention.ms": "86400000", "cleanup.policy": "compact,delete"}
     create(admin(source), NewTopic("reader.all_of-it", 2, 1, config=overrides), NewTopic("reader-plain", 1, 1))
-    producer = Producer({"bootstrap.servers": source.bootstrap_servers})
+    producer = Producer({"log_level": 0, "bootstrap.servers": source.bootstrap_servers})
     for number in range(10):
         producer.produce("reader.all_of-it", partition=1, value=b"x" * 500, key=str(number))
     assert producer.flush(30) == 0
@@ -165,7 +165,12 @@ def test_groups_are_told_with_state_members_and_the_consumers_own_metadata(sourc
 def test_groups_of_the_new_protocol_are_told_apart(dest: Cluster) -> None:
     create(admin(dest), NewTopic("reader-848", 1, 1))
     consumer = Consumer(
-        {"bootstrap.servers": dest.bootstrap_servers, "group.id": "reader-848", "group.protocol": "consumer"}
+        {
+            "log_level": 0,
+            "bootstrap.servers": dest.bootstrap_servers,
+            "group.id": "reader-848",
+            "group.protocol": "consumer",
+        }
     )
     try:
         consumer.subscribe(["reader-848"])
@@ -310,7 +315,7 @@ def test_share_groups_and_configs_of_groups_are_signs(dest: Cluster) -> None:
 def test_partitions_on_two_brokers_are_read_from_their_leaders(two_brokers: Cluster) -> None:
     settings = settings_of(two_brokers)
     assert apply(settings, CreateTopic(topic="spread", partitions=6, replication_factor=1)) == [("done", None)]
-    producer = Producer({"bootstrap.servers": two_brokers.bootstrap_servers})
+    producer = Producer({"log_level": 0, "bootstrap.servers": two_brokers.bootstrap_servers})
     for number in range(6):
         producer.produce("spread", partition=number, value=b"x" * (number + 1))
     assert producer.flush(30) == 0
@@ -325,7 +330,7 @@ def test_replicas_that_a_reassignment_removes_do_not_count(two_brokers: Cluster)
     one, other = (broker.id for broker in two_brokers.brokers)
     created = admin(two_brokers).create_topics([NewTopic("moving", num_partitions=1, replica_assignment=[[one]])])
     next(iter(created.values())).result()
-    producer = Producer({"bootstrap.servers": two_brokers.bootstrap_servers})
+    producer = Producer({"log_level": 0, "bootstrap.servers": two_brokers.bootstrap_servers})
     producer.produce("moving", value=b"x" * 500_000)
     assert producer.flush(30) == 0
     for name in ("leader", "follower"):
@@ -509,9 +514,12 @@ def test_a_position_is_committed_without_a_leader_epoch(dest: Cluster) -> None:
     settings = settings_of(dest)
     apply(settings, CreateTopic(topic="epochless", partitions=1, replication_factor=1))
     apply(settings, CommitOffsets(group="epochless", offsets=(position("epochless", 0, 0),)))
+    # librdkafka reads metadata past its end: of its answer only the numbers count.
     asked = [ConsumerGroupTopicPartitions("epochless")]
     (told,) = admin(dest).list_consumer_group_offsets(asked)["epochless"].result().topic_partitions
-    assert (told.offset, told.leader_epoch, told.metadata) == (0, None, "kafka-meta:start")
+    assert (told.offset, told.leader_epoch) == (0, None)
+    (offset,) = group(read(settings), "epochless").offsets or ()
+    assert offset.metadata == "kafka-meta:start"
 
 
 def test_a_group_that_is_in_use_is_not_touched(dest: Cluster) -> None:

@@ -82,7 +82,7 @@ TYPED = (sys.executable, "-c", INTERRUPTIBLE)
 
 
 def admin(cluster: Cluster) -> AdminClient:
-    return AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+    return AdminClient({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers})
 
 
 def topics(cluster: Cluster, prefix: str) -> set[str]:

@@ -55,7 +55,7 @@ def cluster(stores_made_by_java: JavaStores) -> Iterator[Cluster]:
         **{f"listener.name.{name}.{key}": value for name in ("login", "certificate") for key, value in stores.items()},
     }
     with playground.kraft_cluster(settings=settings, listeners={"LOGIN": "SASL_SSL", "CERTIFICATE": "SSL"}) as started:
-        admin = AdminClient({"bootstrap.servers": started.bootstrap_servers})
+        admin = AdminClient({"log_level": 0, "bootstrap.servers": started.bootstrap_servers})
         for user in SCRAM_USERS:
             for mechanism in MECHANISMS.values():
                 credential = ScramCredentialInfo(mechanism, 4096)

@@ -333,7 +333,7 @@ def test_verify_names_each_thing_that_somebody_changes_on_the_destination(
     imported: Import, exported: Export, new_cluster: Cluster, run: Cli
 ) -> None:
     to_new = ("--bootstrap-server", new_cluster.bootstrap_servers)
-    producer = Producer({"bootstrap.servers": new_cluster.bootstrap_servers})
+    producer = Producer({"log_level": 0, "bootstrap.servers": new_cluster.bootstrap_servers})
     for _ in range(5):
         producer.produce(PLAIN, partition=0, value=b"x")
     assert producer.flush(30) == 0

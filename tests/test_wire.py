@@ -256,10 +256,10 @@ def test_asking_for_a_topic_does_not_create_it(source: Cluster) -> None:
 
 
 def test_sizes_and_offsets_are_those_of_the_leaders(source: Cluster) -> None:
-    admin = AdminClient({"bootstrap.servers": source.bootstrap_servers})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": source.bootstrap_servers})
     for future in admin.create_topics([NewTopic("wire-sizes", 2, 1)]).values():
         future.result()
-    producer = Producer({"bootstrap.servers": source.bootstrap_servers})
+    producer = Producer({"log_level": 0, "bootstrap.servers": source.bootstrap_servers})
     for number in range(5):
         producer.produce("wire-sizes", partition=1, value=b"x" * 1000, timestamp=1_700_000_000_000 + number)
     assert producer.flush(30) == 0

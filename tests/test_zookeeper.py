@@ -797,7 +797,7 @@ def laid(source: Cluster) -> Snapshot:
     source.tool(ACLS, *to, "--add", *deny, "--topic", "zk.", "--resource-pattern-type", "prefixed")
     allow = ("--allow-principal", "User:zk carol", "--operation", "All")
     source.tool(ACLS, *to, "--add", *allow, "--transactional-id", "zk-tx", "--resource-pattern-type", "prefixed")
-    admin = AdminClient({"bootstrap.servers": source.bootstrap_servers})
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": source.bootstrap_servers})
     sha256 = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4097)
     changes = [UserScramCredentialUpsertion(name, sha256, b"pass word") for name in NAMES]
     for change in admin.alter_user_scram_credentials(changes).values():
