@@ -309,8 +309,15 @@ def may(move: Move, side: str, user: str, what: str) -> bool:
     words: Mapping[str, tuple[str, ...]] = {
         "see": (TOPICS, *address, "--command-config", config, "--list"),
         "produce": (
-            *("org.apache.kafka.tools.ConsoleProducer", *address, "--producer.config", config, "--topic", ORDERS),
-            *("--producer-property", "enable.idempotence=false", "--producer-property", "max.block.ms=20000"),
+            *("org.apache.kafka.tools.ConsoleProducer", *address, "--producer.config", config, "--sync"),
+            *(
+                "--topic",
+                ORDERS,
+                "--producer-property",
+                "enable.idempotence=false",
+                "--producer-property",
+                "max.block.ms=20000",
+            ),
         ),
         "consume": (
             *("org.apache.kafka.tools.consumer.ConsoleConsumer", *address, "--consumer.config", config),
