@@ -429,7 +429,7 @@ def test_missing_rights_are_named_with_what_they_are_for(guarded: Guarded) -> No
     access = cluster.access(guarded.as_user("reader"), "import")
     assert access.principal == "User:reader"
     assert access.missing is not None
-    assert set(access.missing) == {"DESCRIBE", "DESCRIBE_CONFIGS", "CREATE", "ALTER"}
+    assert set(access.missing) == {"DESCRIBE", "DESCRIBE_CONFIGS", "CREATE", "ALTER", "ALTER_CONFIGS"}
     assert cluster.access(guarded.as_user("admin"), "import").missing == {}
 
 
