@@ -10,7 +10,16 @@ from typing import Protocol
 
 from kafka_meta.events import Waiting
 from kafka_meta.model import Acl, CommittedOffset
-from kafka_meta.plan import Action, AddPartitions, CommitOffsets, CreateAcl, CreateTopic, Result, describe_acl
+from kafka_meta.plan import (
+    Action,
+    AddPartitions,
+    CommitOffsets,
+    CreateAcl,
+    CreateTopic,
+    Result,
+    UpsertUser,
+    describe_acl,
+)
 from kafka_meta.plan.access import overlap
 
 
@@ -26,7 +35,8 @@ def apply(actions: Sequence[Action], writer: Writer) -> Iterator[Result | Waitin
     """One result for every action, as they come in.
 
     A position on a topic that could not be created is not set. An ALLOW is not created when a DENY
-    that overlaps it has failed: for that moment the right would be wider than on the source.
+    that overlaps it has failed: for that moment the right would be wider than on the source. For the same reason a
+    user is not created whose DENY has failed.
     """
     missing: dict[str, int] = {}
     """Topics that failed, with the first of their partitions that is not there."""
@@ -39,6 +49,9 @@ def apply(actions: Sequence[Action], writer: Writer) -> Iterator[Result | Waitin
                     yield from _commit_possible(action, missing, writer)
                 case CreateAcl() if (deny := _failed_deny(action.acl, failed_denies)) is not None:
                     reason = f"not created, because the overlapping rule failed: {describe_acl(deny)}"
+                    yield Result(action=action, outcome="failed", error=reason)
+                case UpsertUser() if (deny := _denied(action.user, failed_denies)) is not None:
+                    reason = f"not created, because a rule against it failed: {describe_acl(deny)}"
                     yield Result(action=action, outcome="failed", error=reason)
                 case _:
                     batch.append(action)
@@ -65,6 +78,10 @@ def _failed_deny(acl: Acl, failed_denies: Sequence[Acl]) -> Acl | None:
     if acl.permission == "DENY":
         return None
     return next((deny for deny in failed_denies if overlap(deny, acl)), None)
+
+
+def _denied(user: str, failed_denies: Sequence[Acl]) -> Acl | None:
+    return next((deny for deny in failed_denies if deny.principal in (f"User:{user}", "User:*")), None)
 
 
 def _is_missing(offset: CommittedOffset, missing: Mapping[str, int]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from typing import TypeVar
 
@@ -10,11 +10,13 @@ from kafka_meta import cluster, stats, zookeeper
 from kafka_meta.cluster.clients import background
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit
-from kafka_meta.model import Acl, Cluster, Remark, Selection, Snapshot, Topic, sorted_remarks
+from kafka_meta.model import Acl, Cluster, Quota, Remark, Selection, Snapshot, Topic, User, sorted_remarks
 from kafka_meta.plan.configs import same_value
 from kafka_meta.settings import ClusterSettings
 
 _T = TypeVar("_T")
+
+KEYS_GAP = Remark(resource="keys of users", reason="brokers never tell them, only ZooKeeper does (--source-zk-connect)")
 
 
 def export(
@@ -44,7 +46,8 @@ def _read(
     if source.zookeeper is None and not source.bootstrap_servers:
         raise UsageError("no address of the source is given", "Use --source-bootstrap-servers or --source-zk-connect.")
     if source.zookeeper is None:
-        return cluster.read(source, selection, emit=emit, taken_at_ms=taken_at_ms, sizes=sizes)
+        snapshot = cluster.read(source, selection, emit=emit, taken_at_ms=taken_at_ms, sizes=sizes)
+        return replace(snapshot, gaps=sorted_remarks((*snapshot.gaps, KEYS_GAP))) if secrets else snapshot
     if not source.bootstrap_servers:
         return zookeeper.read(source.zookeeper, selection, emit=emit, secrets=secrets, taken_at_ms=taken_at_ms)
     zookeeper_settings = source.zookeeper
@@ -87,9 +90,8 @@ def merge(in_zookeeper: Snapshot, in_brokers: Snapshot) -> Snapshot:
         topics=topics,
         groups=groups,
         acls=acls,
-        # Only ZooKeeper has the keys of users, and quotas of any broker version.
-        users=_first(in_zookeeper.users, in_brokers.users),
-        quotas=_first(in_zookeeper.quotas, in_brokers.quotas),
+        users=_merge_users(in_zookeeper.users, in_brokers.users, disagreements),
+        quotas=_merge_quotas(in_zookeeper.quotas, in_brokers.quotas, disagreements),
         defaults=_first(in_brokers.defaults, in_zookeeper.defaults),
         left_out=_merge_left_out(in_zookeeper.left_out, in_brokers.left_out),
         disagreements=sorted_remarks((*in_zookeeper.disagreements, *in_brokers.disagreements, *disagreements)),
@@ -157,6 +159,39 @@ def _merge_acls(
         reason = f"{len(only_here)} rules only in ZooKeeper, {len(only_there)} only in the brokers; the brokers' count"
         disagreements.append(Remark(resource="acls", reason=reason))
     return in_brokers
+
+
+def _merge_users(
+    in_zookeeper: tuple[User, ...] | None, in_brokers: tuple[User, ...] | None, disagreements: list[Remark]
+) -> tuple[User, ...] | None:
+    """ZooKeeper's: only they can have keys."""
+    if in_zookeeper is None or in_brokers is None:
+        return _first(in_zookeeper, in_brokers)
+    here, there = (
+        {(user.name, credential.mechanism, credential.iterations) for user in users for credential in user.credentials}
+        for users in (in_zookeeper, in_brokers)
+    )
+    _compare_parts("users", here, there, disagreements)
+    return in_zookeeper
+
+
+def _merge_quotas(
+    in_zookeeper: tuple[Quota, ...] | None, in_brokers: tuple[Quota, ...] | None, disagreements: list[Remark]
+) -> tuple[Quota, ...] | None:
+    if in_zookeeper is None or in_brokers is None:
+        return _first(in_brokers, in_zookeeper)
+    here, there = (
+        {(frozenset(quota.entity.items()), *value) for quota in quotas for value in quota.values.items()}
+        for quotas in (in_zookeeper, in_brokers)
+    )
+    _compare_parts("quotas", here, there, disagreements)
+    return in_brokers
+
+
+def _compare_parts(section: str, here: Set[object], there: Set[object], disagreements: list[Remark]) -> None:
+    if here != there:
+        reason = f"{len(here - there)} only in ZooKeeper, {len(there - here)} only in the brokers"
+        disagreements.append(Remark(resource=section, reason=reason))
 
 
 def _compare_brokers(one: Cluster, other: Cluster, disagreements: list[Remark]) -> None:

@@ -27,7 +27,16 @@ from kafka_meta.model import (
     Topic,
     User,
 )
-from kafka_meta.plan import Action, AddPartitions, CommitOffsets, CreateAcl, CreateTopic, SetConfigs
+from kafka_meta.plan import (
+    Action,
+    AddPartitions,
+    CommitOffsets,
+    CreateAcl,
+    CreateTopic,
+    SetConfigs,
+    SetQuota,
+    UpsertUser,
+)
 
 
 def topic(
@@ -91,6 +100,8 @@ def snapshot(
     topics: Iterable[Topic] | None = (),
     groups: Iterable[Group] | None = (),
     acls: Iterable[Acl] | None = (),
+    users: Iterable[User] | None = (),
+    quotas: Iterable[Quota] | None = (),
     defaults: Mapping[str, str] | None = None,
     id: str | None = "source",
     version: str | None = "3.9",
@@ -111,6 +122,8 @@ def snapshot(
         topics=None if topics is None else tuple(topics),
         groups=None if groups is None else tuple(groups),
         acls=None if acls is None else tuple(acls),
+        users=None if users is None else tuple(users),
+        quotas=None if quotas is None else tuple(quotas),
         defaults={"default.replication.factor": "1"} if defaults is None else defaults,
         gaps=gaps,
     )
@@ -121,6 +134,8 @@ def carried_out(actual: Snapshot, actions: Iterable[Action]) -> Snapshot:
     topics = {topic.name: topic for topic in actual.topics or ()}
     groups = {group.id: group for group in actual.groups or ()}
     acls = dict.fromkeys(actual.acls or ())
+    users = {user.name: user for user in actual.users or ()}
+    quotas = {tuple(sorted(quota.entity.items(), key=str)): quota for quota in actual.quotas or ()}
     for action in actions:
         match action:
             case CreateTopic():
@@ -149,6 +164,17 @@ def carried_out(actual: Snapshot, actions: Iterable[Action]) -> Snapshot:
                 groups[action.group] = replace(there, offsets=tuple(sorted((*kept, *action.offsets))))
             case CreateAcl():
                 acls[action.acl] = None
+            case UpsertUser():
+                known = users.get(action.user, User(name=action.user)).credentials
+                assert action.mechanism not in {each.mechanism for each in known}, f"{action.user} has one"
+                made = ScramCredential(mechanism=action.mechanism, iterations=action.iterations)
+                users[action.user] = User(name=action.user, credentials=(*known, made))
+            case SetQuota():
+                key = tuple(sorted(action.entity.items(), key=str))
+                values = quotas[key].values if key in quotas else {}
+                for name, value in action.previous.items():
+                    assert values.get(name) == value, f"{name} is {values.get(name)}"
+                quotas[key] = Quota(entity=action.entity, values={**values, **action.values})
             case _:
                 assert_never(action)
     return replace(
@@ -156,6 +182,8 @@ def carried_out(actual: Snapshot, actions: Iterable[Action]) -> Snapshot:
         topics=None if actual.topics is None else tuple(topics.values()),
         groups=None if actual.groups is None else tuple(groups.values()),
         acls=None if actual.acls is None else tuple(acls),
+        users=None if actual.users is None else tuple(users.values()),
+        quotas=None if actual.quotas is None else tuple(quotas.values()),
     )
 
 
@@ -257,6 +285,34 @@ small_acls = st.builds(
 )
 
 
+small_users = st.lists(
+    st.builds(
+        User,
+        name=st.sampled_from(("a", "b", "ü%2F")),
+        credentials=st.lists(
+            st.builds(
+                ScramCredential,
+                mechanism=st.sampled_from(("SCRAM-SHA-256", "SCRAM-SHA-512")),
+                iterations=st.sampled_from((1024, 4096, 8192, 65536)),
+            ),
+            max_size=2,
+            unique_by=lambda each: each.mechanism,
+        ).map(tuple),
+    ),
+    max_size=3,
+    unique_by=lambda user: user.name,
+)
+small_quotas = st.lists(
+    st.builds(
+        Quota,
+        entity=st.sampled_from(({"user": "a"}, {"user": None}, {"user": "a", "clientId": None}, {"ip": None})),
+        values=st.dictionaries(st.sampled_from(("x", "y")), st.sampled_from((1.0, 2.5)), max_size=2),
+    ),
+    max_size=3,
+    unique_by=lambda quota: str(quota.entity),
+)
+
+
 @st.composite
 def small_snapshots(draw: st.DrawFn, *, id: str, dest: bool) -> Snapshot:
     brokers = draw(st.integers(1, 3))
@@ -268,6 +324,8 @@ def small_snapshots(draw: st.DrawFn, *, id: str, dest: bool) -> Snapshot:
         topics=draw(small_topics(brokers=brokers)),
         groups=draw(small_groups(zookeeper=not dest, metadata=("", "kafka-meta:start") if dest else ("", "own"))),
         acls=draw(st.lists(small_acls, unique=True, max_size=5)),
+        users=draw(small_users),
+        quotas=draw(small_quotas),
         defaults=defaults,
         security=Security(
             authorizer=draw(st.sampled_from(("org.example.Authorizer", "org.example.Authorizer", ""))),

@@ -11,7 +11,7 @@ from snapshots import acl, any_snapshots, group, snapshot, topic
 
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.export import merge
-from kafka_meta.model import Acl, Cluster, Quota, Remark, Snapshot, Topic, User
+from kafka_meta.model import Acl, Cluster, Quota, Remark, ScramCredential, Secret, Snapshot, Topic, User
 
 
 def in_zookeeper(**sections: object) -> Snapshot:
@@ -21,9 +21,9 @@ def in_zookeeper(**sections: object) -> Snapshot:
 
 
 def in_brokers(**sections: object) -> Snapshot:
-    """As `cluster.read` gives it: no users, no quotas."""
-    later = tuple(Remark(resource=section, reason="not read from brokers") for section in ("users", "quotas"))
-    found = snapshot(**{"id": "c", **sections})  # type: ignore[arg-type]
+    """As `cluster.read` gives it of brokers before 2.6: no users, no quotas."""
+    later = tuple(Remark(resource=section, reason="not told by brokers") for section in ("users", "quotas"))
+    found = snapshot(**{"id": "c", "users": None, "quotas": None, **sections})  # type: ignore[arg-type]
     return replace(found, gaps=(*found.gaps, *later))
 
 
@@ -183,3 +183,20 @@ def test_nothing_that_one_side_knows_is_lost(here: Snapshot, there: Snapshot) ->
     assert merge(here, here).disagreements == tuple(
         sorted(set(here.disagreements), key=lambda r: (r.resource, r.reason))
     )
+
+
+def test_keys_come_from_zookeeper_and_contradictions_about_users_and_quotas_are_named() -> None:
+    key = ScramCredential(mechanism="SCRAM-SHA-256", iterations=4096, salt="c2FsdA==", stored_key=Secret("k"))
+    bare = replace(key, salt=None, stored_key=None)
+    rate = Quota(entity={"user": "a"}, values={"consumer_byte_rate": 5.0})
+    here = in_zookeeper(users=[User(name="a", credentials=(key,))], quotas=[rate])
+    there = replace(in_brokers(users=[User(name="a", credentials=(bare,))], quotas=[rate]), gaps=())
+    merged = merge(here, there)
+    assert merged.users is not None
+    assert merged.users[0].credentials[0].stored_key == Secret("k")
+    assert merged.disagreements == ()
+    other = replace(there, users=(), quotas=(replace(rate, values={"consumer_byte_rate": 6.0}),))
+    assert reasons(merge(here, other).disagreements) == {
+        "users": "1 only in ZooKeeper, 0 only in the brokers",
+        "quotas": "1 only in ZooKeeper, 1 only in the brokers",
+    }

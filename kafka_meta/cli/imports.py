@@ -13,6 +13,7 @@ import typer
 from kafka_meta import cluster
 from kafka_meta.apply import apply
 from kafka_meta.cli import options as given
+from kafka_meta.cli.passwords import PasswordFiles, password_files, passwords_for
 from kafka_meta.cli.screen import Screen
 from kafka_meta.cli.sides import dest_settings, file_to_read, options, policy, principal, side
 from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
@@ -20,13 +21,15 @@ from kafka_meta.events import Emit, Progress
 from kafka_meta.files import dumps, encode_plan, encode_results, read_metadata, read_plan, write_private
 from kafka_meta.files.metadata import iso_time
 from kafka_meta.files.writing import require_writable
-from kafka_meta.model import EVERYTHING, Snapshot
+from kafka_meta.model import EVERYTHING, Snapshot, User
 from kafka_meta.plan import (
     CreateTopic,
     Operator,
+    Passwords,
     Plan,
     Policy,
     Result,
+    UpsertUser,
     compare,
     partitions_to_measure,
     recheck,
@@ -37,6 +40,9 @@ from kafka_meta.settings import ClusterSettings
 
 if TYPE_CHECKING:
     from kafka_meta.cli.commands import Session
+
+NO_FILES = PasswordFiles()
+NO_PASSWORDS = Passwords()
 
 SavePlan = Annotated[
     str | None,
@@ -54,16 +60,20 @@ def import_(
     target_directory: given.TargetDirectory = None,
     dest_bootstrap_servers: given.DestBootstrap = None,
     dest_config: given.DestConfig = None,
+    dest_zk_connect: given.DestZk = None,
     only: given.Only = None,
     include_topics: given.IncludeTopics = None,
     exclude_topics: given.ExcludeTopics = None,
     include_groups: given.IncludeGroups = None,
     exclude_groups: given.ExcludeGroups = None,
     rename: given.RenameRules = None,
+    map_host: given.HostRules = None,
     replication_factor: given.Factor = None,
     group_offsets: given.Positions = None,
     on_drift: given.OnDrift = None,
     pin_defaults: given.PinDefaults = False,
+    passwords: given.PasswordFile = None,
+    generate_passwords: given.NewPasswords = None,
     save_plan: SavePlan = None,
     plan_file: PlanFile = None,
     commit: given.Commit = False,
@@ -84,7 +94,8 @@ def import_(
     path = file_to_read(chosen)
     desired = read_metadata(path)
     name = f"{path} (cluster {desired.cluster.id or 'unknown'}, {iso_time(desired.taken_at_ms)})"
-    return import_snapshot(session, desired, name, dest, decided, save_plan=save_plan, commit=commit)
+    files = password_files(chosen, desired.users or (), session.screen)
+    return import_snapshot(session, desired, name, dest, decided, files, save_plan=save_plan, commit=commit)
 
 
 def import_snapshot(
@@ -93,6 +104,7 @@ def import_snapshot(
     name: str,
     dest: ClusterSettings,
     decided: Policy,
+    files: PasswordFiles = NO_FILES,
     *,
     save_plan: str | None = None,
     commit: bool,
@@ -103,7 +115,8 @@ def import_snapshot(
         require_writable(Path(save_plan))
     with screen.progress() as meter:
         actual = read_dest(dest, desired.cluster.id, meter.emit)
-        plan = make_plan(desired, actual, dest, decided, meter.emit)
+        passwords = passwords_for(files, desired, actual, dest)
+        plan = make_plan(desired, actual, dest, decided, meter.emit, passwords=passwords)
         plan, rejected = _validated(plan, dest)
     screen.result([f"{name}  →  {headline(actual, dest)}"])
     if save_plan is not None:
@@ -111,7 +124,7 @@ def import_snapshot(
         screen.say(f"plan written into {save_plan}")
     if not commit:
         return _show(plan, screen)
-    return _commit(plan, rejected, dest, screen)
+    return _commit(plan, rejected, dest, files.vault(plan.actions, desired.users or (), dest), screen)
 
 
 def read_dest(dest: ClusterSettings, source_id: str | None, emit: Emit) -> Snapshot:
@@ -125,7 +138,15 @@ def read_dest(dest: ClusterSettings, source_id: str | None, emit: Emit) -> Snaps
     return actual
 
 
-def make_plan(desired: Snapshot, actual: Snapshot, dest: ClusterSettings, decided: Policy, emit: Emit) -> Plan:
+def make_plan(
+    desired: Snapshot,
+    actual: Snapshot,
+    dest: ClusterSettings,
+    decided: Policy,
+    emit: Emit,
+    *,
+    passwords: Passwords = NO_PASSWORDS,
+) -> Plan:
     """The comparison, with what only the destination's brokers can say."""
     places = partitions_to_measure(desired, actual, decided)
     if places:
@@ -135,7 +156,7 @@ def make_plan(desired: Snapshot, actual: Snapshot, dest: ClusterSettings, decide
         positions_at = cluster.offsets_at(dest, actual, decided.group_offsets.time_ms)
     access = cluster.access(dest, "import")
     operator = Operator(principal=principal(dest), cluster_operations=access.operations)
-    return compare(desired, actual, decided, operator=operator, positions_at=positions_at)
+    return compare(desired, actual, decided, operator=operator, positions_at=positions_at, passwords=passwords)
 
 
 def headline(actual: Snapshot, dest: ClusterSettings) -> str:
@@ -163,7 +184,7 @@ def _show(plan: Plan, screen: Screen) -> int:
     return ExitStatus.DONE
 
 
-def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, screen: Screen) -> int:
+def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, vault: cluster.Vault, screen: Screen) -> int:
     # What is left alone, as in the dry run; then what becomes of each action, the refused ones first.
     named = {resource_of(result.action) for result in rejected}
     plan = replace(plan, refused=tuple(remark for remark in plan.refused if remark.resource not in named))
@@ -173,7 +194,7 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, scree
     total = len(plan.actions) + len(rejected)
     well = 0
     try:
-        with screen.progress() as meter, cluster.Writer(dest) as writer:
+        with screen.progress() as meter, cluster.Writer(dest, vault) as writer:
             writer.announce(plan.actions)
             for step in apply(plan.actions, writer):
                 if isinstance(step, Result):
@@ -220,7 +241,7 @@ def _finish(plan: Plan, results: Sequence[Result], screen: Screen, *, interrupte
 
 def _import_plan(session: Session, flags: dict[str, Any], path: Path, *, commit: bool) -> int:
     """Exactly what was reviewed, or nothing."""
-    decided_too = sorted(set(flags) - {"plan-file", "commit", "dest-bootstrap-servers", "dest-config"})
+    decided_too = sorted(set(flags) - {*_WITH_PLAN})
     if decided_too:
         raise UsageError(
             f"--plan-file carries out what was decided when the plan was made; --{decided_too[0]} comes too late",
@@ -238,4 +259,32 @@ def _import_plan(session: Session, flags: dict[str, Any], path: Path, *, commit:
             "\n".join(remark_line(remark) for remark in broken[:20]) + "\nMake a new plan with --save-plan.",
         )
     screen.result([f"{path}  →  {headline(actual, dest)}"])
-    return _commit(open_plan, (), dest, screen) if commit else _show(open_plan, screen)
+    if not commit:
+        return _show(open_plan, screen)
+    return _commit(open_plan, (), dest, _vault_for(open_plan, flags, session, dest), screen)
+
+
+_WITH_PLAN = (
+    *("plan-file", "commit", "dest-bootstrap-servers", "dest-config", "dest-zk-connect"),
+    *("file-name", "target-directory", "passwords", "generate-passwords"),
+)
+
+
+def _vault_for(plan: Plan, flags: dict[str, Any], session: Session, dest: ClusterSettings) -> cluster.Vault:
+    """A plan holds no secret: the metadata file has the keys, to write them or to check passwords."""
+    upserts = [action for action in plan.actions if isinstance(action, UpsertUser)]
+    if not upserts:
+        return cluster.Vault()
+    chosen = options(flags, session.toml(), session.screen)
+    exported: Sequence[User] = ()
+    if any(action.secret != "generated" for action in upserts):
+        path = file_to_read(chosen)
+        desired = read_metadata(path)
+        if desired.cluster.id != plan.source_id:
+            raise UsageError(
+                f"{path} is of cluster {desired.cluster.id}, the plan of {plan.source_id}",
+                "Name the metadata file of the plan: --fileName.",
+            )
+        exported = desired.users or ()
+    named = exported or [User(name=action.user) for action in upserts]
+    return password_files(chosen, named, session.screen).vault(upserts, exported, dest)

@@ -47,6 +47,15 @@ DestConfig: TypeAlias = Annotated[
         help="Java .properties file with the destination's connection settings.",
     ),
 ]
+DestZk: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--dest-zk-connect",
+        metavar="HOST:PORT,…/CHROOT",
+        rich_help_panel=DEST,
+        help="ZooKeeper of a destination that runs with it: takes exported keys of users as they are.",
+    ),
+]
 FileName: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -84,7 +93,9 @@ ExcludeGroups: TypeAlias = Annotated[
 ]
 Only: TypeAlias = Annotated[
     str | None,
-    typer.Option("--only", metavar="topics,groups,acls", rich_help_panel=FILTERS, help="Only these sections."),
+    typer.Option(
+        "--only", metavar="topics,groups,acls,users,quotas", rich_help_panel=FILTERS, help="Only these sections."
+    ),
 ]
 RenameRules: TypeAlias = Annotated[
     list[str] | None,
@@ -94,6 +105,33 @@ RenameRules: TypeAlias = Annotated[
         rich_help_panel=POLICIES,
         help=r"Rename topics: OLD a regular expression for the whole name, NEW may use its groups (\1); "
         "positions and ACLs follow. group:OLD=NEW renames groups. Can be repeated; the first that matches counts.",
+    ),
+]
+HostRules: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map-host",
+        metavar="OLD=NEW",
+        rich_help_panel=POLICIES,
+        help="ACLs for host OLD are made for host NEW. Can be repeated.",
+    ),
+]
+PasswordFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--passwords",
+        metavar="FILE",
+        rich_help_panel=POLICIES,
+        help="Users' passwords, name=password lines (mode 0600); compared with the exported keys before use.",
+    ),
+]
+NewPasswords: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--generate-passwords",
+        metavar="FILE",
+        rich_help_panel=POLICIES,
+        help="Make new passwords for all other users and write them into FILE (mode 0600).",
     ),
 ]
 Factor: TypeAlias = Annotated[

@@ -12,7 +12,7 @@ from typing import Any
 from kafka_meta import host
 from kafka_meta.cli.screen import Screen
 from kafka_meta.errors import UsageError
-from kafka_meta.plan import SECTIONS, GroupOffsets, Policy, Section, parse_renames
+from kafka_meta.plan import SECTIONS, GroupOffsets, Policy, Section, parse_hosts, parse_renames
 from kafka_meta.settings import ClusterSettings, PolicyOptions, Toml, policy_options, resolve
 
 DEFAULT_FILE = "kafka-metadata-export.json"
@@ -71,6 +71,7 @@ def policy(given: PolicyOptions) -> Policy:
         only=_sections(given.only),
         selection=given.selection(),
         renames=parse_renames(given.rename),
+        hosts=parse_hosts(given.map_host),
         replication_factor=_replication_factor(given.replication_factor),
         group_offsets=_group_offsets(given.group_offsets),
         on_drift=_on_drift(given.on_drift),

@@ -49,6 +49,7 @@ def verify(
     include_groups: given.IncludeGroups = None,
     exclude_groups: given.ExcludeGroups = None,
     rename: given.RenameRules = None,
+    map_host: given.HostRules = None,
     replication_factor: given.Factor = None,
     group_offsets: given.Positions = None,
     on_drift: given.OnDrift = None,

@@ -25,9 +25,21 @@ from kafka_meta import wire
 from kafka_meta.cluster.clients import code, reason
 from kafka_meta.cluster.groups import NO_MEMBERS
 from kafka_meta.cluster.patience import Again, Try, Verdict, verdict
-from kafka_meta.model import Acl, CommittedOffset
-from kafka_meta.plan import Action, AddPartitions, CommitOffsets, CreateAcl, CreateTopic, Result, SetConfigs
-from kafka_meta.wire import Described, Place, Unanswered, Wire
+from kafka_meta.cluster.vault import Vault
+from kafka_meta.model import Acl, CommittedOffset, Quota
+from kafka_meta.plan import (
+    Action,
+    AddPartitions,
+    CommitOffsets,
+    CreateAcl,
+    CreateTopic,
+    Result,
+    SetConfigs,
+    SetQuota,
+    UpsertUser,
+    quota_text,
+)
+from kafka_meta.wire import Described, Place, Unanswered, Upsertion, Wire
 
 A = TypeVar("A", bound=Action)
 
@@ -41,6 +53,8 @@ class Tools:
     """Topics that we made or gave partitions: brokers may hear of it later than the controller answers."""
     rules: set[Acl] = field(default_factory=set)
     """Access rules that exist by us: they are shown later, too."""
+    users: set[tuple[str, str]] = field(default_factory=set)
+    """Credentials that exist by us: user and mechanism."""
 
 
 def create_topics(tools: Tools, tries: Sequence[Try[CreateTopic]], *, pretend: bool = False) -> list[Verdict]:
@@ -178,6 +192,76 @@ def create_acls(tools: Tools, tries: Sequence[Try[CreateAcl]]) -> list[Verdict]:
             tools.rules.add(attempt.action.acl)
             verdicts.append(Result(action=attempt.action, outcome="done"))
     return verdicts
+
+
+def upsert_users(tools: Tools, tries: Sequence[Try[UpsertUser]], vault: Vault) -> list[Verdict]:
+    """Each user at most once: KRaft refuses two mechanisms of one user in one request."""
+    existing, gaps = wire.users(tools.wire)
+    if existing is None:
+        return _all(tries, Unanswered(gaps[0].reason))
+    there = {(user.name, each.mechanism): each.iterations for user in existing for each in user.credentials}
+    verdicts: dict[str, Verdict] = {}
+    wanted: list[tuple[Try[UpsertUser], Upsertion]] = []
+    for attempt in tries:
+        action = attempt.action
+        iterations = there.get((action.user, action.mechanism))
+        if iterations == action.iterations:
+            verdicts[action.user] = _there(attempt, f"the user has a credential of {action.mechanism}")
+        elif iterations is not None:
+            verdicts[action.user] = _broken(action, f"the user has one of {iterations} iterations now")
+        else:
+            upsertion = vault.upsertion(action)
+            if isinstance(upsertion, Upsertion):
+                wanted.append((attempt, upsertion))
+            else:
+                verdicts[action.user] = upsertion
+    if wanted:
+        try:
+            controller = wire.metadata(tools.wire, ()).controller_id
+            answers = wire.upsert_users(tools.wire, [upsertion for _, upsertion in wanted], controller)
+        except Unanswered as silence:
+            answers = [silence] * len(wanted)
+        for (attempt, _), error in zip(wanted, answers, strict=True):
+            action = attempt.action
+            if error is None:
+                tools.users.add((action.user, action.mechanism))
+            done = Result(action=action, outcome="done")
+            verdicts[action.user] = done if error is None else _silence(action, error)
+    return [verdicts[attempt.action.user] for attempt in tries]
+
+
+def set_quotas(tools: Tools, tries: Sequence[Try[SetQuota]]) -> list[Verdict]:
+    existing, gaps = wire.quotas(tools.wire)
+    if existing is None:
+        return _all(tries, Unanswered(gaps[0].reason))
+    there = {_entity(quota): quota.values for quota in existing}
+    verdicts: dict[frozenset[tuple[str, str | None]], Verdict] = {}
+    wanted: list[Try[SetQuota]] = []
+    for attempt in tries:
+        action = attempt.action
+        now = there.get(_entity(action), {})
+        if all(now.get(name) == value for name, value in action.values.items()):
+            verdicts[_entity(action)] = _there(attempt, "the quota has these values")
+        elif moved := [name for name, value in sorted(action.previous.items()) if now.get(name) != value]:
+            value = now.get(moved[0])
+            is_now = "not set" if value is None else quota_text(value)
+            verdicts[_entity(action)] = _broken(action, f"{moved[0]} is {is_now} now")
+        else:
+            wanted.append(attempt)
+    if wanted:
+        changes = [Quota(entity=attempt.action.entity, values=attempt.action.values) for attempt in wanted]
+        try:
+            answers = wire.set_quotas(tools.wire, changes)
+        except Unanswered as silence:
+            answers = [silence] * len(wanted)
+        for attempt, error in zip(wanted, answers, strict=True):
+            done = Result(action=attempt.action, outcome="done")
+            verdicts[_entity(attempt.action)] = done if error is None else _silence(attempt.action, error)
+    return [verdicts[_entity(attempt.action)] for attempt in tries]
+
+
+def _entity(quota: Quota | SetQuota) -> frozenset[tuple[str, str | None]]:
+    return frozenset(quota.entity.items())
 
 
 def commit_offsets(tools: Tools, tries: Sequence[Try[CommitOffsets]]) -> list[Verdict]:

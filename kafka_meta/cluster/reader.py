@@ -74,6 +74,8 @@ def read(
         configs = _overrides(connection, chosen, emit, gaps)
         groups = reading_groups.result()
         acls, acl_gaps = wire.acls(connection) if "acls" in sections else (None, ())
+        users, user_gaps = wire.users(connection) if "users" in sections else (None, ())
+        quotas, quota_gaps = wire.quotas(connection) if "quotas" in sections else (None, ())
         topics = _with_configs(chosen, configs)
         topics = _without_leaving_replicas(connection, metadata, topics, gaps)
         if offsets:
@@ -85,16 +87,19 @@ def read(
             topics=tuple(topics[name] for name in sorted(topics)) if "topics" in sections else None,
             groups=None if found_groups is None else tuple(found_groups),
             acls=acls,
+            users=users,
+            quotas=quotas,
             defaults=facts.defaults,
             gaps=sorted_remarks(
                 [
                     *gaps,
                     *groups.gaps,
                     *acl_gaps,
+                    *user_gaps,
+                    *quota_gaps,
                     *facts.gaps,
                     *metadata.gaps,
                     *_unseen(metadata, facts),
-                    *_later(sections),
                 ]
             ),
             left_out=sorted_remarks(_internal(metadata.topics, selection) if "topics" in sections else ()),
@@ -130,12 +135,6 @@ def _unseen(metadata: Metadata, facts: BrokerFacts) -> Iterator[Gap]:
     elif "DESCRIBE" not in metadata.cluster_operations:
         reason = "no right to DESCRIBE the cluster: topics and groups that we may not see are missing unnoticed"
         yield Remark(resource="cluster", reason=reason)
-
-
-def _later(sections: frozenset[str]) -> Iterator[Gap]:
-    for section in ("users", "quotas"):
-        if section in sections:
-            yield Remark(resource=section, reason="not read from brokers by this version of kafka-meta")
 
 
 def _overrides(

@@ -18,13 +18,14 @@ Purpose: TypeAlias = Literal["export", "import"]
 NEEDED: Mapping[Purpose, Mapping[str, str]] = {
     "export": {
         "DESCRIBE": "to see all groups, the ACLs, users and log directories",
-        "DESCRIBE_CONFIGS": "to read the brokers' defaults",
+        "DESCRIBE_CONFIGS": "to read the brokers' defaults and the quotas",
     },
     "import": {
         "DESCRIBE": "to see what is there",
-        "DESCRIBE_CONFIGS": "to read the brokers' defaults",
+        "DESCRIBE_CONFIGS": "to read the brokers' defaults and the quotas",
         "CREATE": "to create topics",
-        "ALTER": "to create ACLs",
+        "ALTER": "to create ACLs and users",
+        "ALTER_CONFIGS": "to set quotas",
     },
 }
 """Operations on the cluster resource, and what for; rights on topics and groups come on top of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TypeVar, assert_never, cast
@@ -11,8 +12,19 @@ from kafka_meta import wire
 from kafka_meta.cluster import attempts
 from kafka_meta.cluster.clients import admin
 from kafka_meta.cluster.patience import Patience, Try, Verdict
+from kafka_meta.cluster.vault import Vault
 from kafka_meta.events import Emit, Waiting, silent
-from kafka_meta.plan import Action, AddPartitions, CommitOffsets, CreateAcl, CreateTopic, Result, SetConfigs
+from kafka_meta.plan import (
+    Action,
+    AddPartitions,
+    CommitOffsets,
+    CreateAcl,
+    CreateTopic,
+    Result,
+    SetConfigs,
+    SetQuota,
+    UpsertUser,
+)
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Unanswered
 
@@ -24,6 +36,8 @@ _RECORDS_A_REQUEST = 9_800
 _TOPICS_A_REQUEST_BY_ZOOKEEPER = 500
 """Some 20 ms each, all before the answer: more would outlast the request's time."""
 _ACLS_A_REQUEST = 500
+_USERS_A_REQUEST = 500
+_QUOTAS_A_REQUEST = 500
 _GROUPS_AT_ONCE = 500
 
 _SETTLED_SECONDS = 120.0
@@ -31,9 +45,13 @@ _POLL_SECONDS = 0.2
 
 
 class Writer:
-    """Does actions, batches of one type. A context manager. Raises `KafkaMetaError` when it cannot connect."""
+    """Does actions, batches of one type. A context manager. Raises `KafkaMetaError` when it cannot connect.
 
-    def __init__(self, settings: ClusterSettings) -> None:
+    `vault` has what new users' credentials are made of.
+    """
+
+    def __init__(self, settings: ClusterSettings, vault: Vault | None = None) -> None:
+        self._vault = vault or Vault()
         self._wire = wire.connect(settings)
         self._tools = attempts.Tools(
             client=admin(settings), wire=self._wire, timeout_seconds=settings.request_timeout_ms / 1000
@@ -82,11 +100,28 @@ class Writer:
             case CreateAcl():
                 rules = cast(Sequence[CreateAcl], actions)
                 yield from self._results(_requests(rules, most=_ACLS_A_REQUEST), attempts.create_acls)
+            case UpsertUser():
+                yield from self._users(cast(Sequence[UpsertUser], actions))
+            case SetQuota():
+                quotas = cast(Sequence[SetQuota], actions)
+                yield from self._results(_requests(quotas, most=_QUOTAS_A_REQUEST), attempts.set_quotas)
             case CommitOffsets():
                 commits = cast(Sequence[CommitOffsets], actions)
                 yield from self._results(_requests(commits, most=_GROUPS_AT_ONCE), attempts.commit_offsets)
             case _:
                 assert_never(first)
+
+    def _users(self, actions: Sequence[UpsertUser]) -> Iterator[Result | Waiting]:
+        yield from self._vault.write_keys([action for action in actions if action.secret == "key"])
+        rounds: dict[int, list[UpsertUser]] = {}
+        seen: Counter[str] = Counter()
+        for action in actions:
+            if action.secret != "key":
+                rounds.setdefault(seen[action.user], []).append(action)
+                seen[action.user] += 1
+        for each in rounds.values():
+            requests = _requests(each, most=_USERS_A_REQUEST)
+            yield from self._results(requests, lambda tools, tries: attempts.upsert_users(tools, tries, self._vault))
 
     def settle(self) -> Iterator[Waiting]:
         """Until every broker shows what was created: a controller answers before the brokers have heard of it.
@@ -100,6 +135,10 @@ class Writer:
                 yield from _pause(f"broker {broker} does not show {len(unseen)} of the new topics yet")
         while (unseen_rules := rules - set(wire.acls(self._wire)[0] or ())) and time.monotonic() < deadline:
             yield from _pause(f"the destination does not show {len(unseen_rules)} of the new ACLs yet")
+
+        users = self._tools.users
+        while users and (unseen_users := users - _credentials(self._wire)) and time.monotonic() < deadline:
+            yield from _pause(f"the destination does not show {len(unseen_users)} of the new users yet")
 
     def _results(
         self, requests: Iterable[Sequence[A]], attempt: Callable[[attempts.Tools, Sequence[Try[A]]], list[Verdict]]
@@ -117,6 +156,10 @@ def _led(connection: wire.Wire, topics: set[str], broker: int) -> set[str]:
     except Unanswered:
         return set()
     return {name for name, topic in known.items() if all(part.leader is not None for part in topic.partitions)}
+
+
+def _credentials(connection: wire.Wire) -> set[tuple[str, str]]:
+    return {(user.name, each.mechanism) for user in wire.users(connection)[0] or () for each in user.credentials}
 
 
 def _pause(reason: str) -> Iterator[Waiting]:

@@ -2,6 +2,7 @@
 
 text.py        JSON text → values, with every doubtful thing refused by its place
 schemas.py     the JSON Schemas that travel with the program
+passwords.py   users' passwords, name=password lines
 writing.py     a file appears whole, with mode 0600, or not at all
 metadata.py    Snapshot ⇄ metadata document
 plans.py       Plan ⇄ plan document; results and verify reports → documents
@@ -16,6 +17,8 @@ from kafka_meta.files.metadata import (
 from kafka_meta.files.metadata import (
     read_metadata as read_metadata,
 )
+from kafka_meta.files.passwords import read_passwords as read_passwords
+from kafka_meta.files.passwords import write_passwords as write_passwords
 from kafka_meta.files.plans import (
     encode_plan as encode_plan,
 )

@@ -29,6 +29,8 @@ from kafka_meta.plan import (
     Report,
     Result,
     SetConfigs,
+    SetQuota,
+    UpsertUser,
 )
 
 PLAN_KIND = "kafka-meta-plan"
@@ -113,6 +115,21 @@ def encode_action(action: Action) -> dict[str, Any]:
             }
         case CreateAcl():
             return {"type": "createAcl", "acl": encode_acl(action.acl)}
+        case UpsertUser():
+            return {
+                "type": "upsertUser",
+                "user": action.user,
+                "mechanism": action.mechanism,
+                "iterations": action.iterations,
+                "secret": action.secret,
+            }
+        case SetQuota():
+            return {
+                "type": "setQuota",
+                "entity": dict(action.entity),
+                "values": dict(action.values),
+                "previous": dict(action.previous),
+            }
         case _:
             assert_never(action)
 
@@ -206,5 +223,15 @@ def _decode_action(item: Mapping[str, Any]) -> Action:
             return CommitOffsets(group=item["group"], offsets=tuple(decode_offset(each) for each in item["offsets"]))
         case "createAcl":
             return CreateAcl(acl=decode_acl(item["acl"]))
+        case "upsertUser":
+            return UpsertUser(
+                user=item["user"], mechanism=item["mechanism"], iterations=item["iterations"], secret=item["secret"]
+            )
+        case "setQuota":
+            return SetQuota(
+                entity=item["entity"],
+                values={name: float(value) for name, value in item["values"].items()},
+                previous={name: None if value is None else float(value) for name, value in item["previous"].items()},
+            )
         case other:
             raise AssertionError(f"the schema lets an action of type {other!r} through")

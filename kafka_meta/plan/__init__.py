@@ -7,7 +7,8 @@
     configs.py    topic configs fitted to the destination
     access.py     which access rules overlap, and what they allow
     draft.py      a plan, and a plan that is being written
-    topics.py, groups.py, acls.py    desired and actual, section by section
+    topics.py, groups.py, acls.py, users.py, quotas.py    desired and actual, section by section
+    scram.py      a user's credential: what it is made of, whether a password fits it
     compare.py    the whole: desired and actual → Plan
     report.py     a plan read as an answer: is the destination what it ought to be?
     recheck.py    a saved plan against the destination of today
@@ -39,7 +40,19 @@ from kafka_meta.plan.actions import (
     SetConfigs as SetConfigs,
 )
 from kafka_meta.plan.actions import (
+    SetQuota as SetQuota,
+)
+from kafka_meta.plan.actions import (
+    UpsertUser as UpsertUser,
+)
+from kafka_meta.plan.actions import (
     describe_acl as describe_acl,
+)
+from kafka_meta.plan.actions import (
+    describe_entity as describe_entity,
+)
+from kafka_meta.plan.actions import (
+    quota_text as quota_text,
 )
 from kafka_meta.plan.actions import (
     resource_of as resource_of,
@@ -65,8 +78,12 @@ from kafka_meta.plan.policy import (
     Section as Section,
 )
 from kafka_meta.plan.policy import (
+    parse_hosts as parse_hosts,
+)
+from kafka_meta.plan.policy import (
     parse_renames as parse_renames,
 )
 from kafka_meta.plan.recheck import recheck as recheck
 from kafka_meta.plan.report import Report as Report
 from kafka_meta.plan.report import report as report
+from kafka_meta.plan.users import Passwords as Passwords

@@ -38,9 +38,13 @@ def compare_acls(desired: Snapshot, actual: Snapshot, policy: Policy, operator: 
             continue
         renamed = policy.acl(acl)
         wanted[renamed] = None
-        if renamed != acl:
-            resource = f"acl {describe_acl(renamed)}"
+        resource = f"acl {describe_acl(renamed)}"
+        if renamed.resource_name != acl.resource_name:
             draft.intend(resource, "resourceName", acl.resource_name, renamed.resource_name, "--rename")
+        if renamed.host != acl.host:
+            draft.intend(resource, "host", acl.host, renamed.host, "--map-host")
+        elif acl.host != "*":
+            draft.warn(resource, "holds for one host: will its clients come from there? (--map-host OLD=NEW)")
         if acl.pattern_type == "PREFIXED" and policy.renames:
             _warn_of_prefix(acl, renamed.resource_name, desired, policy, draft)
     if actual.cluster.security.authorizer == "":
@@ -58,6 +62,7 @@ def compare_acls(desired: Snapshot, actual: Snapshot, policy: Policy, operator: 
             draft.only_there(f"acl {describe_acl(acl)}", acl.permission)
     if wanted:
         _warn_of_openness(desired.cluster.security, actual.cluster.security, draft)
+        _warn_of_super_users(desired.cluster.security, actual.cluster.security, draft)
     new = in_order(wanted.keys() - there)
     draft.acls.extend(CreateAcl(acl=acl) for acl in _without_lockout(new, actual, operator, draft))
 
@@ -100,6 +105,19 @@ def _warn_of_openness(source: Security, dest: Security, draft: Draft) -> None:
         draft.warn(name, "is true on the destination, false on the source: what has no rule is open to everyone there")
     elif here and not there:
         draft.warn(name, "is true on the source, false on the destination: what has no rule is closed there")
+
+
+def _warn_of_super_users(source: Security, dest: Security, draft: Draft) -> None:
+    """Nobody moves them: they are in the brokers' own files."""
+    if source.super_users is None or dest.super_users is None:
+        sides = [name for name, side in (("source", source), ("destination", dest)) if side.super_users is None]
+        reason = f"hidden by the brokers of the {' and the '.join(sides)}: compare their server.properties by hand"
+        draft.warn("super.users", reason)
+        return
+    for user in sorted({*source.super_users} - {*dest.super_users}):
+        draft.warn("super.users", f"{user} is one on the source only: on the destination only rules give it rights")
+    for user in sorted({*dest.super_users} - {*source.super_users}):
+        draft.warn("super.users", f"{user} is one on the destination only: it may do everything there")
 
 
 def _without_lockout(new: list[Acl], actual: Snapshot, operator: Operator, draft: Draft) -> list[Acl]:

@@ -65,7 +65,30 @@ class CreateAcl:
     acl: Acl
 
 
-Action: TypeAlias = CreateTopic | AddPartitions | SetConfigs | CommitOffsets | CreateAcl
+SecretOrigin: TypeAlias = Literal["key", "passwords", "generated"]
+"""Where a user's secret comes from: the exported keys, the file of `--passwords`, that of `--generate-passwords`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpsertUser:
+    """Precondition: the user has no credential of this mechanism."""
+
+    user: str
+    mechanism: str
+    iterations: int
+    secret: SecretOrigin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetQuota:
+    """Precondition: the values named in `previous` are these (None: not set). `entity` as in `Quota`."""
+
+    entity: Mapping[str, str | None]
+    values: Mapping[str, float]
+    previous: Mapping[str, float | None]
+
+
+Action: TypeAlias = CreateTopic | AddPartitions | SetConfigs | CommitOffsets | CreateAcl | UpsertUser | SetQuota
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +106,16 @@ def describe_acl(acl: Acl) -> str:
     return f"{acl.permission} {acl.principal} {acl.operation} on {acl.resource_type} {name} from {acl.host}"
 
 
+def describe_entity(entity: Mapping[str, str | None]) -> str:
+    """`user 'alice', default clientId`: quotes tell a user called "default" from Kafka's default entity."""
+    names = ((kind, entity[kind]) for kind in sorted(entity, key="user clientId ip".find))
+    return ", ".join(f"default {kind}" if name is None else f"{kind} '{name}'" for kind, name in names)
+
+
+def quota_text(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
 def resource_of(action: Action) -> str:
     """The resource an action is about, as remarks and results name it."""
     match action:
@@ -92,5 +125,9 @@ def resource_of(action: Action) -> str:
             return f"group {action.group}"
         case CreateAcl():
             return f"acl {describe_acl(action.acl)}"
+        case UpsertUser():
+            return f"user {action.user}"
+        case SetQuota():
+            return f"quota {describe_entity(action.entity)}"
         case _:
             assert_never(action)

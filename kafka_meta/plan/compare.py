@@ -10,9 +10,12 @@ from kafka_meta.plan.configs import home_of
 from kafka_meta.plan.draft import Draft, PartitionKey, Plan
 from kafka_meta.plan.groups import compare_groups
 from kafka_meta.plan.policy import Policy
+from kafka_meta.plan.quotas import compare_quotas
 from kafka_meta.plan.topics import compare_topics
+from kafka_meta.plan.users import Passwords, compare_users
 
 UNKNOWN_OPERATOR = Operator()
+NO_PASSWORDS = Passwords()
 
 
 def compare(
@@ -22,12 +25,13 @@ def compare(
     *,
     operator: Operator = UNKNOWN_OPERATOR,
     positions_at: Mapping[PartitionKey, int] | None = None,
+    passwords: Passwords = NO_PASSWORDS,
 ) -> Plan:
     """What makes `actual` like `desired` under `policy`.
 
     `positions_at` holds, for the policy `time:…`, the offset of each existing destination partition
     at that time. The order of the actions is the order in which they are safe to carry out: topics,
-    partitions, configs, positions, DENY, ALLOW; the rules first when they cannot end the operator's own.
+    partitions, configs, positions, DENY, ALLOW, users, quotas; the rules first when they cannot end the operator's own.
     """
     draft = Draft()
     if "topics" in policy.only:
@@ -36,20 +40,20 @@ def compare(
         compare_groups(desired, actual, policy, positions_at or {}, draft)
     if "acls" in policy.only:
         compare_acls(desired, actual, policy, operator, draft)
-    for section in ("users", "quotas"):
-        if section in policy.only and getattr(desired, section):
-            draft.skip(section, "this version of kafka-meta does not move them")
+    if "users" in policy.only:
+        compare_users(desired, actual, passwords, draft)
+    if "quotas" in policy.only:
+        compare_quotas(desired, actual, policy, draft)
     _note_gaps(desired, actual, policy, draft)
     return draft.plan(desired.cluster.id, actual.cluster.id, rules_first=is_super_user(operator, actual))
 
 
 def _note_gaps(desired: Snapshot, actual: Snapshot, policy: Policy, draft: Draft) -> None:
     """A section that was read in part has not been compared as a whole; other gaps of the source are passed on."""
-    compared = policy.only & {"topics", "groups", "acls"}
     for side, snapshot in (("source", desired), ("destination", actual)):
         guarded = snapshot.cluster.security.authorizer != ""
         for gap in snapshot.gaps:
-            if gap.resource in compared and (guarded or gap.resource != "acls"):
+            if gap.resource in policy.only and (guarded or gap.resource != "acls"):
                 draft.cannot_compare(gap.resource, f"not read on the {side}: {gap.reason}")
             elif snapshot is desired:
                 draft.warn(gap.resource, f"not read on the source: {gap.reason}")

@@ -48,7 +48,7 @@ class Plan:
     """What could not be compared, because one side could not be read."""
     warnings: tuple[Remark, ...] = ()
     equal: Mapping[str, int] = field(default_factory=dict)
-    """How many topics, partitions, configs, positions and rules were found as they ought to be."""
+    """How many topics, partitions, configs, positions, rules, users and quotas were found as they ought to be."""
 
     def without(self, rejected: Sequence[Result]) -> Plan:
         """The plan when the destination's own validation has refused some of its topics: they and the
@@ -84,6 +84,8 @@ class Draft:
     configs: list[Action] = field(default_factory=list)
     positions: list[Action] = field(default_factory=list)
     acls: list[Action] = field(default_factory=list)
+    users: list[Action] = field(default_factory=list)
+    quotas: list[Action] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
     drift: list[Difference] = field(default_factory=list)
     intended: list[Difference] = field(default_factory=list)
@@ -125,7 +127,8 @@ class Draft:
         return Plan(
             source_id=source_id,
             dest_id=dest_id,
-            actions=(*self.acls, *topics) if rules_first else (*topics, *self.acls),
+            # Who logs in before the rules are there could do more, or less, than the rules say.
+            actions=(*((*self.acls, *topics) if rules_first else (*topics, *self.acls)), *self.users, *self.quotas),
             present=tuple(self.present),
             drift=tuple(self.drift),
             intended=tuple(self.intended),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from kafka_meta.errors import UsageError
@@ -54,6 +54,8 @@ class Policy:
     only: frozenset[Section] = frozenset(SECTIONS)
     selection: Selection = EVERYTHING
     renames: tuple[Rename, ...] = ()
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Of access rules: address on the source → address on the destination."""
     replication_factor: ReplicationFactor = "auto"
     group_offsets: GroupOffsets = GroupOffsets()
     on_drift: Literal["report", "set"] = "report"
@@ -77,7 +79,8 @@ class Policy:
         return renamed
 
     def acl(self, acl: Acl) -> Acl:
-        """The rule on the destination: a rule about a renamed topic or group follows its name. Raises UsageError."""
+        """The rule on the destination: it follows the names of topics and groups, and hosts. Raises UsageError."""
+        acl = replace(acl, host=self.hosts.get(acl.host, acl.host))
         name = acl.resource_name
         if name == "*" and acl.pattern_type == "LITERAL":
             return acl
@@ -130,3 +133,19 @@ def _parse_rename(text: str) -> Rename:
             f"--rename {text!r}: {error}", "OLD is a regular expression; NEW may use its groups: \\1"
         ) from None
     return Rename(kind=kind, pattern=pattern, replacement=replacement)
+
+
+def parse_hosts(texts: Iterable[str]) -> dict[str, str]:
+    """`OLD=NEW`, both addresses as access rules have them. Raises UsageError, also where a rule would widen."""
+    hosts: dict[str, str] = {}
+    for text in texts:
+        old, _, new = text.partition("=")
+        if not old or not new:
+            raise UsageError(f"--map-host {text!r} is not OLD=NEW", "For example: --map-host 10.0.0.7=10.1.0.7")
+        if "*" in (old, new):
+            raise UsageError(
+                f"--map-host {text!r}: * stands for every host, and rights would widen", "Name two addresses."
+            )
+        if hosts.setdefault(old, new) != new:
+            raise UsageError(f"--map-host gives {old} two addresses: {hosts[old]} and {new}")
+    return hosts

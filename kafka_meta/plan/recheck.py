@@ -14,6 +14,9 @@ from kafka_meta.plan.actions import (
     CreateAcl,
     CreateTopic,
     SetConfigs,
+    SetQuota,
+    UpsertUser,
+    quota_text,
     resource_of,
 )
 from kafka_meta.plan.configs import same_value
@@ -57,9 +60,13 @@ class _State:
         self.topics = {topic.name: topic for topic in actual.topics or ()}
         self.groups = {group.id: group for group in actual.groups or () if group.source == "broker"}
         self.acls = frozenset(actual.acls or ())
+        self.credentials = {
+            (user.name, credential.mechanism) for user in actual.users or () for credential in user.credentials
+        }
+        self.quotas = {frozenset(quota.entity.items()): quota.values for quota in actual.quotas or ()}
 
     def verdict(self, action: Action) -> str | None:
-        if self.actual.topics is None and not isinstance(action, CreateAcl):
+        if self.actual.topics is None and not isinstance(action, CreateAcl | UpsertUser | SetQuota):
             return "the destination's topics could not be read"
         match action:
             case CreateTopic():
@@ -75,6 +82,12 @@ class _State:
                 return self._commit_offsets(action)
             case CreateAcl():
                 return "" if action.acl in self.acls else None
+            case UpsertUser():
+                if self.actual.users is None:
+                    return "the destination's users could not be read"
+                return "" if (action.user, action.mechanism) in self.credentials else None
+            case SetQuota():
+                return self._set_quota(action)
             case _:
                 assert_never(action)
 
@@ -101,6 +114,19 @@ class _State:
         for name, value in action.previous.items():
             if not same_value(name, configs.get(name), value):
                 return f"{name} was {value}, now {configs.get(name)}"
+        return None
+
+    def _set_quota(self, action: SetQuota) -> str | None:
+        if self.actual.quotas is None:
+            return "the destination's quotas could not be read"
+        found = self.quotas.get(frozenset(action.entity.items()), {})
+        if all(found.get(name) == value for name, value in action.values.items()):
+            return ""
+        for name, value in action.previous.items():
+            now = found.get(name)
+            if now != value:
+                was, is_now = ("not set" if each is None else quota_text(each) for each in (value, now))
+                return f"{name} was {was}, now {is_now}"
         return None
 
     def _commit_offsets(self, action: CommitOffsets) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 from kafka_meta.model import Remark
 from kafka_meta.plan.actions import (
@@ -14,13 +14,16 @@ from kafka_meta.plan.actions import (
     CreateAcl,
     CreateTopic,
     SetConfigs,
+    SetQuota,
+    UpsertUser,
+    quota_text,
     resource_of,
 )
 from kafka_meta.plan.draft import Difference, Plan
 
 Verdict: TypeAlias = Literal["equal", "different", "inconclusive"]
 
-SECTIONS = ("topics", "partitions", "configs", "groups", "positions", "acls")
+SECTIONS = ("topics", "partitions", "configs", "groups", "positions", "acls", "users", "quotas")
 KINDS = ("equal", "intended", "missing", "different", "extra")
 
 
@@ -95,6 +98,21 @@ def _lacking(action: Action) -> list[Difference]:
                 )
                 for offset in action.offsets
             ]
+        case UpsertUser():
+            return [Difference(resource=resource, difference="missing", aspect=action.mechanism)]
+        case SetQuota():
+            return [
+                Difference(
+                    resource=resource,
+                    difference="missing" if action.previous.get(name) is None else "different",
+                    aspect=name,
+                    source=quota_text(value),
+                    dest=None if (now := action.previous.get(name)) is None else quota_text(now),
+                )
+                for name, value in action.values.items()
+            ]
+        case _:
+            assert_never(action)
 
 
 def _section(difference: Difference) -> str:
@@ -106,4 +124,4 @@ def _section(difference: Difference) -> str:
         return "topics" if aspect in (None, "name", "replicationFactor") else "configs"
     if kind == "group":
         return "positions" if aspect is not None and aspect.startswith("offset ") else "groups"
-    return "acls" if kind in ("acl", "acls") else "configs"
+    return {"acl": "acls", "acls": "acls", "user": "users", "users": "users", "quota": "quotas"}.get(kind, "configs")

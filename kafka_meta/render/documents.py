@@ -22,8 +22,12 @@ from kafka_meta.plan import (
     Report,
     Result,
     SetConfigs,
+    SetQuota,
+    UpsertUser,
     describe_acl,
+    describe_entity,
     plural,
+    quota_text,
 )
 
 FEW = 10
@@ -197,6 +201,8 @@ _ACTION_NAMES = {
     "SetConfigs": "set configs",
     "CommitOffsets": "set positions",
     "CreateAcl": "create ACLs",
+    "UpsertUser": "create users",
+    "SetQuota": "set quotas",
 }
 
 
@@ -213,8 +219,21 @@ def _summary(actions: Sequence[Action]) -> str:
         case CreateAcl():
             denies = sum(1 for action in actions if isinstance(action, CreateAcl) and action.acl.permission == "DENY")
             return f"{plural(len(actions), 'rule')}, {denies} of them DENY"
+        case UpsertUser():
+            origins = Counter(action.secret for action in actions if isinstance(action, UpsertUser))
+            words = ", ".join(f"{count:,} {_SECRETS[origin]}" for origin, count in sorted(origins.items()))
+            return f"{plural(len(actions), 'credential')}: {words}"
+        case SetQuota():
+            return plural(len(actions), "quota")
         case other:
             assert_never(other)
+
+
+_SECRETS = {
+    "generated": "with a new password",
+    "key": "by the exported key",
+    "passwords": "by the password of --passwords",
+}
 
 
 def _will(actions: Sequence[Action], verbose: bool) -> list[str]:
@@ -240,6 +259,12 @@ def _will(actions: Sequence[Action], verbose: bool) -> list[str]:
         lines.append(f"Will create consumer groups:[{_some(groups, verbose)}]")
     acls = [action.acl for action in actions if isinstance(action, CreateAcl)]
     lines += _limited([f"Will create ACL:{visible(describe_acl(acl))}" for acl in acls], verbose)
+    users = [action for action in actions if isinstance(action, UpsertUser)]
+    lines += _limited(
+        [f"Will create user:{visible(user.user)}, {user.mechanism}, {_SECRETS[user.secret]}" for user in users], verbose
+    )
+    quotas = [f"Will set quota:{_quota(action)}" for action in actions if isinstance(action, SetQuota)]
+    lines += _limited(quotas, verbose)
     return lines
 
 
@@ -249,6 +274,11 @@ def _topic(action: CreateTopic, separator: str) -> str:
         f"topic{separator}{visible(action.topic)}, isCompactTopic{separator}{compact}, "
         f"partition number{separator}{action.partitions}"
     )
+
+
+def _quota(action: SetQuota) -> str:
+    values = ", ".join(f"{name}={quota_text(value)}" for name, value in sorted(action.values.items()))
+    return visible(f"{describe_entity(action.entity)}, {values}")
 
 
 def result_line(result: Result) -> str:
@@ -271,6 +301,10 @@ def result_line(result: Result) -> str:
             text = f"ConsumerCreate {outcome}, consumer group={visible(action.group)}"
         case CreateAcl():
             text = f"AclCreate {outcome}, acl={visible(describe_acl(action.acl))}"
+        case UpsertUser():
+            text = f"UserCreate {outcome}, user={visible(action.user)}, mechanism={visible(action.mechanism)}"
+        case SetQuota():
+            text = f"QuotaSet {outcome}, quota={_quota(action)}"
         case _:
             assert_never(action)
     return text if result.error is None else f"{text}: {visible(result.error)}"
@@ -307,7 +341,8 @@ def _difference(difference: Difference) -> str:
         case "missing":
             text = f"{resource}: no {aspect}" if aspect else f"{resource} is missing"
         case "extra":
-            text = f"{resource} is only on the destination"
+            text = f"{resource}: {aspect}" if aspect else resource
+            text += " is only on the destination"
         case "different":
             here, there = (
                 "not overridden" if value is None else visible(str(value))

@@ -8,6 +8,7 @@
     groups       every group of every type; open transactions
     coordinators members and positions of groups
     acls         of every resource type
+    users        SCRAM users and client quotas
     producers    which partitions idempotent and transactional producers write to
 
     channel      bulk: one connection, requests sent from where their parts lie, answers taken as they come
@@ -18,8 +19,8 @@
 
 librdkafka asks and decides much by itself: it lists groups of consumers only, knows no log directories, and makes an
 object of each synonym of each config. Here each answer is seen whole, with the broker and the error it came with.
-`create_acls`, `commit`, `wake` and `produce` are the only ones in this room that change what is on a cluster;
-`membership` changes who is in a group.
+`create_acls`, `upsert_users`, `set_quotas`, `commit`, `wake` and `produce` are the only ones in this room that change
+what is on a cluster; `membership` changes who is in a group.
 """
 
 from kafka_meta.wire.acls import NO_AUTHORIZER, acls, create_acls
@@ -41,6 +42,7 @@ from kafka_meta.wire.topics import (
     metadata,
     offsets,
 )
+from kafka_meta.wire.users import Upsertion, quotas, set_quotas, upsert_users, users
 
 __all__ = [
     "EARLIEST",
@@ -56,6 +58,7 @@ __all__ = [
     "Positions",
     "Producers",
     "Unanswered",
+    "Upsertion",
     "Volume",
     "Wire",
     "acls",
@@ -73,6 +76,10 @@ __all__ = [
     "overrides",
     "positions",
     "producers",
+    "quotas",
+    "set_quotas",
     "transactional_ids",
+    "upsert_users",
+    "users",
     "wake",
 ]

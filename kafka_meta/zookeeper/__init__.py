@@ -1,12 +1,13 @@
 """What ZooKeeper knows of a cluster; the one room that imports kazoo.
 
-    session   kazoo: a connection that only reads, pipelined
+    session   kazoo: a connection, its reading pipelined
     payloads  a node's bytes → values                                    pure
     reading   nodes → values, with gaps for what could not be read
     cluster   live brokers, controller, cluster id; what stays behind
     topics    topics, partitions, overrides
     access    ACLs, SCRAM users, quotas
     consumers groups and offsets of consumers before 0.9
+    credentials  users' keys, written: the one thing that is
 
 The paths and payloads are Kafka's own (`kafka.zk.ZkData` in 3.9), under the chroot of `zookeeper.connect`.
 """
@@ -19,11 +20,12 @@ from kafka_meta.settings import ZooKeeperSettings
 from kafka_meta.zookeeper.access import acls, users_and_quotas
 from kafka_meta.zookeeper.cluster import cluster, find, note_what_stays
 from kafka_meta.zookeeper.consumers import groups
+from kafka_meta.zookeeper.credentials import write_credentials
 from kafka_meta.zookeeper.reading import Reading
 from kafka_meta.zookeeper.session import connected
 from kafka_meta.zookeeper.topics import topics
 
-__all__ = ["DEFAULTS_GAP", "GROUPS_GAP", "identify", "read"]
+__all__ = ["DEFAULTS_GAP", "GROUPS_GAP", "identify", "read", "write_credentials"]
 
 DEFAULTS_GAP = Remark(resource="defaults", reason="broker-level defaults are not in ZooKeeper")
 GROUPS_GAP = Remark(resource="groups", reason="groups that keep their positions in the brokers are not in ZooKeeper")

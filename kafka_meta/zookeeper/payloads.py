@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard, cast
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from kafka_meta.model import Acl, Broker, CommittedOffset, PatternType, Permission, ScramCredential, Secret
 
@@ -208,6 +208,28 @@ def _scram_credential(mechanism: str, text: str, *, secrets: bool) -> ScramCrede
         stored_key=Secret(fields["stored_key"]),
         server_key=Secret(fields["server_key"]),
     )
+
+
+def entity_node(name: str) -> str:
+    """The node of a name, the other way round than `entity_name`."""
+    return quote(name, safe="").replace("~", "%7E")
+
+
+def with_credential(data: bytes, credential: ScramCredential) -> bytes:
+    """The node's data with one credential more; what else is in it stays. Raises `Unreadable`."""
+    if credential.salt is None or credential.stored_key is None or credential.server_key is None:
+        raise ValueError(f"the keys of this {credential.mechanism} credential are not known")
+    value = (
+        f"salt={credential.salt},stored_key={credential.stored_key.reveal()},"
+        f"server_key={credential.server_key.reveal()},iterations={credential.iterations}"
+    )
+    config = {**entity_config(data), credential.mechanism: value}
+    return json.dumps({"version": 1, "config": config}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def config_change(entity_path: str) -> bytes:
+    """`/config/changes/config_change_<seq>`, by which brokers learn of it."""
+    return json.dumps({"version": 2, "entity_path": entity_path}, separators=(",", ":")).encode()
 
 
 def acls(resource_type: str, resource_name: str, pattern_type: str, data: bytes) -> tuple[Acl, ...]:

@@ -1,4 +1,4 @@
-"""A connection to ZooKeeper that only reads, hundreds of nodes at a time."""
+"""A connection to ZooKeeper that reads hundreds of nodes at a time."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ class Session:
         """The same connection under another root."""
         return Session(self._connection, root)
 
+    @property
+    def client(self) -> Any:
+        """kazoo's own, for `credentials`."""
+        return self._connection.client
+
     def data(self, paths: Iterable[str]) -> Iterator[bytes | Absence]:
         """Each node's data, in the order of `paths`; `b""` where Kafka wrote null."""
         return cast(Iterator[bytes | Absence], self._answers(Operation.GET_DATA, paths))
@@ -105,9 +110,9 @@ class _Connection:
         """Sends requests; what is returned waits for their answers and raises kazoo's exceptions."""
         if self._has_multiread:
             pending = self._handler.async_result()  # type: ignore[no-untyped-call]
-            self._client._call(MultiRead(operation, paths), pending)
+            self.client._call(MultiRead(operation, paths), pending)
             return lambda: cast(list[Answer], pending.get(timeout=PATIENCE_S))
-        client = self._client
+        client = self.client
         one = client.get_async if operation is Operation.GET_DATA else client.get_children_async
         each = [one(path) for path in paths]
         return lambda: [_single(operation, pending) for pending in each]
@@ -140,7 +145,7 @@ class _Connection:
 
     def close(self) -> None:
         # kazoo takes up to ten seconds to leave a server that hangs; nobody who pressed ^C waits for that.
-        closing = threading.Thread(target=_close, args=[self._client], daemon=True)
+        closing = threading.Thread(target=_close, args=[self.client], daemon=True)
         closing.start()
         closing.join(timeout=1.0)
 
@@ -150,14 +155,14 @@ class _Connection:
         # A logger that nobody can configure: kazoo logs credentials at DEBUG, and to stderr from WARNING.
         logger = logging.Logger("kafka_meta.zookeeper", logging.WARNING)
         logger.addHandler(self._warnings)
-        self._client: Any = KazooClient(  # type: ignore[no-untyped-call]
+        self.client: Any = KazooClient(  # type: ignore[no-untyped-call]
             **self._arguments,
             hosts=self.hosts,
             handler=self._handler,
             logger=logger,
             connection_retry={"max_tries": ROUNDS, "delay": 0.1, "max_jitter": 0.0},
         )
-        self._live: threading.Event = self._client.start_async()  # type: ignore[no-untyped-call]
+        self._live: threading.Event = self.client.start_async()  # type: ignore[no-untyped-call]
 
     def _failure(self, what: str) -> KafkaMetaError:
         """The error for a connection that is no longer of use, with the cause that kazoo logged."""

@@ -1,0 +1,65 @@
+"""Quotas: desired and actual → values to set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kafka_meta.model import Quota, Snapshot
+from kafka_meta.plan.actions import SetQuota, describe_entity, quota_text
+from kafka_meta.plan.draft import Difference, Draft
+from kafka_meta.plan.policy import Policy
+
+KINDS = frozenset({"user", "clientId", "ip"})
+
+
+def compare_quotas(desired: Snapshot, actual: Snapshot, policy: Policy, draft: Draft) -> None:
+    """A value that is missing is set; one that differs is drift, or set with `--on-drift set`."""
+    if desired.quotas is None:
+        draft.cannot_compare("quotas", "not in the file")
+        return
+    if actual.quotas is None:
+        if desired.quotas:
+            draft.cannot_compare("quotas", "the destination's quotas could not be read")
+        return
+    there = {_key(quota): quota.values for quota in actual.quotas if quota.values}
+    for quota in desired.quotas:
+        if quota.entity.keys() - KINDS:
+            draft.refuse(f"quota {describe_entity(quota.entity)}", "this version of kafka-meta does not know its kind")
+        elif quota.values:
+            _compare(quota, there.get(_key(quota), {}), policy, draft)
+    wanted = {_key(quota): quota.values for quota in desired.quotas}
+    for quota in actual.quotas:
+        own = wanted.get(_key(quota), {})
+        for name, value in sorted(quota.values.items()):
+            if name not in own:
+                draft.extra.append(
+                    Difference(
+                        resource=f"quota {describe_entity(quota.entity)}",
+                        difference="extra",
+                        aspect=name,
+                        dest=quota_text(value),
+                    )
+                )
+
+
+def _compare(quota: Quota, found: Mapping[str, float], policy: Policy, draft: Draft) -> None:
+    resource = f"quota {describe_entity(quota.entity)}"
+    to_set: dict[str, float] = {}
+    for name, value in sorted(quota.values.items()):
+        now = found.get(name)
+        if now == value:
+            draft.equal["quotas"] += 1
+        elif now is None or policy.on_drift == "set":
+            to_set[name] = value
+        else:
+            reason = "quotas that exist are left as they are (--on-drift set)"
+            draft.drifts(resource, name, quota_text(value), quota_text(now), reason)
+    if to_set:
+        previous = {name: found.get(name) for name in to_set}
+        draft.quotas.append(SetQuota(entity=quota.entity, values=to_set, previous=previous))
+    elif all(found.get(name) == value for name, value in quota.values.items()):
+        draft.present.append(resource)
+
+
+def _key(quota: Quota) -> frozenset[tuple[str, str | None]]:
+    return frozenset(quota.entity.items())

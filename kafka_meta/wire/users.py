@@ -1,0 +1,155 @@
+"""SCRAM users and client quotas.
+
+librdkafka has no quotas, and neither tells nor takes a salted password: with a salt of its own no credential stays
+the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kafka.protocol.admin import (
+    AlterClientQuotasRequest,
+    AlterUserScramCredentialsRequest,
+    DescribeClientQuotasRequest,
+    DescribeUserScramCredentialsRequest,
+)
+
+from kafka_meta.model import Gap, Quota, Remark, ScramCredential, User
+from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
+
+_MECHANISMS: Mapping[int, str] = {1: "SCRAM-SHA-256", 2: "SCRAM-SHA-512"}
+_KINDS: Mapping[str, str] = {"user": "user", "client-id": "clientId", "ip": "ip"}
+"""Kinds of entities as brokers and as we spell them (`org.apache.kafka.common.quota.ClientQuotaEntity`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upsertion:
+    """`salted_password` is PBKDF2's; all that a broker is told. It is shown to nobody."""
+
+    user: str
+    mechanism: str
+    iterations: int
+    salt: bytes
+    salted_password: bytes
+
+    def __repr__(self) -> str:
+        return f"Upsertion({self.user!r}, {self.mechanism})"
+
+
+def users(wire: Wire) -> tuple[tuple[User, ...] | None, tuple[Gap, ...]]:
+    """Users with a SCRAM credential, without keys (KIP-554, since 2.7); None when brokers do not tell."""
+    if not wire.speaks(DescribeUserScramCredentialsRequest):
+        return None, (Remark(resource="users", reason="brokers before 2.7 do not tell SCRAM users; ZooKeeper does"),)
+    try:
+        answer = wire.ask(DescribeUserScramCredentialsRequest(users=None))
+    except Unanswered as silence:
+        return None, (Remark(resource="users", reason=silence.reason),)
+    if answer.error_code:
+        return None, (Remark(resource="users", reason=error_text(answer.error_code, answer.error_message)),)
+    gaps = tuple(
+        Remark(resource=f"user {told.user}", reason=error_text(told.error_code, told.error_message))
+        for told in answer.results
+        if told.error_code
+    )
+    found = [
+        User(
+            name=told.user,
+            credentials=tuple(
+                sorted(
+                    ScramCredential(mechanism=_MECHANISMS[info.mechanism], iterations=info.iterations)
+                    for info in told.credential_infos
+                    if info.mechanism in _MECHANISMS
+                )
+            ),
+        )
+        for told in answer.results
+        if not told.error_code
+    ]
+    return tuple(sorted(found, key=lambda user: user.name)), gaps
+
+
+def quotas(wire: Wire) -> tuple[tuple[Quota, ...] | None, tuple[Gap, ...]]:
+    """Of users, client ids, both together, and addresses (KIP-546, since 2.6); None when brokers do not tell."""
+    if not wire.speaks(DescribeClientQuotasRequest):
+        return None, (Remark(resource="quotas", reason="brokers before 2.6 do not tell quotas; ZooKeeper does"),)
+    try:
+        answer = wire.ask(DescribeClientQuotasRequest(components=[], strict=False))
+    except Unanswered as silence:
+        return None, (Remark(resource="quotas", reason=silence.reason),)
+    if answer.error_code:
+        return None, (Remark(resource="quotas", reason=error_text(answer.error_code, answer.error_message)),)
+    known, unknown = [], 0
+    for entry in answer.entries or ():
+        if any(part.entity_type not in _KINDS for part in entry.entity):
+            unknown += 1
+            continue
+        entity = {_KINDS[part.entity_type]: part.entity_name for part in entry.entity}
+        known.append(Quota(entity=entity, values={value.key: value.value for value in entry.values}))
+    reason = f"{unknown} of a kind that this version of kafka-meta does not know"
+    gaps = (Remark(resource="quotas", reason=reason),) if unknown else ()
+    return tuple(sorted(known, key=_place)), gaps
+
+
+def _place(quota: Quota) -> list[tuple[str, bool, str]]:
+    return [(kind, name is not None, name or "") for kind, name in sorted(quota.entity.items())]
+
+
+def upsert_users(wire: Wire, changes: Sequence[Upsertion], controller: int | None) -> list[Unanswered | None]:
+    """None for each credential that is there now, else why not; in order, each user once. Raises `Unanswered`.
+
+    The controller is asked: in ZooKeeper mode no other broker answers. KRaft refuses two mechanisms of one user in
+    one request (DUPLICATE_RESOURCE).
+    """
+    codes = {name: code for code, name in _MECHANISMS.items()}
+    answer = wire.ask(
+        AlterUserScramCredentialsRequest(
+            deletions=[],
+            upsertions=[
+                AlterUserScramCredentialsRequest.ScramCredentialUpsertion(
+                    name=change.user,
+                    mechanism=codes[change.mechanism],
+                    iterations=change.iterations,
+                    salt=change.salt,
+                    salted_password=change.salted_password,
+                )
+                for change in changes
+            ],
+        ),
+        controller,
+    )
+    told = {result.user: result for result in answer.results}
+    return [_outcome(told.get(change.user)) for change in changes]
+
+
+def set_quotas(wire: Wire, changes: Sequence[Quota]) -> list[Unanswered | None]:
+    """None for each entity whose values are set now, else why not; in order, each entity once. Raises `Unanswered`."""
+    kinds = {ours: theirs for theirs, ours in _KINDS.items()}
+    request = AlterClientQuotasRequest
+    entries = [
+        request.EntryData(
+            entity=[
+                request.EntryData.EntityData(entity_type=kinds[kind], entity_name=name)
+                for kind, name in change.entity.items()
+            ],
+            ops=[request.EntryData.OpData(key=key, value=value, remove=False) for key, value in change.values.items()],
+        )
+        for change in changes
+    ]
+    answer = wire.ask(request(entries=entries, validate_only=False))
+    told = {_entity(entry): entry for entry in answer.entries}
+    return [_outcome(told.get(_entity(entry))) for entry in entries]
+
+
+def _entity(entry: Any) -> frozenset[tuple[str, str | None]]:
+    return frozenset((part.entity_type, part.entity_name) for part in entry.entity)
+
+
+def _outcome(told: Any) -> Unanswered | None:
+    if told is None:
+        return Unanswered("the broker did not say what became of it")
+    if told.error_code == 0:
+        return None
+    return Unanswered(error_text(told.error_code, told.error_message), retriable=is_retriable(told.error_code))
