@@ -238,7 +238,13 @@ def test_what_only_a_person_may_say_is_not_taken_from_a_file(cli: Cli, tmp_path:
 def test_too_little_room_is_counted_with_every_replica() -> None:
     each = Range(topic="t", partition=0, start=50, end=100, earliest=0, reason="", size_bytes=500)
     there = Topic(name="t", partitions=(Partition(partition=0, replicas=(1, 2, 3)),))
-    volumes = {1: Volume(total_bytes=1000, usable_bytes=499), 2: Volume(total_bytes=1000, usable_bytes=500)}
+    volumes = {
+        1: (
+            Volume(path="/a", total_bytes=1000, usable_bytes=499),
+            Volume(path="/b", total_bytes=1000, usable_bytes=499),
+        ),
+        2: (Volume(path="/a", total_bytes=1000, usable_bytes=500),),
+    }
     found = Findings()
     look_at_room([each], {}, {"t": "t"}, {"t": there}, LogDirs(sizes={}, volumes=volumes, gaps=()), found)
     (finding,) = found.findings
