@@ -82,6 +82,8 @@ def report(dest: ClusterSettings, checked: Sequence[Checked], positions: Sequenc
     differences: list[Difference] = []
     intended: list[Difference] = []
     unread: list[Remark] = []
+    if not checked:
+        unread.append(Remark(resource="data", reason="nothing has been copied yet: there is nothing to compare"))
     counts = {section: dict.fromkeys(KINDS, 0) for section in ("partitions", "positions")}
     for each in checked:
         begun = each.position.begun
