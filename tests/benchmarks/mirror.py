@@ -261,6 +261,8 @@ def moved(command: Sequence[str], dest: Cluster, load: Load) -> Moved:
             assert time.monotonic() - started < PATIENCE_SECONDS, tail(output)
             assert process.poll() in (None, 0) or arrived, tail(output)
         last = time.monotonic()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=3)  # the copy gives its lease back, else the next one would wait for it
         process.terminate()
         try:
             process.wait(timeout=20)
