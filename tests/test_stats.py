@@ -205,7 +205,7 @@ def test_bytes_a_message_are_told_by_topic_with_what_makes_them_doubtful(stats: 
         "transactions": True,
         "idempotence": True,
         "acls": False,
-        "scram": None,
+        "scram": False,
     }
 
 
