@@ -77,7 +77,7 @@ def read(
         users, user_gaps = wire.users(connection) if "users" in sections else (None, ())
         quotas, quota_gaps = wire.quotas(connection) if "quotas" in sections else (None, ())
         topics = _with_configs(chosen, configs)
-        topics = _without_leaving_replicas(connection, metadata, topics, gaps)
+        topics = _with_reassignments(connection, metadata, topics, gaps)
         if offsets:
             topics = _with_offsets(connection, topics, emit, gaps, sizes=sizes)
         found_groups = groups.found
@@ -162,33 +162,28 @@ def _with_configs(topics: Mapping[str, Topic], configs: Mapping[str, dict[str, s
     return {name: replace(topic, configs=configs.get(name)) for name, topic in topics.items()}
 
 
-def _without_leaving_replicas(
+def _with_reassignments(
     connection: Wire, metadata: Metadata, topics: dict[str, Topic], gaps: list[Gap]
 ) -> dict[str, Topic]:
     """During a reassignment Metadata names old and new replicas together."""
     if not topics:
         return topics
     try:
-        leaving = wire.leaving_replicas(connection, metadata.controller_id)
+        moving = wire.reassignments(connection, metadata.controller_id)
     except Unanswered as silence:
         gaps.append(Remark(resource="reassignments", reason=silence.reason))
         return topics
 
-    def staying(topic: Topic) -> tuple[Partition, ...]:
-        return tuple(
-            replace(
-                partition,
-                replicas=tuple(
-                    replica
-                    for replica in partition.replicas
-                    if replica not in leaving.get((topic.name, partition.partition), ())
-                ),
-            )
-            for partition in topic.partitions
+    def settled(topic: Topic) -> Topic:
+        return replace(
+            topic,
+            partitions=tuple(
+                replace(partition, replicas=moving.get((topic.name, partition.partition), partition.replicas))
+                for partition in topic.partitions
+            ),
         )
 
-    moving = {name for name, _ in leaving if name in topics}
-    return {**topics, **{name: replace(topics[name], partitions=staying(topics[name])) for name in moving}}
+    return {**topics, **{name: settled(topics[name]) for name in {name for name, _ in moving} & topics.keys()}}
 
 
 def _with_offsets(

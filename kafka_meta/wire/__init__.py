@@ -37,10 +37,10 @@ from kafka_meta.wire.topics import (
     Metadata,
     Place,
     Volume,
-    leaving_replicas,
     log_dirs,
     metadata,
     offsets,
+    reassignments,
 )
 from kafka_meta.wire.users import Upsertion, quotas, set_quotas, upsert_users, users
 
@@ -68,7 +68,6 @@ __all__ = [
     "create_acls",
     "described",
     "groups",
-    "leaving_replicas",
     "log_dirs",
     "metadata",
     "offsets",
@@ -77,6 +76,7 @@ __all__ = [
     "positions",
     "producers",
     "quotas",
+    "reassignments",
     "set_quotas",
     "transactional_ids",
     "upsert_users",

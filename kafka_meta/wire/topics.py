@@ -263,13 +263,15 @@ def log_dirs(wire: Wire) -> LogDirs:
     return LogDirs(sizes=sizes, volumes=volumes, gaps=tuple(gaps))
 
 
-def leaving_replicas(wire: Wire, controller: int | None) -> dict[Place, frozenset[int]]:
-    """Replicas that running reassignments are about to remove (KIP-455, since 2.4). Raises `Unanswered`."""
+def reassignments(wire: Wire, controller: int | None) -> dict[Place, tuple[int, ...]]:
+    """The replicas of the partitions on the move, as they will be (KIP-455, since 2.4). Raises `Unanswered`."""
     answer = wire.ask(ListPartitionReassignmentsRequest(topics=None), controller)
     if answer.error_code:
         raise Unanswered(error_text(answer.error_code, answer.error_message))
     return {
-        (topic.name, partition.partition_index): frozenset(partition.removing_replicas)
+        (topic.name, partition.partition_index): tuple(
+            replica for replica in partition.replicas if replica not in partition.removing_replicas
+        )
         for topic in answer.topics
         for partition in topic.partitions
     }
