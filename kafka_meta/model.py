@@ -204,6 +204,24 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """The disk that a log directory is on, in bytes (KIP-827, since 3.3)."""
+
+    path: str
+    total_bytes: int
+    usable_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogDirs:
+    sizes: Mapping[tuple[str, int, int], int]
+    """Bytes of each replica by topic, partition and broker; a partition without a byte is 0, an unknown one absent."""
+    volumes: Mapping[int, tuple[Volume, ...]]
+    """One a log directory, of the brokers that tell; several directories may be on the same disk."""
+    gaps: tuple[Remark, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """`None` for a whole section: it was not asked for or could not be read (then there is a gap)."""
 
@@ -217,6 +235,8 @@ class Snapshot:
     defaults: Mapping[str, str] | None = None
     """Broker-level defaults by the name of the topic config that they stand in for: what a topic
     without an override gets. None when they could not be read."""
+    log_dirs: LogDirs | None = None
+    """What the brokers' disks hold, for `stats`; no file has it."""
     stats: Mapping[str, object] | None = None
     gaps: tuple[Remark, ...] = ()
     """What could not be read."""

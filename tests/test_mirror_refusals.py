@@ -18,11 +18,9 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from kafka_meta import playground
 from kafka_meta.mirror.findings import Findings
 from kafka_meta.mirror.room import look_at_room
-from kafka_meta.model import Partition, Topic
+from kafka_meta.model import LogDirs, Partition, Topic, Volume
 from kafka_meta.playground import Cluster
 from kafka_meta.ranges import Range
-from kafka_meta.wire import LogDirs
-from kafka_meta.wire.topics import Volume
 from tests.conftest import Cli, clean_environment, command_line
 from tests.mirrored import Mirror, small
 from tests.traffic import admin, commit, committed, config, create, produce, purge, rows, set_config, watermarks

@@ -15,6 +15,7 @@ from kafka_meta.events import Emit, Progress
 from kafka_meta.model import (
     INTERNAL_TOPICS,
     Gap,
+    LogDirs,
     Partition,
     Remark,
     Selection,
@@ -23,11 +24,10 @@ from kafka_meta.model import (
     sorted_remarks,
 )
 from kafka_meta.settings import ClusterSettings
-from kafka_meta.wire import LogDirs, Metadata, Place, Unanswered, Wire
+from kafka_meta.wire import Metadata, Place, Unanswered, Wire
 
 SECTIONS = frozenset({"topics", "groups", "acls", "users", "quotas"})
 _TOPICS_AN_EVENT = 200
-NO_SIZES = LogDirs(sizes={}, volumes={}, gaps=())
 
 
 def read(
@@ -78,8 +78,9 @@ def read(
         quotas, quota_gaps = wire.quotas(connection) if "quotas" in sections else (None, ())
         topics = _with_configs(chosen, configs)
         topics = _with_reassignments(connection, metadata, topics, gaps)
+        log_dirs = wire.log_dirs(connection) if offsets and sizes else None
         if offsets:
-            topics = _with_offsets(connection, topics, emit, gaps, sizes=sizes)
+            topics = _with_offsets(connection, topics, log_dirs, emit, gaps)
         found_groups = groups.found
         return Snapshot(
             taken_at_ms=taken_at_ms,
@@ -90,6 +91,7 @@ def read(
             users=users,
             quotas=quotas,
             defaults=facts.defaults,
+            log_dirs=log_dirs,
             gaps=sorted_remarks(
                 [
                     *gaps,
@@ -187,7 +189,7 @@ def _with_reassignments(
 
 
 def _with_offsets(
-    connection: Wire, topics: Mapping[str, Topic], emit: Emit, gaps: list[Gap], *, sizes: bool
+    connection: Wire, topics: Mapping[str, Topic], log_dirs: LogDirs | None, emit: Emit, gaps: list[Gap]
 ) -> dict[str, Topic]:
     """With start and end offsets and the sizes of the leaders' replicas; gaps by topic, naming the partitions."""
     leaders: dict[Place, int] = {}
@@ -201,13 +203,13 @@ def _with_offsets(
                 leaders[place] = partition.leader
     starts, no_start = wire.offsets(connection, leaders, wire.EARLIEST, emit=emit)
     ends, no_end = wire.offsets(connection, leaders, wire.LATEST, emit=emit)
-    disk = wire.log_dirs(connection) if sizes else NO_SIZES
-    gaps.extend(disk.gaps)
+    sizes = {} if log_dirs is None else log_dirs.sizes
+    gaps.extend(() if log_dirs is None else log_dirs.gaps)
     gaps.extend(_offset_gaps({**missing, **no_start, **no_end}))
     return {
         name: replace(
             topic,
-            partitions=tuple(_measured(name, partition, starts, ends, disk) for partition in topic.partitions),
+            partitions=tuple(_measured(name, partition, starts, ends, sizes) for partition in topic.partitions),
         )
         for name, topic in topics.items()
     }
@@ -218,14 +220,14 @@ def _measured(
     partition: Partition,
     starts: Mapping[Place, int | None],
     ends: Mapping[Place, int | None],
-    disk: LogDirs,
+    sizes: Mapping[tuple[str, int, int], int],
 ) -> Partition:
     place = (topic, partition.partition)
     return replace(
         partition,
         start_offset=starts.get(place),
         end_offset=ends.get(place),
-        size_bytes=None if partition.leader is None else disk.sizes.get((*place, partition.leader)),
+        size_bytes=None if partition.leader is None else sizes.get((*place, partition.leader)),
     )
 
 

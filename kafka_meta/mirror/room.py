@@ -9,9 +9,9 @@ from kafka_meta import wire
 from kafka_meta.journal import Place, Position
 from kafka_meta.mirror.findings import Findings
 from kafka_meta.mirror.prepare import Preparation
-from kafka_meta.model import Topic
+from kafka_meta.model import LogDirs, Topic, Volume
 from kafka_meta.ranges import Range
-from kafka_meta.wire import LogDirs, Volume, Wire
+from kafka_meta.wire import Wire
 
 _SOON_MS = 3_600_000
 

@@ -10,14 +10,14 @@ from typing import Any
 from kafka_meta import host, metrics, wire
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Waiting
-from kafka_meta.model import Remark, Snapshot, sorted_remarks
+from kafka_meta.model import LogDirs, Remark, Snapshot, sorted_remarks
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.stats import history, live
 from kafka_meta.stats.figures import figure, interval, percentile
 from kafka_meta.stats.history import ENOUGH, HOUR_MS, History, Log
 from kafka_meta.stats.inventory import flags, inventory, is_tiered
 from kafka_meta.stats.live import Live
-from kafka_meta.wire import LogDirs, Producers, Wire
+from kafka_meta.wire import Producers, Wire
 
 DAY_OF_HOURS = 24
 """Of fewer hours no statistic deserves more than low confidence."""
@@ -71,8 +71,10 @@ def _from_brokers(
     now_ms: int,
 ) -> None:
     logs = history.logs(snapshot)
-    _sizes(wire.log_dirs(connection), snapshot, stats, gaps)
-    writers = wire.producers(connection, {log.place: log.leader for log in logs})
+    if snapshot.log_dirs is not None:
+        _sizes(snapshot.log_dirs, snapshot, stats, gaps)
+    # To a log that ends at 0 nobody has ever written.
+    writers = wire.producers(connection, {log.place: log.leader for log in logs if log.end})
     _writers(writers, logs, stats)
     past = history.rates(history.ask(connection, history.choose(logs), now_ms=now_ms, emit=emit))
     gaps.extend(past.gaps)
@@ -133,7 +135,7 @@ def _sizes(disk: LogDirs, snapshot: Snapshot, stats: dict[str, Any], gaps: list[
 
 def _writers(writers: Producers, logs: Sequence[Log], stats: dict[str, Any]) -> None:
     """In use: seen. Not in use: every leader told, and none saw one (within a day, which is how long they remember)."""
-    complete = bool(logs) and writers.known >= {log.place for log in logs}
+    complete = bool(logs) and writers.known >= {log.place for log in logs if log.end}
     for name, seen in (("transactions", writers.transactional), ("idempotence", writers.idempotent)):
         if seen:
             stats["features"][name] = True

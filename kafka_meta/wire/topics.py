@@ -15,7 +15,7 @@ from kafka.protocol.consumer import ListOffsetsRequest
 from kafka.protocol.metadata import MetadataRequest
 
 from kafka_meta.events import Emit, Waiting, silent
-from kafka_meta.model import Broker, Gap, Partition, Remark, Topic
+from kafka_meta.model import Broker, Gap, LogDirs, Partition, Remark, Topic, Volume
 from kafka_meta.wire.connection import Unanswered, Wire, authorized, error_text, is_retriable
 
 Place: TypeAlias = tuple[str, int]
@@ -44,24 +44,6 @@ class Metadata:
     """Topics that were named with an error."""
     cluster_operations: frozenset[str] | None
     """What the caller may do with the cluster; None when the broker does not say (before 2.3)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
-    """The disk that a log directory is on, in bytes (KIP-827, since 3.3)."""
-
-    path: str
-    total_bytes: int
-    usable_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogDirs:
-    sizes: Mapping[tuple[str, int, int], int]
-    """Bytes of each replica by topic, partition and broker; a partition without a byte is 0, an unknown one absent."""
-    volumes: Mapping[int, tuple[Volume, ...]]
-    """One a log directory, of the brokers that tell; several directories may be on the same disk."""
-    gaps: tuple[Gap, ...]
 
 
 def metadata(wire: Wire, names: Iterable[str] | None = None, broker: int | None = None) -> Metadata:
