@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,34 +79,23 @@ def log_ends(wire: Wire, leaders: Mapping[Place, Leader]) -> dict[Place, int | F
     """
     topic = OffsetForLeaderEpochRequest.OffsetForLeaderTopic
     partition = topic.OffsetForLeaderPartition
-    found: dict[Place, int | Failure] = {}
-    requests = [
-        (
-            broker,
-            OffsetForLeaderEpochRequest(
-                replica_id=-1,
-                topics=[
-                    topic(
-                        topic=name,
-                        partitions=[
-                            partition(
-                                partition=number,
-                                current_leader_epoch=leaders[name, number].epoch,
-                                leader_epoch=leaders[name, number].epoch,
-                            )
-                            for number in numbers
-                        ],
-                    )
-                    for name, numbers in topics.items()
-                ],
-            ),
-        )
-        for broker, topics in _by_broker(leaders).items()
-    ]
-    for (broker, _), answer in zip(requests, wire.ask_all(requests), strict=True):
-        if isinstance(answer, Unanswered):
-            found |= _all_failed(leaders, broker, answer)
-            continue
+
+    def asked(name: str, number: int) -> Any:
+        epoch = leaders[name, number].epoch
+        return partition(partition=number, current_leader_epoch=epoch, leader_epoch=epoch)
+
+    answers, found = _ask_leaders(
+        wire,
+        leaders,
+        lambda topics: OffsetForLeaderEpochRequest(
+            replica_id=-1,
+            topics=[
+                topic(topic=name, partitions=[asked(name, number) for number in numbers])
+                for name, numbers in topics.items()
+            ],
+        ),
+    )
+    for answer in answers:
         for told_topic in answer.topics:
             for told in told_topic.partitions:
                 place = (told_topic.topic, told.partition)
@@ -125,25 +114,19 @@ def listed_offsets(wire: Wire, leaders: Mapping[Place, Leader], at: int = LATEST
     """`LATEST` is the high watermark: what is on all replicas that count; `EARLIEST` where the log begins."""
     topic = ListOffsetsRequest.ListOffsetsTopic
     partition = topic.ListOffsetsPartition
-    found: dict[Place, int | Failure] = {}
-    requests = [
-        (
-            broker,
-            ListOffsetsRequest(
-                replica_id=-1,
-                isolation_level=0,
-                topics=[
-                    topic(name=name, partitions=[partition(partition_index=number, timestamp=at) for number in numbers])
-                    for name, numbers in topics.items()
-                ],
-            ),
-        )
-        for broker, topics in _by_broker(leaders).items()
-    ]
-    for (broker, _), answer in zip(requests, wire.ask_all(requests), strict=True):
-        if isinstance(answer, Unanswered):
-            found |= _all_failed(leaders, broker, answer)
-            continue
+    answers, found = _ask_leaders(
+        wire,
+        leaders,
+        lambda topics: ListOffsetsRequest(
+            replica_id=-1,
+            isolation_level=0,
+            topics=[
+                topic(name=name, partitions=[partition(partition_index=number, timestamp=at) for number in numbers])
+                for name, numbers in topics.items()
+            ],
+        ),
+    )
+    for answer in answers:
         for told_topic in answer.topics:
             for told in told_topic.partitions:
                 place = (told_topic.name, told.partition_index)
@@ -204,13 +187,20 @@ def new_producer(wire: Wire) -> tuple[int, int] | Failure:
     return answer.producer_id, answer.producer_epoch
 
 
-def _by_broker(leaders: Mapping[Place, Leader]) -> dict[int, dict[str, list[int]]]:
+def _ask_leaders(
+    wire: Wire, leaders: Mapping[Place, Leader], request: Callable[[Mapping[str, Sequence[int]]], Any]
+) -> tuple[list[Any], dict[Place, int | Failure]]:
+    """Each leader once about all its partitions: the answers, and the partitions of those that gave none."""
     brokers: dict[int, dict[str, list[int]]] = {}
     for (topic, partition), leader in leaders.items():
         brokers.setdefault(leader.broker.id, {}).setdefault(topic, []).append(partition)
-    return brokers
-
-
-def _all_failed(leaders: Mapping[Place, Leader], broker: Any, silence: Unanswered) -> dict[Place, int | Failure]:
-    failure = Failure(reason=silence.reason, retriable=silence.retriable)
-    return {place: failure for place, leader in leaders.items() if leader.broker.id == broker}
+    answers: list[Any] = []
+    failed: dict[Place, int | Failure] = {}
+    requests = [(broker, request(topics)) for broker, topics in brokers.items()]
+    for (broker, _), answer in zip(requests, wire.ask_all(requests), strict=True):
+        if isinstance(answer, Unanswered):
+            failure = Failure(reason=answer.reason, retriable=answer.retriable)
+            failed |= {place: failure for place, leader in leaders.items() if leader.broker.id == broker}
+        else:
+            answers.append(answer)
+    return answers, failed
