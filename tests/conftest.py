@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,12 @@ ROOM_BYTES = 8 << 30
 
 
 def pytest_configure() -> None:
-    """Logs of thousands of partitions are made in memory where there is room: a disk's fsync would take minutes."""
+    """What the tests' processes inherit.
+
+    Logs of thousands of partitions are made in memory where there is room: a disk's fsync would take minutes. A shell
+    starts what runs in its background deaf to ^C, and the tests' children would be, too.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None
