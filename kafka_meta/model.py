@@ -278,6 +278,10 @@ INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__sha
 """Kafka's own state (org.apache.kafka.common.internals.Topic); brokers flag them, ZooKeeper does not."""
 
 
+LEASE_GROUPS = "kafka-meta-mirror."
+"""How the names of the groups begin by which `mirror` keeps a second copier away."""
+
+
 def sorted_remarks(remarks: Iterable[Remark]) -> tuple[Remark, ...]:
     """Without repetitions, in the order of a file."""
     return tuple(sorted(set(remarks), key=lambda remark: (remark.resource, remark.reason)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -95,6 +96,35 @@ def test_the_guard_is_put_back_exactly_by_release(small: Mirror) -> None:
     assert config(small.dest, topic, "retention.ms") == "600000"
     assert config(small.dest, topic, "retention.bytes") is None
     assert "nothing is guarded" in small("--release").stdout
+
+
+def test_metadata_verify_takes_what_mirror_has_left_as_intended(small: Mirror) -> None:
+    topic, ahead = small.topic, f"{small.group}2"
+    for side in (small.source, small.dest):
+        set_config(side, topic, "retention.ms", "86400000000")
+    commit(small.source, ahead, {(topic, 0): 60})
+    small.document("--commit")
+
+    def run(command: str, *options: str) -> subprocess.CompletedProcess[str]:
+        sides = ("--source-bootstrap-servers", small.source) if command == "verify" else ("--fileName", "here.json")
+        mine = ("--include-topics", topic, "--include-groups", f"{small.group}2?", "--only", "topics,groups")
+        return small.cli(
+            command,
+            *(*sides, "--dest-bootstrap-servers", small.dest, *mine, *options),
+            env={"XDG_STATE_HOME": str(small.state)},
+        )
+
+    verified = run("verify", "--output", "json")
+    assert verified.returncode == 0, verified.stdout
+    counts = json.loads(verified.stdout)["counts"]
+    assert counts["configs"]["intended"] == counts["positions"]["intended"] == 1
+    exported = small.cli("export", "--source-bootstrap-servers", small.source, "--fileName", "here.json")
+    assert exported.returncode == 0, exported.stderr
+    assert run("import", "--on-drift", "set", "--commit").returncode == 0
+    assert config(small.dest, topic, "retention.ms") == "-1"
+    assert committed(small.dest, ahead) == {(topic, 0): 20}
+    assert small("--release").returncode == 0
+    assert run("verify").returncode == 0
 
 
 @pytest.mark.long

@@ -21,14 +21,18 @@ from kafka_meta.events import Emit, Progress
 from kafka_meta.files import dumps, encode_plan, encode_results, read_metadata, read_plan, write_private
 from kafka_meta.files.metadata import iso_time
 from kafka_meta.files.writing import require_writable
+from kafka_meta.journal import Journal, default_path
+from kafka_meta.mirror.migrate import traces
 from kafka_meta.model import EVERYTHING, Snapshot, User
 from kafka_meta.plan import (
+    NO_TRACES,
     CreateTopic,
     Operator,
     Passwords,
     Plan,
     Policy,
     Result,
+    Traces,
     UpsertUser,
     compare,
     partitions_to_measure,
@@ -156,7 +160,23 @@ def make_plan(
         positions_at = cluster.offsets_at(dest, actual, decided.group_offsets.time_ms)
     access = cluster.access(dest, "import")
     operator = Operator(principal=principal(dest), cluster_operations=access.operations)
-    return compare(desired, actual, decided, operator=operator, positions_at=positions_at, passwords=passwords)
+    return compare(
+        desired,
+        actual,
+        decided,
+        operator=operator,
+        positions_at=positions_at,
+        passwords=passwords,
+        traces=_traces(desired.cluster.id, actual.cluster.id),
+    )
+
+
+def _traces(source_id: str | None, dest_id: str | None) -> Traces:
+    """Of a mirror between these clusters by this user on this machine."""
+    if source_id is None or dest_id is None or not default_path(source_id, dest_id).exists():
+        return NO_TRACES
+    with Journal(source_id=source_id, dest_id=dest_id) as journal:
+        return traces(journal)
 
 
 def headline(actual: Snapshot, dest: ClusterSettings) -> str:

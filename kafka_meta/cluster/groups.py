@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from kafka_meta import wire
 from kafka_meta.cluster.clients import reason
 from kafka_meta.events import Emit, Progress
-from kafka_meta.model import Gap, Group, Member, Remark, Selection
+from kafka_meta.model import LEASE_GROUPS, Gap, Group, Member, Remark, Selection
 from kafka_meta.wire import Described, Listing, Positions, Unanswered, Wire
 
 _AT_ONCE = 500
@@ -31,6 +31,7 @@ class Groups:
 
     found: list[Group] | None = None
     gaps: list[Gap] = field(default_factory=list)
+    left_out: list[Remark] = field(default_factory=list)
 
 
 def read_groups(
@@ -47,7 +48,12 @@ def read_groups(
     if listings is None:
         return groups
     groups.found = []
-    chosen = [listing for listing in listings if selection.group(listing.id)]
+    chosen: list[Listing] = []
+    for listing in listings:
+        if listing.id.startswith(LEASE_GROUPS) and not selection.include_internal:
+            groups.left_out.append(Remark(resource=f"group {listing.id}", reason="a lease of kafka-meta mirror"))
+        elif selection.group(listing.id):
+            chosen.append(listing)
     emit(Progress(stage="groups", done=0, total=len(chosen)))
     for part in _parts(chosen, _AT_ONCE):
         groups.found.extend(_read_part(client, connection, part, version, timeout_seconds, groups.gaps))

@@ -104,7 +104,9 @@ def read(
                     *_unseen(metadata, facts),
                 ]
             ),
-            left_out=sorted_remarks(_internal(metadata.topics, selection) if "topics" in sections else ()),
+            left_out=sorted_remarks(
+                [*groups.left_out, *(_internal(metadata.topics, selection) if "topics" in sections else ())]
+            ),
             disagreements=sorted_remarks(facts.disagreements),
             signs=sorted_remarks([*facts.signs, *_signs(connection, metadata, groups, facts)]),
         )

@@ -23,6 +23,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from kafka_meta.errors import KafkaMetaError
+from kafka_meta.model import LEASE_GROUPS
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
 from kafka_meta.wire.connection import Unanswered, Wire
@@ -33,11 +34,11 @@ _HEARTBEATS = 5
 """A session; the last one is the margin by which we stop before the coordinator gives the lease to somebody else."""
 _TRIES = 100
 _PAUSE_SECONDS = 0.2
-_KIND = "kafka-meta-mirror"
+_KIND = LEASE_GROUPS.rstrip(".")
 
 
 def group_of(source_id: str) -> str:
-    return f"{_KIND}.{source_id}"
+    return LEASE_GROUPS + source_id
 
 
 class Lease:

@@ -13,13 +13,13 @@ from kafka_meta.journal import GroupOffset, Journal, Place
 from kafka_meta.mirror.copy import GIVE_UP_AFTER_SECONDS, MEMORY_BYTES, PartitionFailed, copy
 from kafka_meta.mirror.document import Copied, GroupPosition, Mirrored
 from kafka_meta.mirror.groups import settled, translate
-from kafka_meta.mirror.guard import set_guard
+from kafka_meta.mirror.guard import GUARD, set_guard
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.mirror.preflight import Preflight
 from kafka_meta.mirror.prepare import Preparation
 from kafka_meta.mirror.quiet import movements
 from kafka_meta.model import Remark
-from kafka_meta.plan import CommitOffsets, Policy
+from kafka_meta.plan import CommitOffsets, Policy, Traces
 from kafka_meta.ranges import Unconsumed
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.verify import Checked, check
@@ -175,4 +175,17 @@ def stands(journal: Journal) -> Mirrored:
             for each in journal.committed()
         ),
         guarded=tuple(journal.guards()),
+    )
+
+
+def traces(journal: Journal) -> Traces:
+    """What `compare` must not take for drift on the destination."""
+    names = {each.begun.topic: each.begun.dest_topic for each in journal.positions()}
+    return Traces(
+        guarded={topic: {name: GUARD[name] for name in previous} for topic, previous in journal.guards().items()},
+        positions={
+            (each.group, names[each.topic], each.partition): each.offset
+            for each in journal.committed()
+            if each.topic in names
+        },
     )

@@ -4,6 +4,7 @@
 
     actions.py    what can be done, each action with its precondition
     policy.py     what the operator decided: selection, names, factors, positions
+    traces.py     what a mirror has left on the destination
     configs.py    topic configs fitted to the destination
     access.py     which access rules overlap, and what they allow
     draft.py      a plan, and a plan that is being written
@@ -86,4 +87,6 @@ from kafka_meta.plan.policy import (
 from kafka_meta.plan.recheck import recheck as recheck
 from kafka_meta.plan.report import Report as Report
 from kafka_meta.plan.report import report as report
+from kafka_meta.plan.traces import NO_TRACES as NO_TRACES
+from kafka_meta.plan.traces import Traces as Traces
 from kafka_meta.plan.users import Passwords as Passwords

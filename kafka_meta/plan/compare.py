@@ -12,6 +12,7 @@ from kafka_meta.plan.groups import compare_groups
 from kafka_meta.plan.policy import Policy
 from kafka_meta.plan.quotas import compare_quotas
 from kafka_meta.plan.topics import compare_topics
+from kafka_meta.plan.traces import NO_TRACES, Traces
 from kafka_meta.plan.users import Passwords, compare_users
 
 UNKNOWN_OPERATOR = Operator()
@@ -26,18 +27,20 @@ def compare(
     operator: Operator = UNKNOWN_OPERATOR,
     positions_at: Mapping[PartitionKey, int] | None = None,
     passwords: Passwords = NO_PASSWORDS,
+    traces: Traces = NO_TRACES,
 ) -> Plan:
     """What makes `actual` like `desired` under `policy`.
 
-    `positions_at` holds, for the policy `time:…`, the offset of each existing destination partition
-    at that time. The order of the actions is the order in which they are safe to carry out: topics,
-    partitions, configs, positions, DENY, ALLOW, users, quotas; the rules first when they cannot end the operator's own.
+    `positions_at` holds, for the policy `time:…`, the offset of each existing destination partition at that time;
+    `traces` what a mirror between the two has left there. The order of the actions is the order in which they are safe
+    to carry out: topics, partitions, configs, positions, DENY, ALLOW, users, quotas; the rules first when they cannot
+    end the operator's own.
     """
     draft = Draft()
     if "topics" in policy.only:
-        compare_topics(desired, actual, policy, home_of(actual), draft)
+        compare_topics(desired, actual, policy, home_of(actual), traces, draft)
     if "groups" in policy.only:
-        compare_groups(desired, actual, policy, positions_at or {}, draft)
+        compare_groups(desired, actual, policy, positions_at or {}, traces, draft)
     if "acls" in policy.only:
         compare_acls(desired, actual, policy, operator, draft)
     if "users" in policy.only:

@@ -9,6 +9,7 @@ from kafka_meta.plan.actions import Action, AddPartitions, CommitOffsets, Create
 from kafka_meta.plan.draft import Draft, PartitionKey, plural
 from kafka_meta.plan.policy import COMMIT_METADATA_PREFIX, Policy
 from kafka_meta.plan.topics import destined
+from kafka_meta.plan.traces import Traces
 
 Bounds = Mapping[PartitionKey, tuple[int | None, int | None]]
 """Start and end offset of every partition that the destination has, or will have."""
@@ -20,7 +21,12 @@ _COORDINATION_ONLY = {
 
 
 def compare_groups(
-    desired: Snapshot, actual: Snapshot, policy: Policy, positions_at: Mapping[PartitionKey, int], draft: Draft
+    desired: Snapshot,
+    actual: Snapshot,
+    policy: Policy,
+    positions_at: Mapping[PartitionKey, int],
+    traces: Traces,
+    draft: Draft,
 ) -> None:
     if desired.groups is None:
         draft.cannot_compare("groups", "not in the file")
@@ -47,7 +53,7 @@ def compare_groups(
             taken[name] = group.id
             if name != group.id:
                 draft.intend(f"group {name}", "name", group.id, name, "--rename")
-            _compare_group(group, name, there.get(name), policy, bounds, moving, positions_at, draft)
+            _compare_group(group, name, there.get(name), policy, bounds, moving, positions_at, traces, draft)
         elif taken[name] == group.id:
             draft.skip(
                 f"{resource} in ZooKeeper", "a group of that name keeps its positions in the brokers: those count"
@@ -139,6 +145,7 @@ def _compare_group(
     bounds: Bounds,
     moving: Mapping[str, str],
     positions_at: Mapping[PartitionKey, int],
+    traces: Traces,
     draft: Draft,
 ) -> None:
     resource = f"group {name}"
@@ -163,6 +170,9 @@ def _compare_group(
         wanted = _wanted(position, key, policy, bounds, positions_at)
         if key in found and _as_wanted(found[key], wanted, policy):
             draft.equal["positions"] += 1
+        elif key in found and found[key].offset == traces.positions.get((name, *key)):
+            reason = "where mirror has left it: its first unread record"
+            draft.intend(resource, f"offset {key[0]}-{key[1]}", wanted, found[key].offset, reason)
         elif wanted is None:
             differs = True
             draft.cannot_compare(f"{resource} on {key[0]}-{key[1]}", "the partition's offsets there could not be read")

@@ -9,9 +9,12 @@ from kafka_meta.plan.actions import BROKER_DEFAULT, AddPartitions, CreateTopic, 
 from kafka_meta.plan.configs import NOT_PINNED, Home, differing_defaults, fit, is_compacted, same_value
 from kafka_meta.plan.draft import Draft, plural
 from kafka_meta.plan.policy import Policy
+from kafka_meta.plan.traces import Traces
 
 
-def compare_topics(desired: Snapshot, actual: Snapshot, policy: Policy, home: Home, draft: Draft) -> None:
+def compare_topics(
+    desired: Snapshot, actual: Snapshot, policy: Policy, home: Home, traces: Traces, draft: Draft
+) -> None:
     if desired.topics is None:
         draft.cannot_compare("topics", "not in the file")
         return
@@ -30,7 +33,7 @@ def compare_topics(desired: Snapshot, actual: Snapshot, policy: Policy, home: Ho
             draft.refuse(resource, f"would be called {policy.topic_name(topic.name)}, as another topic already is")
         else:
             name = moving[topic.name]
-            _compare_topic(topic, name, there.get(name), policy, home, desired.defaults, draft)
+            _compare_topic(topic, name, there.get(name), policy, home, desired.defaults, traces, draft)
     known = {policy.renamed("topic", topic.name) for topic in desired.topics}
     for name in sorted(there.keys() - known):
         if not there[name].internal and policy.selection.topic(name):
@@ -58,6 +61,7 @@ def _compare_topic(
     policy: Policy,
     home: Home,
     source_defaults: Mapping[str, str] | None,
+    traces: Traces,
     draft: Draft,
 ) -> None:
     resource = f"topic {name}"
@@ -66,7 +70,7 @@ def _compare_topic(
     if topic.configs is None:
         draft.cannot_compare(resource, "its configs could not be read on the source: the destination's defaults count")
     if there is not None:
-        _compare_existing(topic, there, policy, home, source_defaults, draft)
+        _compare_existing(topic, there, policy, home, source_defaults, traces.guarded.get(name, {}), draft)
     elif not topic.partitions:
         draft.cannot_compare(resource, "its partitions could not be read on the source")
     else:
@@ -88,7 +92,13 @@ def _compare_topic(
 
 
 def _compare_existing(
-    topic: Topic, there: Topic, policy: Policy, home: Home, source_defaults: Mapping[str, str] | None, draft: Draft
+    topic: Topic,
+    there: Topic,
+    policy: Policy,
+    home: Home,
+    source_defaults: Mapping[str, str] | None,
+    guarded: Mapping[str, str],
+    draft: Draft,
 ) -> None:
     resource = f"topic {there.name}"
     open_before = len(draft.drift) + len(draft.partitions) + len(draft.configs)
@@ -104,7 +114,7 @@ def _compare_existing(
     elif topic.configs is not None:
         factor = there.replication_factor
         configs = _desired_configs(topic, there.name, policy, home, source_defaults, factor, draft)
-        _compare_configs(there.name, configs, there.configs, policy, draft)
+        _compare_configs(there.name, configs, there.configs, guarded, policy, draft)
     if len(draft.drift) + len(draft.partitions) + len(draft.configs) == open_before:
         draft.present.append(resource)
         draft.equal["topics"] += 1
@@ -124,17 +134,31 @@ def _compare_factor(topic: Topic, there: Topic, policy: Policy, home: Home, draf
 
 
 def _compare_configs(
-    name: str, wanted: Mapping[str, str], found: Mapping[str, str], policy: Policy, draft: Draft
+    name: str,
+    wanted: Mapping[str, str],
+    found: Mapping[str, str],
+    guarded: Mapping[str, str],
+    policy: Policy,
+    draft: Draft,
 ) -> None:
     to_set = {config: value for config, value in wanted.items() if not same_value(config, found.get(config), value)}
     draft.equal["configs"] += len(wanted) - len(to_set)
+    # To set them now would let the broker delete what has been copied and not been read.
+    kept = {
+        config
+        for config in guarded
+        if found.get(config) == guarded[config] and (config in to_set or config not in wanted)
+    }
+    for config in sorted(kept):
+        reason = "keeps what was copied until mirror --release"
+        draft.intend(f"topic {name}", config, to_set.pop(config, None), found[config], reason)
     if to_set and policy.on_drift == "set":
         previous = {config: found.get(config) for config in to_set}
         draft.configs.append(SetConfigs(topic=name, configs=to_set, previous=previous))
     else:
         for config, value in to_set.items():
             draft.drifts(f"topic {name}", config, value, found.get(config), "left alone; --on-drift set")
-    for config in sorted(found.keys() - wanted.keys() - NOT_PINNED):
+    for config in sorted(found.keys() - wanted.keys() - NOT_PINNED - kept):
         draft.drifts(f"topic {name}", config, None, found[config], "overridden only on the destination; left alone")
 
 
