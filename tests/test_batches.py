@@ -129,7 +129,7 @@ def moved(
             case Drop():
                 outgoing = []
         sent += outgoing
-        rank += sum(each.count for each in outgoing)
+        rank += sum(each.header.record_count for each in outgoing)
     return sent
 
 
@@ -139,7 +139,7 @@ def as_stored(sent: Iterable[Outgoing]) -> bytes:
     offset = 0
     for each in sent:
         log += struct.pack(">q", offset) + bytes(each)[8:]
-        offset += each.count
+        offset += each.header.record_count
     return bytes(log)
 
 
@@ -205,7 +205,7 @@ def test_cutting_a_log_anywhere_keeps_exactly_the_records_inside(name: str, data
         assert (header.producer_id, header.producer_epoch, header.base_sequence) == (4711, 3, rank)
         assert header.attributes == header.codec
         assert limit is None or each.size_bytes <= limit
-        rank += each.count
+        rank += each.header.record_count
         copied_until = inside[: rank - 7][-1].offset
         assert copied_until < each.source_end <= end
         assert not [record for record in inside if copied_until < record.offset < each.source_end]
@@ -283,7 +283,7 @@ def test_brokers_take_every_batch_and_librdkafka_reads_the_records_back(cluster:
             rank = 0
             for each in moved(log_of(name), start=1, destination=destination, aborted=aborted_in(name)):
                 assert produced(connection, topic, bytes(each)) == (0, rank)
-                rank += each.count
+                rank += each.header.record_count
     for name, topic in topics.items():
         wanted = [record for record in expected(name, committed=True) if record.offset >= 1]
         assert plain(by_librdkafka(cluster, topic, len(wanted))) == plain(wanted)
@@ -489,7 +489,7 @@ def test_a_whole_batch_is_forwarded_without_copying_its_records() -> None:
     (sent,) = moved(log)
     assert isinstance(sent.body, memoryview)
     assert sent.body.obj is log
-    assert (sent.source_end, sent.count) == (110, 10)
+    assert (sent.source_end, sent.header.record_count) == (110, 10)
 
 
 @pytest.mark.parametrize(
@@ -518,7 +518,7 @@ def test_a_thinned_batch_is_rebuilt_and_an_emptied_one_dropped() -> None:
 
 def test_the_end_of_a_thinned_batch_counts_as_copied() -> None:
     (sent,) = moved(a_batch(ROWS, AT, last_offset_delta=20))
-    assert (sent.source_end, sent.count) == (121, 10)
+    assert (sent.source_end, sent.header.record_count) == (121, 10)
 
 
 def test_markers_and_aborted_batches_are_dropped_before_anything_else_is_asked() -> None:
@@ -580,7 +580,7 @@ def test_a_rebuilt_batch_may_be_as_large_as_the_limit_to_the_byte() -> None:
 def test_old_messages_are_rebuilt_together_and_not_one_by_one() -> None:
     log = an_old_set(ROWS, AT, 1, Codec.NONE)
     assert fate_of(log) == Rebuild(reason="message format 1")
-    assert [each.count for each in moved(log)] == [10]
+    assert [each.header.record_count for each in moved(log)] == [10]
 
 
 def test_sequences_follow_ranks_and_go_round_after_two_to_the_31() -> None:
@@ -593,7 +593,7 @@ def test_sequences_follow_ranks_and_go_round_after_two_to_the_31() -> None:
     assert [sequence(rank) for rank in (0, 17, (1 << 31) - 1, 1 << 31, (1 << 31) + 5)] == [0, 17, (1 << 31) - 1, 0, 5]
     assert sequence(17, Producer()) == -1
     cut = moved(a_batch(ROWS, AT), destination=Destination(max_message_bytes=100), rank=(1 << 31) - 1)
-    assert [each.header.base_sequence for each in cut[:2]] == [(1 << 31) - 1, cut[0].count - 1]
+    assert [each.header.base_sequence for each in cut[:2]] == [(1 << 31) - 1, cut[0].header.record_count - 1]
 
 
 # Transactions.

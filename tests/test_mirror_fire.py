@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from kafka_meta import playground
 from kafka_meta.journal import Journal
+from kafka_meta.mirror.copy import IN_FLIGHT
 from kafka_meta.playground import Cluster
 from kafka_meta.playground.design import Design
 from tests.conftest import clean_environment
@@ -68,7 +69,7 @@ class Migration:
         self.directory = directory
         self._copiers: list[subprocess.Popen[str]] = []
 
-    def copier(self, max_rate_bytes: int | None = None, in_flight: int = 1) -> subprocess.Popen[str]:
+    def copier(self, max_rate_bytes: int | None = None, in_flight: int = IN_FLIGHT) -> subprocess.Popen[str]:
         self.settings.write_text(
             json.dumps(
                 {
@@ -148,7 +149,7 @@ def wait_for(copier: subprocess.Popen[str], word: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("old", "in_flight"), [(False, 1), (True, 1), (False, 4), (True, 4)], ids=["fresh", "old", "fresh-4", "old-4"]
+    ("old", "in_flight"), [(False, 1), (True, 1), (False, 5), (True, 5)], ids=["fresh", "old", "fresh-5", "old-5"]
 )
 def test_a_copier_that_is_killed_25_times_loses_nothing_and_doubles_nothing(
     clusters: tuple[Cluster, Cluster], tmp_path: Path, old: bool, in_flight: int
@@ -168,7 +169,7 @@ def test_a_copier_that_is_killed_25_times_loses_nothing_and_doubles_nothing(
         made.assert_exact()
 
 
-@pytest.mark.parametrize(("old", "in_flight"), [(False, 1), (True, 1), (False, 4)], ids=["fresh", "old", "fresh-4"])
+@pytest.mark.parametrize(("old", "in_flight"), [(False, 1), (True, 1), (False, 5)], ids=["fresh", "old", "fresh-5"])
 def test_brokers_that_are_killed_on_both_sides_cost_time_only(
     clusters: tuple[Cluster, Cluster], tmp_path: Path, old: bool, in_flight: int
 ) -> None:

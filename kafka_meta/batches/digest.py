@@ -46,17 +46,18 @@ class Digest:
         return self.extended(len(found), b"".join(parts))
 
     def with_batch(self, batch: Batch | Outgoing) -> Digest:
-        """`batch`'s encoded bytes added, without decoding them: hundreds of times faster than `with_records`.
+        """`batch`'s encoded bytes added, by their own CRC, without decoding them: hundreds of times faster than
+        `with_records`.
 
         Equal for what was sent and what a destination stores that keeps batches as they come (compression.type
         producer, CreateTime); whoever else compares must use `with_records`.
         """
-        header = batch.header
+        header, body = batch.header, batch.body
         fields = _BATCH.pack(
-            header.record_count, header.attributes & CODEC_MASK, header.base_timestamp, len(batch.body)
+            header.record_count, header.attributes & CODEC_MASK, header.base_timestamp, len(body), crc32c(body)
         )
-        return self.extended(header.record_count, fields, batch.body)
+        return self.extended(header.record_count, fields)
 
 
 _TIMESTAMP = struct.Struct(">q")
-_BATCH = struct.Struct(">ihqi")
+_BATCH = struct.Struct(">ihqiI")

@@ -102,8 +102,7 @@ class Header(NamedTuple):
         return BEFORE_LENGTH_BYTES + self.length
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Batch(NamedTuple):
     """A record batch of magic 2. `data` are its bytes, header included, where they were received."""
 
     header: Header
@@ -157,7 +156,8 @@ def scan(records: Buffer) -> Iterator[Batch | MessageSet]:
                 raise MalformedBatch(base_offset, f"its length is {length}")
             if end > size:
                 return
-            yield Batch(header=_checked_header(data[position:end]), data=data[position:end])
+            whole = data[position:end]
+            yield Batch(_checked_header(whole), whole)
         elif magic in (0, 1):
             if length < OLD_MESSAGE_BYTES[magic] - BEFORE_LENGTH_BYTES:
                 raise MalformedBatch(base_offset, f"its length is {length}")
@@ -172,7 +172,7 @@ def scan(records: Buffer) -> Iterator[Batch | MessageSet]:
 
 
 def _checked_header(data: memoryview) -> Header:
-    header = Header._make(HEADER.unpack_from(data))
+    header = Header(*HEADER.unpack_from(data))
     crc = crc32c(data[CRC_STARTS_AT:])
     if crc != header.crc:
         raise MalformedBatch(header.base_offset, f"its CRC-32C is {crc:08x}, the header says {header.crc:08x}")

@@ -6,7 +6,7 @@ import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from crc32c import crc32c
 
@@ -74,9 +74,11 @@ Fate: TypeAlias = Forward | Rebuild | Drop
 FORWARD = Forward()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """A batch as a Produce request takes it: `head` (61 bytes), then `body`, which is not copied when forwarded."""
+class Outgoing(NamedTuple):
+    """A batch as a Produce request takes it: `head` (61 bytes), then `body`, which is not copied when forwarded.
+
+    A tuple, as is all that is made for every batch: they are half as dear as frozen dataclasses.
+    """
 
     header: Header
     head: bytes
@@ -85,12 +87,8 @@ class Outgoing:
     """Everything before this source offset has been copied with this batch."""
 
     @property
-    def count(self) -> int:
-        return self.header.record_count
-
-    @property
     def size_bytes(self) -> int:
-        return HEADER_BYTES + len(self.body)
+        return self.header.size_bytes
 
     def __bytes__(self) -> bytes:
         return b"".join((self.head, self.body))
@@ -132,12 +130,21 @@ def forward(batch: Batch, *, producer: Producer, rank: int) -> Outgoing:
     Only the codec stays of the attributes: the transaction is over, the log's own stamp and the delete horizon are
     the source's business.
     """
-    header = batch.header._replace(
-        base_offset=0,
-        attributes=batch.header.attributes & CODEC_MASK,
-        producer_id=producer.id,
-        producer_epoch=producer.epoch,
-        base_sequence=producer.sequence(rank),
+    source = batch.header
+    header = Header(
+        0,
+        source.length,
+        source.partition_leader_epoch,
+        source.magic,
+        0,
+        source.attributes & CODEC_MASK,
+        source.last_offset_delta,
+        source.base_timestamp,
+        source.max_timestamp,
+        producer.id,
+        producer.epoch,
+        producer.sequence(rank),
+        source.record_count,
     )
     return _sealed(header, batch.body, source_end=batch.next_offset)
 
@@ -228,7 +235,7 @@ def _sealed(header: Header, body: Buffer, *, source_end: int) -> Outgoing:
     head = bytearray(HEADER.pack(*header))
     crc = crc32c(body, crc32c(memoryview(head)[CRC_STARTS_AT:]))
     _CRC.pack_into(head, CRC_AT, crc)
-    return Outgoing(header=header._replace(crc=crc), head=bytes(head), body=body, source_end=source_end)
+    return Outgoing(Header(*header[:4], crc, *header[5:]), bytes(head), body, source_end)
 
 
 _CRC = struct.Struct(">I")

@@ -21,6 +21,7 @@ from kafka_meta.events import Emit
 from kafka_meta.files import write_private
 from kafka_meta.files.writing import require_writable
 from kafka_meta.journal import Journal
+from kafka_meta.mirror.copy import IN_FLIGHT
 from kafka_meta.mirror.document import Copied, Mirrored, encode_mirror
 from kafka_meta.mirror.findings import Allowed
 from kafka_meta.mirror.migrate import Pace, migrate, stands
@@ -101,9 +102,10 @@ def mirror(
             min=1,
             max=5,
             rich_help_panel=_COPY,
-            help="Batches of a partition under way at a time: more than one is for links of long distance.",
+            help="Batches of a partition under way at a time, while the destination is sure to remember who sends "
+            "them; of older records always 1.",
         ),
-    ] = 1,
+    ] = IN_FLIGHT,
     give_up_after: Annotated[
         str,
         typer.Option(

@@ -10,7 +10,7 @@ from kafka_meta import cluster
 from kafka_meta.apply import apply
 from kafka_meta.events import Emit, Waiting
 from kafka_meta.journal import GroupOffset, Journal, Place
-from kafka_meta.mirror.copy import GIVE_UP_AFTER_SECONDS, MEMORY_BYTES, PartitionFailed, copy
+from kafka_meta.mirror.copy import GIVE_UP_AFTER_SECONDS, IN_FLIGHT, MEMORY_BYTES, PartitionFailed, copy
 from kafka_meta.mirror.document import Copied, GroupPosition, Mirrored
 from kafka_meta.mirror.groups import settled, translate
 from kafka_meta.mirror.guard import GUARD, set_guard
@@ -30,7 +30,7 @@ class Pace:
     max_rate_bytes: int | None = None
     """A second's."""
     memory_bytes: int = MEMORY_BYTES
-    in_flight: int = 1
+    in_flight: int = IN_FLIGHT
     """Batches of a partition under way at a time, 1 to 5."""
     give_up_after_s: float = GIVE_UP_AFTER_SECONDS
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kafka_meta.journal import Place
 from kafka_meta.mirror.answers import Answers, Line, Lines
@@ -20,8 +20,7 @@ _SECOND_LOOK = frozenset({-1, 2, 45, 46, 47, 59})
 INVALID_PRODUCER_EPOCH, UNKNOWN_PRODUCER_ID, when something of ours has landed that we do not know of."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _Asked(NamedTuple):
     """A batch on its way, and the era of its partition in which it left."""
 
     track: Track

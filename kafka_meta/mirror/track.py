@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kafka_meta.batches import (
     JOINED_BYTES,
@@ -40,8 +41,7 @@ class Held:
     batches: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class Ready(NamedTuple):
     """A batch to send, the rank of its first record, and where the copy stands behind it."""
 
     outgoing: Outgoing
@@ -97,10 +97,10 @@ class Track:
     refusals: int = 0
     """Answers without progress in a row."""
     closed: bool = False
+    place: Place = field(init=False)
 
-    @property
-    def place(self) -> Place:
-        return self.begun.place
+    def __post_init__(self) -> None:
+        self.place = self.begun.place
 
     @property
     def name(self) -> str:
@@ -234,7 +234,7 @@ class Track:
 
     def _add(self, outgoing: Outgoing, held: Held, prepared: Prepared) -> None:
         first = self.rank
-        self.rank += outgoing.count
+        self.rank += outgoing.header.record_count
         self.digest = self.digest.with_batch(outgoing)
         boundary = Boundary(outgoing.source_end, self.rank, self.digest)
         prepared.ready.append(Ready(outgoing=outgoing, rank=first, boundary=boundary, held=held))

@@ -92,6 +92,8 @@ class Channel:
         self._sent = self._answered = 0
         self._session_ends: float | None = None
         self._rest_until = 0.0
+        self._polling = False
+        """Whether the thread waits, or is about to wait, for the broker and for more to ask at once."""
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name=f"channel to broker {broker.id}", daemon=True)
         self._thread.start()
@@ -99,7 +101,8 @@ class Channel:
     def ask(self, request: Request, deliver: Callable[[Any], None], permit: Callable[[], bool] = _always) -> None:
         """`deliver` gets the answer, or an `Unanswered`, on the channel's own thread."""
         self._jobs.put(_Job(request=request, deliver=deliver, permit=permit))
-        self._wake()
+        if self._polling:
+            self._wake()
 
     def close(self) -> None:
         """Breaks off what is under way."""
@@ -136,12 +139,16 @@ class Channel:
         """None when an answer arrives first, and when there will be no more."""
         if not self._under_way:
             return None if self._closed else self._jobs.get()
-        while not self._closed:
-            with suppress(Empty):
-                return self._jobs.get_nowait()
-            if self._answer_arrives():
-                return None
-        return None
+        self._polling = True
+        try:
+            while not self._closed:
+                with suppress(Empty):
+                    return self._jobs.get_nowait()
+                if self._answer_arrives():
+                    return None
+            return None
+        finally:
+            self._polling = False
 
     def _answer_arrives(self) -> bool:
         """Waits for the broker, or for another request."""

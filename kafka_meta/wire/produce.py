@@ -5,13 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from kafka_meta.wire.channel import Buffer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(NamedTuple):
     """One batch for one partition, in two pieces."""
 
     topic: str
@@ -20,8 +19,7 @@ class Sent:
     body: Buffer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Produced:
+class Produced(NamedTuple):
     """`base_offset` is -1 after an error."""
 
     topic: str
