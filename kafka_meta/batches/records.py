@@ -98,7 +98,12 @@ def _walk(data: bytes, count: int) -> tuple[list[int], list[int], list[bytes]]:
         number = data[position]
         position += 1
         if number > 127:
-            number, position = _rest_of_varint(data, position, number)
+            following = data[position]
+            if following > 127:
+                number, position = _rest_of_varint(data, position, number)
+            else:
+                number = following << 7 | number & 127
+                position += 1
         if number & 1:
             raise ValueError("a record's length is negative")
         end = position + (number >> 1)

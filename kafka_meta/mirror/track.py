@@ -163,6 +163,7 @@ class Track:
         prepared = Prepared()
         aborted = AbortedTransactions(fetched.aborted)
         joining: list[Batch] = []
+        joined_bytes = 0
         for batch in scan(fetched.records):
             covered = aborted.covers(batch)
             if self.next >= self.begun.end:
@@ -170,9 +171,13 @@ class Track:
             match decide(batch, start=self.next, end=self.begun.end, aborted=covered, destination=self.destination):
                 case Forward():
                     assert isinstance(batch, Batch)
-                    if not self._fits(batch, joining):
+                    # Longer offset deltas take up to three bytes more a record, other timestamp deltas up to nine.
+                    size_bytes = batch.header.size_bytes + 12 * batch.header.record_count
+                    if not self._fits(batch, joining, joined_bytes + size_bytes):
                         self._forward(joining, held, prepared)
+                        joined_bytes = 0
                     joining.append(batch)
+                    joined_bytes += size_bytes
                 case Rebuild():
                     self._forward(joining, held, prepared)
                     self._rebuild(batch, held, prepared)
@@ -182,14 +187,11 @@ class Track:
         self._forward(joining, held, prepared)
         return prepared
 
-    def _fits(self, batch: Batch, joining: list[Batch]) -> bool:
-        """Whether it may share a batch with those before it."""
+    def _fits(self, batch: Batch, joining: list[Batch], joined_bytes: int) -> bool:
+        """Whether it may share a batch, of so many bytes then, with those before it."""
         if not joining or not joinable(batch) or not joinable(joining[-1]):
             return False
-        most = min(JOINED_BYTES, self.destination.max_message_bytes or JOINED_BYTES)
-        # Longer offset deltas take up to three bytes more a record, other timestamp deltas up to nine.
-        size = sum(each.header.size_bytes + 12 * each.header.record_count for each in (*joining, batch))
-        return size <= most
+        return joined_bytes <= min(JOINED_BYTES, self.destination.max_message_bytes or JOINED_BYTES)
 
     def _forward(self, batches: list[Batch], held: Held, prepared: Prepared) -> None:
         """Sends these as one, and empties the list."""
