@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,9 +29,21 @@ class _Refused:
         self.reason = reason
 
 
-def dumps(document: object) -> str:
-    """A document as text: sorted, so that equal documents are equal texts; one line's end at the end."""
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+
+
+def dumps(document: Mapping[str, object]) -> str:
+    """A document as text: sorted, so that equal documents are equal texts, and a line for every topic, group or rule,
+    for who compares two of them. Python's own indentation takes eight times as long."""
+    return "{\n" + ",\n".join(f" {_encode(name)}: {_member(document[name])}" for name in sorted(document)) + "\n}\n"
+
+
+def _member(value: object) -> str:
+    if isinstance(value, list) and value:
+        return "[\n  " + ",\n  ".join(map(_encode, value)) + "\n ]"
+    if isinstance(value, dict) and value:
+        return "{\n  " + ",\n  ".join(f"{_encode(name)}: {_encode(value[name])}" for name in sorted(value)) + "\n }"
+    return _encode(value)
 
 
 def load(path: Path, *, max_bytes: int = MAX_BYTES) -> Json:
