@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,9 @@ from kafka_meta.playground.design import Design
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
 from kafka_meta.wire.partitions import listed_offsets
+from tests.benchmarks.measure import Run, run
 from tests.mirroring import begin, create, led, settings
+from tests.stores_made_by_java import JavaStores
 
 ROUNDS = 3
 PARTITIONS = 12
@@ -40,19 +42,24 @@ PATIENCE_SECONDS = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
+    """`rebuilt`: the source's log stamps the records, so that no batch can be forwarded as it is."""
+
     topic: str
     records: int
     value_bytes: int
     codec: str
+    rebuilt: bool = False
 
     @property
     def title(self) -> str:
-        return f"{self.records / 1e6:g} M records of {self.value_bytes} B, {self.codec}"
+        rebuilt = ", every batch rebuilt" if self.rebuilt else ""
+        return f"{self.records / 1e6:g} M records of {self.value_bytes} B, {self.codec}{rebuilt}"
 
 
 LOADS = (
     Load(topic="plain", records=1_000_000, value_bytes=1000, codec="none"),
     Load(topic="json", records=5_000_000, value_bytes=91, codec="lz4"),
+    Load(topic="stamped", records=2_000_000, value_bytes=91, codec="lz4", rebuilt=True),
 )
 
 
@@ -70,25 +77,31 @@ class Moved:
 
 
 def main() -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix="kafka-meta-bench-") as folder,
-        playground.running(
-            Design(version="3.9.1", mode="zookeeper", jvm_options=JVM),
-            Design(
-                version="4.3.1",
-                mode="kraft",
-                settings={"log.segment.delete.delay.ms": "100"},
-                jvm_options=JVM,
-            ),
-        ) as (source, dest),
-    ):
-        for load in LOADS:
-            fill(source, load, Path(folder))
-            measure(source, dest, load, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="kafka-meta-bench-") as folder:
+        stores = JavaStores(Path(folder))
+        (Path(folder) / "tls.properties").write_text(f"security.protocol=SSL\n{trust(stores)}")
+        tls = {
+            "listener.name.tls.ssl.keystore.location": str(stores.path("server.jks")),
+            "listener.name.tls.ssl.keystore.password": stores.password,
+        }
+        listeners = {"TLS": "SSL"}
+        quick = {**tls, "log.segment.delete.delay.ms": "100"}
+        with playground.running(
+            Design(version="3.9.1", mode="zookeeper", settings=tls, listeners=listeners, jvm_options=JVM),
+            Design(version="4.3.1", mode="kraft", settings=quick, listeners=listeners, jvm_options=JVM),
+        ) as (source, dest):
+            for load in LOADS:
+                fill(source, load, Path(folder))
+                measure(source, dest, load, Path(folder))
+
+
+def trust(stores: JavaStores) -> str:
+    return f"ssl.truststore.location={stores.path('trust.p12')}\nssl.truststore.password={stores.password}\n"
 
 
 def fill(source: Cluster, load: Load, folder: Path) -> None:
-    create(source, load.topic, partitions=PARTITIONS)
+    stamped = {"message.timestamp.type": "LogAppendTime"} if load.rebuilt else {}
+    create(source, load.topic, partitions=PARTITIONS, config=stamped)
     payload = folder / "payload"
     dice = random.Random(1)
     with payload.open("w") as file:
@@ -108,10 +121,13 @@ def fill(source: Cluster, load: Load, folder: Path) -> None:
 def measure(source: Cluster, dest: Cluster, load: Load, folder: Path) -> None:
     contenders = dict(contenders_of(source, dest, load, folder))
     found: dict[str, list[Moved]] = {name: [] for name in contenders}
+    verified: list[Run] = []
     for _ in range(ROUNDS):
         for name, command in contenders.items():
             with fresh_topic(dest, load.topic):
                 found[name].append(moved(command(), dest, load))
+                if name == OURS:
+                    verified.append(verify(source, dest, folder))
     print(f"\n## {load.title}, {PARTITIONS} partitions; medians of {ROUNDS} rounds\n")
     print("| | records/s | of the limit | first record after | processor | peak memory |\n" + "| --- " * 6 + "|")
     limit = [each.rate(load.records) for each in found["limit: ready batches from memory"]]
@@ -125,7 +141,19 @@ def measure(source: Cluster, dest: Cluster, load: Load, folder: Path) -> None:
             f"| {max(each.peak_mb for each in runs):.0f} MB |",
             flush=True,
         )
+    wall = median(each.wall_s for each in verified)
+    rate, peak = load.records / wall / 1000, max(each.peak_mb for each in verified)
+    print(f"\n`verify --data` of what our copy has brought: {wall:.1f} s, {rate:,.0f} k records/s, {peak:.0f} MB")
 
+
+def verify(source: Cluster, dest: Cluster, folder: Path) -> Run:
+    """The whole command, with its start; it reads what has arrived, or both sides where batches were rebuilt."""
+    sides = ("--source-bootstrap-servers", source.bootstrap_servers, "--dest-bootstrap-servers", dest.bootstrap_servers)
+    command = (sys.executable, "-m", "kafka_meta", "verify", "--data", "--journal", str(folder / "journal"), *sides)
+    return run(command, cwd=folder)
+
+
+OURS = "**kafka-meta mirror**"
 
 Command = Callable[[], Sequence[str]]
 
@@ -133,7 +161,10 @@ Command = Callable[[], Sequence[str]]
 def contenders_of(source: Cluster, dest: Cluster, load: Load, folder: Path) -> Iterator[tuple[str, Command]]:
     addresses = {"source": source.bootstrap_servers, "dest": dest.bootstrap_servers, "topic": load.topic}
 
-    def ours(module: str) -> Command:
+    encrypted = {"source": source.bootstrap("TLS"), "dest": dest.bootstrap("TLS")}
+    config = str(folder / "tls.properties")
+
+    def ours(module: str, **options: str) -> Command:
         def command() -> Sequence[str]:
             journal = folder / "journal"
             for left in folder.glob("journal*"):
@@ -146,6 +177,7 @@ def contenders_of(source: Cluster, dest: Cluster, load: Load, folder: Path) -> I
                 "journal": str(journal),
                 "session_seconds": 10,
                 "max_rate_bytes": None,
+                **options,
             }
             (folder / "settings.json").write_text(json.dumps(given))
             return [sys.executable, "-m", module, str(folder / "settings.json")]
@@ -153,11 +185,16 @@ def contenders_of(source: Cluster, dest: Cluster, load: Load, folder: Path) -> I
         return command
 
     yield "limit: ready batches from memory", ours("tests.benchmarks.mirror_limit")
-    yield "**kafka-meta mirror**", ours("tests.mirror_copier")
-    yield "MirrorMaker 2 (4.3.1, 4 tasks)", lambda: mirror_maker_2(source, dest, load, folder)
-    yield "MirrorMaker 1 (3.9.1, 2 streams)", lambda: mirror_maker_1(source, dest, load, folder)
+    yield OURS, ours("tests.mirror_copier")
+    if not load.rebuilt:
+        yield "MirrorMaker 2 (4.3.1, 4 tasks)", lambda: mirror_maker_2(addresses, load, folder)
+        yield "MirrorMaker 1 (3.9.1, 2 streams)", lambda: mirror_maker_1(source, dest, load, folder)
     loop = [sys.executable, "-m", "tests.benchmarks.mirror_loop", json.dumps({**addresses, "records": load.records})]
     yield "confluent-kafka, consume → produce", lambda: loop
+    if load.rebuilt:
+        return
+    yield f"{OURS}, TLS on both sides", ours("tests.mirror_copier", **encrypted, config=config)
+    yield "MirrorMaker 2, TLS on both sides", lambda: mirror_maker_2({**addresses, **encrypted}, load, folder, config)
     if (kcat := shutil.which("kcat")) is not None:
         end = f"{kcat} -C -b {source.bootstrap_servers} -t {load.topic} -e -q -D '\\n'"
         yield (
@@ -166,13 +203,14 @@ def contenders_of(source: Cluster, dest: Cluster, load: Load, folder: Path) -> I
         )
 
 
-def mirror_maker_2(source: Cluster, dest: Cluster, load: Load, folder: Path) -> Sequence[str]:
+def mirror_maker_2(addresses: Mapping[str, str], load: Load, folder: Path, config: str | None = None) -> Sequence[str]:
     alias = f"from{time.monotonic_ns()}"  # its own positions are kept by it
+    common = [] if config is None else Path(config).read_text().splitlines()
     path = folder / "mm2.properties"
     path.write_text(
         f"""clusters = {alias}, to
-{alias}.bootstrap.servers = {source.bootstrap_servers}
-to.bootstrap.servers = {dest.bootstrap_servers}
+{alias}.bootstrap.servers = {addresses["source"]}
+to.bootstrap.servers = {addresses["dest"]}
 {alias}->to.enabled = true
 {alias}->to.topics = {load.topic}
 to->{alias}.enabled = false
@@ -200,6 +238,7 @@ to.producer.compression.type = {load.codec}
 to.producer.buffer.memory = 134217728
 dedicated.mode.enable.internal.rest = false
 """
+        + "".join(f"{side}.{line}\n" for side in (alias, "to") for line in common)
     )
     jars = playground.fetch("4.3.1")
     return [
