@@ -19,8 +19,10 @@ from kafka_meta.events import Event, Progress
 from kafka_meta.journal import Journal
 from kafka_meta.mirror.copy import PartitionDone
 from kafka_meta.playground import Cluster
+from kafka_meta.wire import connect
+from kafka_meta.wire.partitions import numbers_producers
 from tests.benchmarks import measure
-from tests.mirroring import assert_same, begin, create, failures, fill, read, run
+from tests.mirroring import assert_same, begin, create, failures, fill, read, run, settings
 
 DAY_MS = 86_400_000
 
@@ -342,6 +344,8 @@ def test_old_sources_are_read(dest: Cluster, tmp_path: Path, version: str) -> No
             for number in range(500):
                 client.produce(topic, key=b"%d" % number, value=b"%d" % seed * 50, partition=number % 3)
             assert client.flush(30) == 0
+        with connect(settings(source, "source")) as wire:
+            assert numbers_producers(wire) == (version != "0.10.2.2")
         ids = begin(tmp_path / "journal", source, dest, [topic])
         assert not failures(run(tmp_path / "journal", source, dest, ids))
         places = [(topic, partition) for partition in range(3)]

@@ -39,7 +39,7 @@ from kafka_meta.mirror.tracks import Outcome, PartitionDone, PartitionFailed, Tr
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
 from kafka_meta.wire.connection import Unanswered, Wire
-from kafka_meta.wire.partitions import Failure, Taking, new_producer, producer_memory_ms, taking
+from kafka_meta.wire.partitions import Failure, Taking, new_producer, numbers_producers, producer_memory_ms, taking
 
 __all__ = ["GIVE_UP_AFTER_SECONDS", "IN_FLIGHT", "MEMORY_BYTES", "Outcome", "PartitionDone", "PartitionFailed", "copy"]
 
@@ -147,6 +147,8 @@ def _unfinished(journal: Journal, dest: Wire, in_flight: int) -> Iterator[Track]
 
 def _new_producer(dest: Wire) -> Producer:
     """-1 where the destination refuses idempotence: then the position rule stands alone."""
+    if not numbers_producers(dest):
+        return Producer()
     told = new_producer(dest)
     if not isinstance(told, Failure):
         return Producer(id=told[0], epoch=told[1])

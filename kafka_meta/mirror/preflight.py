@@ -27,6 +27,7 @@ from kafka_meta.settings import ClusterSettings
 from kafka_meta.verify import Span
 from kafka_meta.wire import Config, Unanswered, Wire
 from kafka_meta.wire.configs import effective
+from kafka_meta.wire.partitions import numbers_producers
 
 _CONFIGS = (
     "cleanup.policy",
@@ -90,6 +91,9 @@ def preflight(
         dest_configs = _effective(to_dest, (name for name in names.values() if name in topics))
         hidden = wire.metadata(to_dest, set(names.values()) - topics.keys()).gaps if names else ()
         look_at_rights(from_source, to_dest, prepared, decided, names, topics, actual, found)
+        if not numbers_producers(to_dest):
+            reason = "it knows no idempotent producers: batches go one at a time, kept exact by their positions alone"
+            found.warn("destination", reason)
         brokers = wire.broker_configs(to_dest)
         look_at_room(unread.ranges, known, names, topics, wire.log_dirs(to_dest), found)
         look_at_retention(from_source, prepared, known, source_configs, now_ms, found)

@@ -178,6 +178,11 @@ def producer_memory_ms(wire: Wire) -> int | None:
     return min(found, default=None)
 
 
+def numbers_producers(wire: Wire) -> bool:
+    """Whether the brokers know idempotent producers (KIP-98, since 0.11); some engines that are not Kafka do not."""
+    return wire.speaks(InitProducerIdRequest)
+
+
 def new_producer(wire: Wire) -> tuple[int, int] | Failure:
     """A producer id and its epoch. Raises `Unanswered`."""
     # Without a transactional id there is nothing that could time out.
