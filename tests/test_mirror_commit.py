@@ -103,15 +103,15 @@ def test_metadata_verify_takes_what_mirror_has_left_as_intended(small: Mirror) -
     for side in (small.source, small.dest):
         set_config(side, topic, "retention.ms", "86400000000")
     commit(small.source, ahead, {(topic, 0): 60})
-    small.document("--commit")
+    journal = ("--journal", str(small.state / "here.sqlite"))
+    small.document("--commit", *journal)
 
     def run(command: str, *options: str) -> subprocess.CompletedProcess[str]:
         sides = ("--source-bootstrap-servers", small.source) if command == "verify" else ("--fileName", "here.json")
         mine = ("--include-topics", topic, "--include-groups", f"{small.group}2?", "--only", "topics,groups")
         return small.cli(
             command,
-            *(*sides, "--dest-bootstrap-servers", small.dest, *mine, *options),
-            env={"XDG_STATE_HOME": str(small.state)},
+            *(*sides, "--dest-bootstrap-servers", small.dest, *mine, *journal, *options),
         )
 
     verified = run("verify", "--output", "json")
@@ -123,8 +123,9 @@ def test_metadata_verify_takes_what_mirror_has_left_as_intended(small: Mirror) -
     assert run("import", "--on-drift", "set", "--commit").returncode == 0
     assert config(small.dest, topic, "retention.ms") == "-1"
     assert committed(small.dest, ahead) == {(topic, 0): 20}
-    assert small("--release").returncode == 0
+    assert small("--release", *journal).returncode == 0
     assert run("verify").returncode == 0
+    assert "does not exist" in run("verify", "--journal", "another.sqlite").stderr
 
 
 @pytest.mark.long

@@ -80,6 +80,7 @@ def import_(
     generate_passwords: given.NewPasswords = None,
     save_plan: SavePlan = None,
     plan_file: PlanFile = None,
+    journal: given.JournalFile = None,
     commit: given.Commit = False,
 ) -> int:
     """Show what a file would create on the destination; create it with --commit.
@@ -99,7 +100,9 @@ def import_(
     desired = read_metadata(path)
     name = f"{path} (cluster {desired.cluster.id or 'unknown'}, {iso_time(desired.taken_at_ms)})"
     files = password_files(chosen, desired.users or (), session.screen)
-    return import_snapshot(session, desired, name, dest, decided, files, save_plan=save_plan, commit=commit)
+    return import_snapshot(
+        session, desired, name, dest, decided, files, save_plan=save_plan, journal=journal, commit=commit
+    )
 
 
 def import_snapshot(
@@ -111,6 +114,7 @@ def import_snapshot(
     files: PasswordFiles = NO_FILES,
     *,
     save_plan: str | None = None,
+    journal: str | None = None,
     commit: bool,
 ) -> int:
     """`name` is how the screen calls what is imported."""
@@ -120,7 +124,7 @@ def import_snapshot(
     with screen.progress() as meter:
         actual = read_dest(dest, desired.cluster.id, meter.emit)
         passwords = passwords_for(files, desired, actual, dest)
-        plan = make_plan(desired, actual, dest, decided, meter.emit, passwords=passwords)
+        plan = make_plan(desired, actual, dest, decided, meter.emit, passwords=passwords, journal=journal)
         plan, rejected = _validated(plan, dest)
     screen.result([f"{name}  →  {headline(actual, dest)}"])
     if save_plan is not None:
@@ -150,6 +154,7 @@ def make_plan(
     emit: Emit,
     *,
     passwords: Passwords = NO_PASSWORDS,
+    journal: str | None = None,
 ) -> Plan:
     """The comparison, with what only the destination's brokers can say."""
     places = partitions_to_measure(desired, actual, decided)
@@ -167,15 +172,17 @@ def make_plan(
         operator=operator,
         positions_at=positions_at,
         passwords=passwords,
-        traces=_traces(desired.cluster.id, actual.cluster.id),
+        traces=_traces(desired.cluster.id, actual.cluster.id, None if journal is None else Path(journal)),
     )
 
 
-def _traces(source_id: str | None, dest_id: str | None) -> Traces:
-    """Of a mirror between these clusters by this user on this machine."""
-    if source_id is None or dest_id is None or not default_path(source_id, dest_id).exists():
+def _traces(source_id: str | None, dest_id: str | None, path: Path | None) -> Traces:
+    """Of a mirror between these clusters: by its journal, or by the one that this user has on this machine."""
+    if path is not None and not path.exists():
+        raise UsageError(f"the journal {path} does not exist", "mirror --commit writes it; without --journal, at home.")
+    if source_id is None or dest_id is None or not (path or default_path(source_id, dest_id)).exists():
         return NO_TRACES
-    with Journal(source_id=source_id, dest_id=dest_id) as journal:
+    with Journal(path, source_id=source_id, dest_id=dest_id) as journal:
         return traces(journal)
 
 

@@ -169,6 +169,14 @@ PinDefaults: TypeAlias = Annotated[
         help="Write the source's broker defaults onto the topics where the destination's are others.",
     ),
 ]
+JournalFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--journal",
+        metavar="FILE",
+        help="Of a mirror between the two clusters, where it was given one: what it has left is intended.",
+    ),
+]
 Commit: TypeAlias = Annotated[bool, typer.Option("--commit", help="Do it. Without this nothing is changed.")]
 
 

@@ -63,9 +63,7 @@ def verify(
     both: Annotated[
         bool, typer.Option("--both", help="With --data: read both sides, and not only what has arrived.")
     ] = False,
-    journal: Annotated[
-        str | None, typer.Option("--journal", metavar="FILE", help="With --data: the migration's state.")
-    ] = None,
+    journal: given.JournalFile = None,
 ) -> int:
     """Compare a file, or the live source, with the destination. Give the policies that import was given.
 
@@ -77,8 +75,8 @@ def verify(
     toml = session.toml()
     if data:
         return _verify_data(flags, toml, None if journal is None else Path(journal), screen, both=both)
-    if both or journal is not None:
-        raise UsageError("--both and --journal go with --data")
+    if both:
+        raise UsageError("--both goes with --data")
     chosen = options(flags, toml, screen)
     decided = policy(chosen)
     dest = dest_settings(flags, toml, screen)
@@ -98,7 +96,7 @@ def verify(
             name = str(path)
             desired = read_metadata(path)
         actual = read_dest(dest, desired.cluster.id, meter.emit)
-        plan = make_plan(desired, actual, dest, decided, meter.emit)
+        plan = make_plan(desired, actual, dest, decided, meter.emit, journal=journal)
     answer = report(plan, ignore_extra=ignore_extra)
     screen.result([f"{name}  ↔  {headline(actual, dest)}"])
     screen.document(encode_verify(answer))
