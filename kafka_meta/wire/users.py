@@ -44,7 +44,8 @@ def users(wire: Wire) -> tuple[tuple[User, ...] | None, tuple[Gap, ...]]:
     if not wire.speaks(DescribeUserScramCredentialsRequest):
         return None, (Remark(resource="users", reason="brokers before 2.7 do not tell SCRAM users; ZooKeeper does"),)
     try:
-        answer = wire.ask(DescribeUserScramCredentialsRequest(users=None))
+        # Empty and null both mean all; a broker that refuses stumbles over the null and never answers (tried on 3.9).
+        answer = wire.ask(DescribeUserScramCredentialsRequest(users=[]))
     except Unanswered as silence:
         return None, (Remark(resource="users", reason=silence.reason),)
     if answer.error_code:
