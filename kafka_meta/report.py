@@ -17,7 +17,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from kafka_meta.render import size, visible
-from kafka_meta.render_sizing import constraint_numbers, needs_rows, price_words, quantity_rows
+from kafka_meta.render.sizing import constraint_numbers, needs_rows, price_words, quantity_rows
 
 Document = Mapping[str, Any]
 

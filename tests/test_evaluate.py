@@ -20,7 +20,7 @@ from conftest import Cli
 
 from kafka_meta import report
 from kafka_meta.files.schemas import validate
-from kafka_meta.render_sizing import bar, recommendation_lines, stats_lines
+from kafka_meta.render.sizing import bar, recommendation_lines, stats_lines
 from kafka_meta.sizing import Needs, as_document, evaluate, shipped
 
 Document = dict[str, Any]

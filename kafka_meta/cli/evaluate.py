@@ -19,7 +19,7 @@ from kafka_meta.files import read_metadata, validate, write_private
 from kafka_meta.files.metadata import iso_time
 from kafka_meta.files.text import load
 from kafka_meta.files.writing import require_writable
-from kafka_meta.render_sizing import comparison_lines, recommendation_lines
+from kafka_meta.render.sizing import comparison_lines, recommendation_lines
 from kafka_meta.settings import PolicyOptions
 from kafka_meta.sizing import POLICIES, Catalogue, Needs, as_document, evaluate, read_catalogue, shipped
 from kafka_meta.sizing.needs import convert

@@ -20,7 +20,7 @@ from kafka_meta.files.writing import require_writable
 from kafka_meta.metrics import require_url
 from kafka_meta.model import Snapshot
 from kafka_meta.render import cluster_words, size, snapshot_lines
-from kafka_meta.render_sizing import stats_lines
+from kafka_meta.render.sizing import stats_lines
 from kafka_meta.stats import Wanted
 
 if TYPE_CHECKING:

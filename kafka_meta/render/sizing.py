@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from kafka_meta.render import size, visible
+from kafka_meta.render.documents import size, visible
 
 Document = Mapping[str, Any]
 
@@ -15,7 +15,7 @@ _NAMES = {"averageWrite": "average write", "publicTraffic": "public traffic", "l
           "dataReplicated": "data, all copies", "replicationFactor": "replication factor", "serverVersion": "version",
           "unlimitedRetentionTopics": "topics kept for ever", "idcMigration": "IDC migration", "ssd": "SSD",
           "acls": "ACLs"}  # fmt: skip
-FEW = 5
+_OTHERS = 5
 
 
 def stats_lines(stats: Document, known_gaps: Collection[str] = ()) -> list[str]:
@@ -198,7 +198,7 @@ def _alternatives(document: Document, verbose: bool) -> Iterator[str]:
         return
     named = [each for each in found if each["role"] != "other"]
     others = [each for each in found if each["role"] == "other"]
-    shown = named + (others if verbose else others[: max(0, FEW - len(named))])
+    shown = named + (others if verbose else others[: max(0, _OTHERS - len(named))])
     yield ""
     yield "  what else there is"
     for each in shown:
