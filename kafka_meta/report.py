@@ -17,7 +17,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from kafka_meta.render import size, visible
-from kafka_meta.render.sizing import constraint_numbers, needs_rows, price_words, quantity_rows
+from kafka_meta.render.sizing import constraint_numbers, host_rows, needs_rows, price_words, quantity_rows
 
 Document = Mapping[str, Any]
 
@@ -64,8 +64,11 @@ td, li { overflow-wrap: break-word }
 """
 
 
-def page(documents: Sequence[Document], stats: Document | None, *, subject: str, created: str) -> str:
-    """HTML of one recommendation or of several vendors' side by side; `stats` of the metadata file, if there was one.
+def page(
+    documents: Sequence[Document], compared: Sequence[Document], stats: Document | None, *, subject: str, created: str
+) -> str:
+    """HTML of recommendations with every step, and of those that are `compared` side by side, if any; `stats` of the
+    metadata file, if there was one.
 
     `subject` says what was evaluated (a file and its cluster, or the answers given), `created` when and by what.
     """
@@ -80,8 +83,8 @@ def page(documents: Sequence[Document], stats: Document | None, *, subject: str,
         "<h1>What this cluster needs</h1>",
         f'<p class="dim">{_text(subject)}<br>{_text(created)}</p>',
     ]
-    if len(documents) > 1:
-        parts += ["<h2>Vendors side by side</h2>", _comparison(documents)]
+    if compared:
+        parts += ["<h2>Vendors side by side</h2>", _comparison(compared)]
     for document in documents:
         parts += _recommendation(document)
     parts += ["<h2>What it has to carry</h2>", _needs(documents[0])]
@@ -192,6 +195,11 @@ def _statistics(stats: Document) -> list[str]:
         parts.append(_topics(topics[:TOPICS_SHOWN]))
     if brokers := [broker for broker in stats.get("brokers") or () if broker.get("replicas") is not None]:
         parts.append(_brokers(brokers))
+    if stats.get("host"):
+        parts += [
+            "<h3>The broker's machine that it was measured on</h3>",
+            _table(("", ""), list(host_rows(stats["host"]))),
+        ]
     gaps = "".join(f"<li><b>{_text(g['resource'])}</b>: {_text(g['reason'])}</li>" for g in stats.get("gaps") or ())
     if gaps:
         parts.append(f'<h3>What could not be measured</h3><ul class="warnings">{gaps}</ul>')

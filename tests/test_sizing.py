@@ -636,6 +636,17 @@ def test_statistics_of_a_file_become_needs_in_one_unit_each() -> None:
     assert needs.server_version == Word(value="2.4.1", method="measured")
 
 
+@pytest.mark.parametrize(
+    ("disks", "ssd"),
+    [([True, True], "yes"), ([False], "no"), ([True, False], None), ([True, None], None), ([None], None), ([], None)],
+)
+def test_the_kind_of_the_brokers_disks_is_known_where_all_are_of_one(disks: list[bool | None], ssd: str | None) -> None:
+    host = {"volumes": [{"path": f"d{i}", "ssd": disk} for i, disk in enumerate(disks)]}
+    files.validate({**STATS, "host": host}, "stats", called="stats")
+    known = Needs.from_stats({**STATS, "host": host}).ssd
+    assert known == (None if ssd is None else Word(value=ssd, method="measured"))
+
+
 def test_what_could_not_be_read_reaches_the_recommendation() -> None:
     assert (
         recommend_reason(recommend("alibaba", Needs.from_stats(STATS)), "log directories of broker 3")
@@ -740,7 +751,7 @@ FIGURE_LIKE = st.fixed_dictionaries(
 @given(
     name=st.sampled_from(["write", "read", "data", "partitions", "topics", "retention", "replicationFactor"]),
     entries=st.lists(FIGURE_LIKE, min_size=1, max_size=3) | ANY_JSON,
-    rest=st.dictionaries(st.sampled_from(["features", "serverVersion", "gaps"]), ANY_JSON),
+    rest=st.dictionaries(st.sampled_from(["features", "serverVersion", "gaps", "host"]), ANY_JSON),
 )
 def test_statistics_of_any_shape_give_a_recommendation_or_an_error_for_users(
     name: str, entries: Any, rest: dict[str, Any]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 INSTALL_TSAR = (
     "--installTsar: nothing is installed; rates of the past come from the brokers' own offsets, those of now with "
-    "--sample or --metrics-url, figures of this machine from the system and from sysstat where it runs"
+    "--sample or --metrics-url, figures of a broker's machine from the system, and from tsar or sysstat where they run"
 )
 DEFAULT_STATISTICS = Wanted()
 CREATED_BY = f"kafka-meta {__version__}"

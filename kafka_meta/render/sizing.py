@@ -16,6 +16,11 @@ _NAMES = {"averageWrite": "average write", "publicTraffic": "public traffic", "l
           "unlimitedRetentionTopics": "topics kept for ever", "idcMigration": "IDC migration", "ssd": "SSD",
           "acls": "ACLs"}  # fmt: skip
 _OTHERS = 5
+POLICY_WORDS = {
+    "minimal": "just enough",
+    "vendor": "30 % above the peak, as vendors advise",
+    "safe": "only so full as it runs well",
+}
 
 
 def stats_lines(stats: Document, known_gaps: Collection[str] = ()) -> list[str]:
@@ -26,10 +31,37 @@ def stats_lines(stats: Document, known_gaps: Collection[str] = ()) -> list[str]:
     details = [*told, f"{hours} hours of the past week" if hours else "nothing of the past hours"]
     details += [] if figures.get("read") else ["reading is not known (--sample 60s)"]
     lines = [f"  {'':>7} {'rates':<8}{'; '.join(details)}"]
+    if stats.get("host"):
+        lines.append(
+            f"  {'':>7} {'machine':<8}{'; '.join(f'{name} {value}' for name, value in host_rows(stats['host']))}"
+        )
     gaps = [gap for gap in stats.get("gaps") or () if gap["resource"] not in ("read", *known_gaps)]
     if gaps:
         lines.append("  ! not measured")
     return lines + [f"      {visible(gap['resource'])}: {visible(gap['reason'])}" for gap in gaps]
+
+
+def host_rows(host: Document) -> Iterator[tuple[str, str]]:
+    """What is known of a broker's machine."""
+    if host.get("cores") is not None:
+        yield "cores", f"{host['cores']:,}"
+    if host.get("memoryBytes") is not None:
+        yield "memory", size(host["memoryBytes"])
+    for volume in host.get("volumes") or ():
+        kind = {True: "SSD ", False: "rotating disk ", None: ""}[volume.get("ssd")]
+        total, usable = (
+            None if volume.get(name) is None else size(volume[name]) for name in ("totalBytes", "usableBytes")
+        )
+        yield f"volume {visible(volume['path'])}", f"{kind}{total or '?'}, {usable or '?'} free"
+    if host.get("networkMbps") is not None:
+        yield "network", f"{host['networkMbps']:,} Mbit/s"
+    if history := host.get("history"):
+        busy = history.get("cpuBusyMaxPercent")
+        yield (
+            f"at most, says {history['tool']} of {history['from']} to {history['to']}",
+            f"{_amount(history['receivedMaxMBps'], 'MB/s')} received, {_amount(history['sentMaxMBps'], 'MB/s')} sent"
+            + ("" if busy is None else f", processors {busy:.0f} % busy"),
+        )
 
 
 def _best(figures: Sequence[Document]) -> str:
@@ -52,6 +84,7 @@ def recommendation_lines(document: Document, *, verbose: bool) -> list[str]:
         lines += [f"      {name:<22} {visible(value)}" for name, value in quantity_rows(choice)]
         lines += ["", *_prices(choice)]
         lines += ["", "  how full that is", *_constraints(document)]
+    lines += _other_policies(document["otherPolicies"])
     return [*lines, *_alternatives(document, verbose), *_warnings(document["warnings"])]
 
 
@@ -81,17 +114,18 @@ def comparison_lines(documents: Sequence[Document], refused: Sequence[Document] 
     incomplete = next((document for document in documents if not document["complete"]), None)
     if incomplete is not None:
         lines += ["", f"  ? incomplete, not known: {_missing(incomplete)}"]
-    for document in documents:
-        if document["recommendation"] is None:
-            lines += [
-                "",
-                *(f"  ! {visible(w['reason'])}" for w in document["warnings"] if w["resource"] == document["provider"]),
-            ]
-    lines += [f"  × {visible(each['provider'])}: {visible(each['message'])}" for each in refused]
+        lines += [_remark(each) for each in incomplete["warnings"] if each["resource"] in incomplete["missing"]]
+    failed = [document for document in documents if document["recommendation"] is None]
+    said = [_remark(each) for document in failed for each in document["warnings"] if _is_failure(document, each)]
+    said += [f"  × {visible(each['provider'])}: {visible(each['message'])}" for each in refused]
     stale = [f"{d['provider']} {d['catalogVersion']}" for d in documents if _is_stale(d)]
     if stale:
-        lines += ["", f"  ! catalogues more than a year old: {visible(', '.join(stale))}; check figures and prices"]
-    return [*lines, "", "  one of them with every step: kafka-meta evaluate --provider NAME"]
+        said.append(f"  ! catalogues more than a year old: {visible(', '.join(stale))}; check figures and prices")
+    return [*lines, "", *said] if said else lines
+
+
+def _is_failure(document: Document, warning: Document) -> bool:
+    return bool(warning["resource"] == document["provider"] and "nearest is" in warning["reason"])
 
 
 def _is_stale(document: Document) -> bool:
@@ -192,6 +226,18 @@ def constraint_numbers(each: Document) -> str:
     return f"{_amount(each['need'], None)} of {_amount(each['capacity'], each['unit'])}"
 
 
+def _other_policies(others: Sequence[Document]) -> Iterator[str]:
+    if others:
+        yield ""
+        yield "  under other policies"
+    for each in others:
+        choice = each["recommendation"]
+        what = "nothing carries that" if choice is None else f"{choice['edition']}, {_purchase(choice)}"
+        price = "" if choice is None else f", {price_words(choice)}"
+        mark = "×" if choice is None else "·"
+        yield f"  {mark} {visible(each['policy']):<8} {POLICY_WORDS.get(each['policy'], '')}: {visible(what)}{price}"
+
+
 def _alternatives(document: Document, verbose: bool) -> Iterator[str]:
     found = document["alternatives"]
     if not found:
@@ -214,9 +260,12 @@ def _alternatives(document: Document, verbose: bool) -> Iterator[str]:
 def _warnings(warnings: Sequence[Document]) -> Iterator[str]:
     if warnings:
         yield ""
-    for each in warnings:
-        resource = str(each["resource"])
-        yield f"  ! {visible(_NAMES.get(resource, resource))}: {visible(each['reason'])}"
+    yield from map(_remark, warnings)
+
+
+def _remark(warning: Document) -> str:
+    resource = str(warning["resource"])
+    return f"  ! {visible(_NAMES.get(resource, resource))}: {visible(warning['reason'])}"
 
 
 def _amount(value: Any, unit: str | None) -> str:

@@ -23,6 +23,14 @@ GROWTH = 1.2
 ESSENTIAL = ("write", "read", "write equivalent", "storage", "network", "partitions", "disk")
 """Where one of these could not be compared the recommendation is incomplete; others are said to be unchecked."""
 
+TO_ADD = {
+    "write": "export from the brokers when an hour of records is there, or with --sample 60s; or give --peak-traffic",
+    "read": "export with --sample 60s while consumers are at work, or with --metrics-url; or give --peak-traffic",
+    "data": "export with the right to see the log directories (DESCRIBE on the cluster); or give --disk",
+    "partitions": "export with the right to see all topics; or give --partitions",
+}
+"""What makes an incomplete recommendation complete."""
+
 Role: TypeAlias = Literal["next cheaper", "next up", "other"]
 
 
@@ -63,8 +71,8 @@ def evaluate(needs: Needs, catalogue: Catalogue, policy: Policy = MINIMAL, *, to
     """
     _refuse_nothing(needs)
     ranked = candidates(catalogue, needs, policy)
-    best = ranked[0]
-    choice = best if best.fits else None
+    choice = ranked[0] if ranked[0].fits else None
+    best = choice or min(ranked, key=_distance)
     missing = _missing(best, needs)
     return Recommendation(
         catalogue=catalogue,
@@ -75,6 +83,11 @@ def evaluate(needs: Needs, catalogue: Catalogue, policy: Policy = MINIMAL, *, to
         missing=missing,
         warnings=sorted_remarks([*needs.gaps, *_warnings(needs, catalogue, choice, best, missing, today)]),
     )
+
+
+def _distance(candidate: Candidate) -> tuple[int, float]:
+    """From what is needed: how many limits are passed, and how far the worst of them is."""
+    return len(candidate.failures), max((failure.utilisation or 0 for failure in candidate.failures), default=0)
 
 
 def _refuse_nothing(needs: Needs) -> None:
@@ -111,10 +124,14 @@ def _missing(candidate: Candidate, needs: Needs) -> tuple[str, ...]:
 def describe(constraint: Constraint) -> str:
     """Why a constraint fails."""
     unit = f" {constraint.unit}" if constraint.unit else ""
-    need, capacity = (
-        f"{v:,.6g}{unit}" if isinstance(v, float | int) else str(v) for v in (constraint.need, constraint.capacity)
-    )
+    need, capacity = (_number(each, unit) for each in (constraint.need, constraint.capacity))
     return f"{constraint.name}: needs {need}, has {capacity}"
+
+
+def _number(value: float | str | None, unit: str) -> str:
+    if not isinstance(value, float | int):
+        return str(value)
+    return f"{value:,.6g}{unit}" if abs(value) < 1e6 else f"{value:,.0f}{unit}"
 
 
 def _alternatives(
@@ -159,19 +176,21 @@ def _warnings(
     needs: Needs, catalogue: Catalogue, choice: Candidate | None, best: Candidate, missing: tuple[str, ...], today: date
 ) -> Iterator[Remark]:
     for name in missing:
-        yield Remark(resource=name, reason="not known: the recommendation is the least that the known figures need")
+        reason = "not known: the recommendation is the least that the known figures need"
+        yield Remark(resource=name, reason=f"{reason}; {TO_ADD[name]}")
     if choice is None:
         reasons = "; ".join(describe(constraint) for constraint in best.failures)
         yield Remark(
             resource=catalogue.provider, reason=f"nothing here carries the needs; nearest is {best.row.spec}: {reasons}"
         )
     unchecked = [c.name for c in best.constraints if c.ok is None and c.name not in ESSENTIAL]
-    if unchecked:
+    if choice is not None and unchecked:
         yield Remark(
             resource="not checked", reason=f"{', '.join(unchecked)}: there is a limit, but the need is not known"
         )
     yield from _figure_warnings(needs)
-    yield from _choice_warnings(needs, best)
+    if choice is not None:
+        yield from _choice_warnings(needs, choice)
     if (today - catalogue.as_of).days > STALE_DAYS:
         reason = (
             f"the catalogue is of {catalogue.as_of}, more than a year old: check its figures and prices before buying"
@@ -203,20 +222,20 @@ def _figure_warnings(needs: Needs) -> Iterator[Remark]:
         )
 
 
-def _choice_warnings(needs: Needs, best: Candidate) -> Iterator[Remark]:
-    edition = best.row.edition
+def _choice_warnings(needs: Needs, choice: Candidate) -> Iterator[Remark]:
+    edition = choice.row.edition
     if edition.replication_factor is None and needs.replication_factor is None:
         yield Remark(resource="replication factor", reason=f"not known: {DEFAULT_REPLICATION_FACTOR} assumed")
-    for constraint in best.constraints:
+    for constraint in choice.constraints:
         if constraint.name == "version" and constraint.ok and constraint.why == OLDER_SERVER:
             reason = (
                 f"the destination runs {constraint.capacity}, older than {constraint.need}: what came since is missing"
             )
             yield Remark(resource="version", reason=reason)
-    unpriced = [line.item for line in best.prices if line.amount is None]
+    unpriced = [line.item for line in choice.prices if line.amount is None]
     if unpriced:
         yield Remark(resource="price", reason=f"without {', '.join(unpriced)}")
-    maps = next((q.value for q in best.quantities if q.name == "memoryMapsPerBroker"), None)
+    maps = next((q.value for q in choice.quantities if q.name == "memoryMapsPerBroker"), None)
     if isinstance(maps, int) and maps > DEFAULT_MAX_MAP_COUNT:
         reason = f"{maps:,} memory maps a broker are more than Linux' {DEFAULT_MAX_MAP_COUNT:,}: raise vm.max_map_count"
         yield Remark(resource="memory maps", reason=reason)

@@ -217,6 +217,7 @@ class Needs:
         return cls(
             **known,
             server_version=Word(value=version, method="measured") if isinstance(version, str) else None,
+            ssd=_ssd(stats.get("host")),
             features=_features(features) if isinstance(features, Mapping) else None,
             gaps=remarks,
         )
@@ -306,6 +307,14 @@ def _word(value: str | bool | None) -> Word | None:
         return None
     text = value if isinstance(value, str) else "yes" if value else "no"
     return Word(value=text, method="declared")
+
+
+def _ssd(host: Any) -> Word | None:
+    """Of the broker's machine, where all its volumes are of one known kind."""
+    volumes = host.get("volumes") if isinstance(host, Mapping) else None
+    kinds = [each.get("ssd") for each in volumes if isinstance(each, Mapping)] if isinstance(volumes, list) else []
+    same = bool(kinds) and isinstance(kinds[0], bool) and all(kind is kinds[0] for kind in kinds)
+    return Word(value="yes" if kinds[0] else "no", method="measured") if same else None
 
 
 def _features(features: Mapping[str, Any]) -> dict[str, bool | None]:
