@@ -533,6 +533,42 @@ def test_msk_without_reading_sizes_by_disks_and_says_that_reading_is_missing() -
     assert found.missing == ("read",)
 
 
+def test_empty_topics_say_nothing_of_what_they_will_hold() -> None:
+    needs = Needs.from_stats({"figures": {"partitions": [entry(12, "count")], "data": [entry(0, "B", "total")]}})
+    for provider in ("alibaba", "aws-msk", "self-managed"):
+        found = recommend(provider, needs)
+        assert "data" in found.missing
+        assert quantities(chosen(found))["disk"] is None
+        assert "empty now" in recommend_reason(found, "data")
+
+
+def test_what_is_kept_for_ever_is_incomplete_until_somebody_says_how_much() -> None:
+    stats = {**STATS, "figures": {**STATS["figures"], "unlimitedRetentionTopics": [entry(2, "count", "total")]}}
+    measured = Needs.from_stats(stats)
+    found = recommend("aws-msk", measured)
+    assert found.missing == ("retention",)
+    assert "--disk" in recommend_reason(found, "retention")
+    assert recommend("aws-msk", Needs.from_flags(disk=2000).over(measured)).complete
+
+
+def test_no_group_is_not_no_reader() -> None:
+    """Consumers that assign partitions to themselves have none; the published formula counts groups."""
+    needs = Needs(write=figure(20, "MB/s"), partitions=figure(1, "count"), data=figure(10, "GB"))
+    found = recommend("self-managed", replace(needs, groups=figure(0, "count")))
+    assert found.missing == ("read",)
+    some = recommend("self-managed", replace(needs, groups=figure(2, "count")))
+    assert some.complete
+    (network,) = [each for each in chosen(some).constraints if each.name == "network"]
+    assert (network.need, "all of it to each of 2 groups" in network.why) == (20 * (2 + 2), True)
+
+
+def test_the_nearest_of_what_does_not_fit_passes_the_fewest_limits() -> None:
+    newer = recommend("alibaba", Needs.from_flags(**{**FORM, "server_version": "3.9.1"}))
+    assert "nearest is alikafka.hw.2xlarge: version: needs 3.9.1, has 2.2.0" in recommend_reason(newer, "alibaba")
+    large = recommend("redpanda", rates(5000, 100))
+    assert "nearest is tier-9: write: needs 5,000 MB/s, has 2,000 MB/s" in recommend_reason(large, "redpanda")
+
+
 def test_an_empty_cluster_is_refused() -> None:
     stats = {
         "collectedAt": "2026-11-21T00:00:00Z",

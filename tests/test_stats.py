@@ -493,7 +493,25 @@ def test_zookeeper_alone_gives_counts_and_says_that_brokers_know_the_rest(
     assert any("only the brokers know" in gap["reason"] for gap in stats["gaps"])
 
 
-def test_topics_that_keep_everything_are_counted_and_warned_of(cli: Cli, tmp_path: Path, loaded: Loaded) -> None:
+def test_a_cluster_without_retention_gives_an_incomplete_recommendation_until_the_disk_is_given(
+    loaded: Loaded, cli: Cli, tmp_path: Path
+) -> None:
+    bootstrap = loaded.cluster.bootstrap_servers
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": bootstrap})
+    create(admin, NewTopic("ever", 2, 1, config={"retention.ms": "-1"}))
+    producer = Producer({"log_level": 0, "bootstrap.servers": bootstrap})
+    producer.produce("ever", b"x" * 1000, timestamp=loaded.newest_ms - HOUR_MS)
+    assert producer.flush(30) == 0
+    loaded.export(cli, "--include-topics", "ever", file=tmp_path / "ever.json")
+    status, answer = evaluated(cli, tmp_path / "ever.json")
+    assert (status, answer["complete"]) == (1, False)
+    assert {"read", "retention"} <= set(answer["missing"])
+    assert any(each["resource"] == "retention" and "--disk" in each["reason"] for each in answer["warnings"])
+    status, answer = evaluated(cli, tmp_path / "ever.json", "--disk", "100", "--peak-traffic", "1")
+    assert (status, answer["complete"], answer["missing"]) == (0, True, [])
+
+
+def test_topics_that_keep_everything_are_counted_and_warned_of() -> None:
     snapshot = Snapshot(
         taken_at_ms=0,
         topics=(

@@ -134,7 +134,7 @@ def evaluate_(
         needs = form.over(Needs.from_stats(stats))
     today = datetime.now(UTC)
     documents, refused = _documents(needs, catalogues, policy, today.date())
-    compared = documents if len(catalogues) > 1 else []
+    compared: Sequence[Document] = documents if len(catalogues) > 1 else []
     if provider is None and catalog is None:
         documents, compared = _by_default(documents)
     if page is not None:

@@ -13,7 +13,7 @@ from kafka_meta.sizing.candidates import DEFAULT_MAX_MAP_COUNT, Candidate, candi
 from kafka_meta.sizing.catalogues import Catalogue
 from kafka_meta.sizing.conditions import OLDER_SERVER
 from kafka_meta.sizing.constraints import DEFAULT_REPLICATION_FACTOR, Constraint
-from kafka_meta.sizing.needs import NEED_UNITS, PEAK_STATS, Figure, Needs
+from kafka_meta.sizing.needs import NEED_UNITS, PEAK_STATS, Figure, Needs, camel
 from kafka_meta.sizing.policies import MINIMAL, Policy
 
 STALE_DAYS = 365
@@ -23,11 +23,13 @@ GROWTH = 1.2
 ESSENTIAL = ("write", "read", "write equivalent", "storage", "network", "partitions", "disk")
 """Where one of these could not be compared the recommendation is incomplete; others are said to be unchecked."""
 
+_WITH_FILE = "or give --peak-traffic beside --fileName"
 TO_ADD = {
-    "write": "export from the brokers when an hour of records is there, or with --sample 60s; or give --peak-traffic",
-    "read": "export with --sample 60s while consumers are at work, or with --metrics-url; or give --peak-traffic",
+    "write": f"export from the brokers when an hour of records is there, or with --sample 60s; {_WITH_FILE}",
+    "read": f"export with --sample 60s while consumers are at work, or with --metrics-url; {_WITH_FILE}",
     "data": "export with the right to see the log directories (DESCRIBE on the cluster); or give --disk",
     "partitions": "export with the right to see all topics; or give --partitions",
+    "retention": "some topics keep everything; give --disk with how much the destination shall hold",
 }
 """What makes an incomplete recommendation complete."""
 
@@ -106,18 +108,27 @@ def _refuse_nothing(needs: Needs) -> None:
         )
 
 
-_WANTS = {"disk": ("data",), "write equivalent": ("write", "read"), "storage": ("write",), "network": ("write", "read")}
+_WANTS = {
+    "disk": ("stored",),
+    "write equivalent": ("write", "read"),
+    "storage": ("write",),
+    "network": ("write", "read"),
+}
 
 
 def _missing(candidate: Candidate, needs: Needs) -> tuple[str, ...]:
-    """Names of needs, in their own order. MSK's brokers carry less the more is read, so reading matters there, too."""
+    """Names of needs, in their own order. MSK's brokers carry less the more is read, so reading matters there, too.
+    What is kept for ever fits no disk: how much shall be kept must be declared."""
     unknown: set[str] = set()
     for constraint in candidate.constraints:
         if constraint.name in ESSENTIAL and constraint.ok is None:
             wants = _WANTS.get(constraint.name, (constraint.name,))
-            unknown |= {name for name in wants if getattr(needs, name) is None}
-    if candidate.row.edition.model == "msk-standard" and needs.read is None:
+            unknown |= {name.replace("stored", "data") for name in wants if getattr(needs, name) is None}
+    edition = candidate.row.edition
+    if edition.model == "msk-standard" and needs.read is None:
         unknown.add("read")
+    if edition.disk is not None and needs.retention_is_unlimited and not needs.data_is_declared:
+        unknown.add("retention")
     return tuple(name for name in NEED_UNITS if name in unknown)
 
 
@@ -204,17 +215,21 @@ def _figure_warnings(needs: Needs) -> Iterator[Remark]:
         if figure is None:
             continue
         if figure.confidence == "low":
-            yield Remark(resource=name, reason=f"{figure} is of low confidence ({figure.method}, {figure.stat})")
+            yield Remark(resource=camel(name), reason=f"{figure} is of low confidence ({figure.method}, {figure.stat})")
         if figure.stat == "hourly max":
-            yield Remark(resource=name, reason=f"{figure} is the highest hour, which understates the peak within it")
+            yield Remark(
+                resource=camel(name), reason=f"{figure} is the highest hour, which understates the peak within it"
+            )
         if figure.method == "measured" and figure.value == 0 and figure.stat in PEAK_STATS:
-            yield Remark(resource=name, reason="nothing was seen while it was measured")
+            yield Remark(resource=camel(name), reason="nothing was seen while it was measured")
     if needs.write is not None and needs.write.method == "declared" and needs.write is needs.read:
         yield Remark(
             resource="read", reason="one peak was declared, the larger of writing and reading; it stands for both"
         )
     if needs.retention_is_unlimited:
         yield Remark(resource="data", reason="some topics keep everything: what they need grows without end")
+    elif needs.stored is None and needs.data is not None:
+        yield Remark(resource="data", reason="the topics are empty now, which says nothing of what they will hold")
     elif needs.data is not None and needs.retained is not None and needs.retained.value > needs.data.value * GROWTH:
         yield Remark(
             resource="data",

@@ -244,11 +244,13 @@ class Needs:
 
     @property
     def stored(self) -> Figure | None:
-        """One copy of the data: as given, else copies ÷ replication factor, else average rate × retention."""
-        if self.data is not None:
+        """One copy of the data: as given, else copies ÷ replication factor, else average rate × retention. Topics that
+        are empty now say nothing of what they will hold."""
+        if self.data is not None and self.data.value > 0:
             return self.data
         if (
             self.data_replicated is not None
+            and self.data_replicated.value > 0
             and self.replication_factor is not None
             and self.replication_factor.value > 0
         ):
@@ -270,6 +272,10 @@ class Needs:
     @property
     def retention_is_unlimited(self) -> bool:
         return self.unlimited_retention_topics is not None and self.unlimited_retention_topics.value > 0
+
+    @property
+    def data_is_declared(self) -> bool:
+        return self.data is not None and self.data.method == "declared"
 
     @property
     def fan_out(self) -> float | None:
