@@ -17,7 +17,16 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from kafka_meta.render import size, visible
-from kafka_meta.render.sizing import constraint_numbers, host_rows, needs_rows, price_words, quantity_rows
+from kafka_meta.render.sizing import (
+    binding_words,
+    constraint_numbers,
+    host_rows,
+    needs_rows,
+    policy_rows,
+    price_words,
+    purchase_words,
+    quantity_rows,
+)
 
 Document = Mapping[str, Any]
 
@@ -58,7 +67,8 @@ th { font-weight: 600 } .n { text-align: right; white-space: nowrap }
 img { width: 100%; height: auto; display: block }
 figure { margin: 1rem 0; break-inside: avoid } figcaption { color: #5b6b7b; font-size: .9rem }
 ul.warnings { padding-left: 1.2rem } tr, li, .choice { break-inside: avoid } h2, h3 { break-after: avoid }
-td, li { overflow-wrap: break-word }
+td, li { overflow-wrap: break-word } .sources td { overflow-wrap: anywhere }
+.sources td:first-child, .sources td:last-child { white-space: nowrap }
 @media print { body { margin: 0; max-width: none; padding: 0; font-size: 11pt } a { color: inherit }
   @page { margin: 16mm } }
 """
@@ -97,15 +107,14 @@ def _text(value: object) -> str:
     return escape(visible(str(value)))
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[int] = ()) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[int] = (), css: str = "") -> str:
     def cells(tag: str, row: Sequence[object]) -> str:
-        marked = (
-            f"<{tag}{' class=n' if tag == 'td' and i in numbers else ''}>{_text(cell)}</{tag}>"
-            for i, cell in enumerate(row)
-        )
+        marked = (f"<{tag}{' class=n' if i in numbers else ''}>{_text(cell)}</{tag}>" for i, cell in enumerate(row))
         return f"<tr>{''.join(marked)}</tr>"
 
-    return f"<table>{cells('th', head)}{''.join(cells('td', row) for row in rows)}</table>"
+    kind = f" class={css}" if css else ""
+    body = "".join(cells("td", row) for row in rows)
+    return f"<table{kind}><thead>{cells('th', head)}</thead><tbody>{body}</tbody></table>"
 
 
 def _comparison(documents: Sequence[Document]) -> str:
@@ -115,8 +124,8 @@ def _comparison(documents: Sequence[Document]) -> str:
         if choice is None:
             rows.append((document["title"], "nothing carries the needs", "", ""))
         else:
-            spec = f"{choice['spec']}{'' if document['complete'] else ' (incomplete)'}"
-            rows.append((document["title"], spec, price_words(choice), document["binding"] or ""))
+            spec = f"{choice['edition']}, {purchase_words(choice)}{'' if document['complete'] else ' (incomplete)'}"
+            rows.append((document["title"], spec, price_words(choice), binding_words(document)))
     return _table(("vendor", "specification", "a month", "binding"), rows)
 
 
@@ -165,12 +174,15 @@ def _recommendation(document: Document) -> list[str]:
             "<h3>Price lines</h3>",
             _table(("item", "quantity", "price", document["currency"] or "", "of"), rows, (1, 2, 3)),
         ]
+    if document["otherPolicies"]:
+        head = ("", "", "specification", "a month")
+        parts += ["<h3>Under other policies</h3>", _table(head, list(policy_rows(document["otherPolicies"])))]
     named = [each for each in document["alternatives"] if each["role"] != "other"]
     if named:
         rows_ = [(each["role"], each["spec"], price_words(each), "; ".join(each["reasons"])) for each in named]
         parts += ["<h3>What else there is</h3>", _table(("", "specification", "a month", "why not"), rows_)]
     sources = [(name, each["title"], each["url"], each["asOf"]) for name, each in document["sources"].items()]
-    parts += [warned, "<h3>Sources</h3>", _table(("", "title", "address", "as of"), sources)]
+    parts += [warned, "<h3>Sources</h3>", _table(("", "title", "address", "as of"), sources, css="sources")]
     return parts
 
 
@@ -198,7 +210,7 @@ def _statistics(stats: Document) -> list[str]:
     if stats.get("host"):
         parts += [
             "<h3>The broker's machine that it was measured on</h3>",
-            _table(("", ""), list(host_rows(stats["host"]))),
+            _table(("", "value"), list(host_rows(stats["host"]))),
         ]
     gaps = "".join(f"<li><b>{_text(g['resource'])}</b>: {_text(g['reason'])}</li>" for g in stats.get("gaps") or ())
     if gaps:
@@ -246,6 +258,7 @@ def _rates(stats: Document, hours: Sequence[Document]) -> str:
             line = "-" if label == "read" else "--"
             axes.step(ends, [*reads, reads[-1]], where="post", color=_READ, linestyle=line, label=label)
             axes.legend(loc="upper left")
+        axes.set_xlabel("hour, UTC")
         axes.set_ylabel("MB/s" if in_bytes else "messages/s")
         axes.set_ylim(bottom=0)
         axes.grid(axis="y")

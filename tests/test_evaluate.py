@@ -372,7 +372,39 @@ def test_the_page_has_a_picture_of_rates_topics_brokers_and_utilisation(page: Pa
     assert re.search(r"<text [^>]*>&lt;b&gt;bold&lt;/b&gt;\$x\$</text>", pictures), "neither markup nor formulas"
     words = " ".join(parsed.words)
     assert "USD" in words
+    assert "Under other policies" in words
+    assert ">hour, UTC<" in pictures
+    assert ">MB/s<" in pictures
     assert "quotas" in words
+
+
+def test_the_page_of_a_source_that_the_forms_vendor_does_not_carry_shows_all_vendors(cli: Cli, tmp_path: Path) -> None:
+    stats = statistics()
+    stats["host"] = {
+        "cores": 16,
+        "memoryBytes": 64 * 2**30,
+        "volumes": [{"path": "/data", "totalBytes": 2 * 10**12, "usableBytes": 10**12, "ssd": True}],
+        "networkMbps": None,
+        "history": {
+            "tool": "sysstat",
+            "from": "2026-11-14T00:00:00Z",
+            "to": "2026-11-21T00:00:00Z",
+            "receivedMaxMBps": 61.2,
+            "sentMaxMBps": 88.4,
+            "cpuBusyMaxPercent": None,
+        },
+    }
+    write_file(tmp_path, stats)
+    done = cli("evaluate", "--html", "page.html")
+    assert done.returncode == 0, done.stderr
+    words = " ".join(Page((tmp_path / "page.html").read_text()).words)
+    for catalogue in shipped():
+        assert catalogue.title in words
+    assert "nothing carries the needs" in words
+    for told in ("SSD 2.0 TB, 1.0 TB free", "61.2 MB/s received, 88.4 MB/s sent", "16"):
+        assert told in words
+    assert "None" not in words
+    assert "Mbit/s" not in words, "what is not known is not there"
 
 
 def test_a_name_from_a_cluster_cannot_become_markup(cli: Cli, tmp_path: Path) -> None:

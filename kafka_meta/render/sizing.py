@@ -16,7 +16,7 @@ _NAMES = {"averageWrite": "average write", "publicTraffic": "public traffic", "l
           "unlimitedRetentionTopics": "topics kept for ever", "idcMigration": "IDC migration", "ssd": "SSD",
           "acls": "ACLs"}  # fmt: skip
 _OTHERS = 5
-POLICY_WORDS = {
+_POLICY_WORDS = {
     "minimal": "just enough",
     "vendor": "30 % above the peak, as vendors advise",
     "safe": "only so full as it runs well",
@@ -96,14 +96,13 @@ def comparison_lines(documents: Sequence[Document], refused: Sequence[Document] 
         if choice is None:
             rows.append(("×", document["provider"], "nothing carries the needs", "", ""))
             continue
-        binding = next((each for each in document["constraints"] if each["name"] == document["binding"]), None)
         rows.append(
             (
                 "+" if document["complete"] else "?",
                 document["provider"],
-                f"{choice['edition']}, {_purchase(choice)}",
+                f"{choice['edition']}, {purchase_words(choice)}",
                 price_words(choice),
-                "" if binding is None else f"{binding['name']} {_percent(binding['utilisation'])}",
+                binding_words(document),
             )
         )
     widths = [max(len(visible(row[column])) for row in rows) for column in range(5)]
@@ -173,7 +172,13 @@ def quantity_rows(choice: Document) -> Iterator[tuple[str, str]]:
             yield _words(name), _amount(quantity["value"], quantity["unit"])
 
 
-def _purchase(choice: Document) -> str:
+def binding_words(document: Document) -> str:
+    """`write 52%`."""
+    binding = next((each for each in document["constraints"] if each["name"] == document["binding"]), None)
+    return "" if binding is None else f"{binding['name']} {_percent(binding['utilisation'])}"
+
+
+def purchase_words(choice: Document) -> str:
     """`3 × kafka.m7g.large`: of whatever is bought several times."""
     for name in ("broker", "eCKU", "vCPU", "cluster"):
         quantity = choice["quantities"].get(name)
@@ -226,16 +231,22 @@ def constraint_numbers(each: Document) -> str:
     return f"{_amount(each['need'], None)} of {_amount(each['capacity'], each['unit'])}"
 
 
+def policy_rows(others: Sequence[Document]) -> Iterator[tuple[str, str, str, str]]:
+    """Policy, what it asks for, what to buy under it, the price."""
+    for each in others:
+        choice = each["recommendation"]
+        what = "nothing carries that" if choice is None else f"{choice['edition']}, {purchase_words(choice)}"
+        price = "" if choice is None else price_words(choice)
+        yield each["policy"], _POLICY_WORDS.get(each["policy"], ""), what, price
+
+
 def _other_policies(others: Sequence[Document]) -> Iterator[str]:
     if others:
         yield ""
         yield "  under other policies"
-    for each in others:
-        choice = each["recommendation"]
-        what = "nothing carries that" if choice is None else f"{choice['edition']}, {_purchase(choice)}"
-        price = "" if choice is None else f", {price_words(choice)}"
-        mark = "×" if choice is None else "·"
-        yield f"  {mark} {visible(each['policy']):<8} {POLICY_WORDS.get(each['policy'], '')}: {visible(what)}{price}"
+    for each, (policy, asks, what, price) in zip(others, policy_rows(others), strict=True):
+        mark = "·" if each["recommendation"] else "×"
+        yield f"  {mark} {visible(policy):<8} {asks}: {visible(what)}{f', {price}' if price else ''}"
 
 
 def _alternatives(document: Document, verbose: bool) -> Iterator[str]:
