@@ -133,7 +133,7 @@ def _recommendation(document: Document) -> list[str]:
     choice = document["recommendation"]
     heading = f"<h2>{_text(document['title'])}</h2>"
     origin = f'<p class="dim">catalogue of {_text(document["catalogVersion"])}, policy {_text(document["policy"])}</p>'
-    warned = _warnings(document["warnings"])
+    warned = _warnings(document["warnings"], document["notes"])
     if choice is None:
         return [heading, origin, '<div class="choice none"><b>Nothing of this catalogue carries it.</b></div>', warned]
     kind = "" if document["complete"] else " incomplete"
@@ -190,8 +190,9 @@ def _monthly(choice: Document) -> str:
     return price_words(choice) + ("" if choice["monthlyPrice"] is None else ", a month")
 
 
-def _warnings(found: Sequence[Document]) -> str:
+def _warnings(found: Sequence[Document], notes: Sequence[str]) -> str:
     items = "".join(f"<li><b>{_text(each['resource'])}</b>: {_text(each['reason'])}</li>" for each in found)
+    items += "".join(f"<li>{_text(note)}</li>" for note in notes)
     return f'<h3>To keep in mind</h3><ul class="warnings">{items}</ul>' if items else ""
 
 

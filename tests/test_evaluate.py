@@ -129,6 +129,7 @@ def test_the_screen_explains_every_step_with_bars_sources_and_dates(cli: Cli) ->
     assert any("version: needs 2.2.0, has 0.10.2" in line for line in lines), "why the other edition is out"
     assert any("of 2021-06-28, more than a year old" in line for line in lines)
     assert any("next up: alikafka.hw.3xlarge" in line and "848.00 CNY a month more" in line for line in lines)
+    assert any("are no longer sold" in line for line in lines), "what the catalogue says of itself"
     assert "\x1b" not in done.stdout
 
 
@@ -401,6 +402,7 @@ def test_the_page_of_a_source_that_the_forms_vendor_does_not_carry_shows_all_ven
     for catalogue in shipped():
         assert catalogue.title in words
     assert "nothing carries the needs" in words
+    assert "which ones are offered is not in this catalogue: ask whether 3.9 can be served" in words
     for told in ("SSD 2.0 TB, 1.0 TB free", "61.2 MB/s received, 88.4 MB/s sent", "16"):
         assert told in words
     assert "None" not in words

@@ -85,7 +85,8 @@ def recommendation_lines(document: Document, *, verbose: bool) -> list[str]:
         lines += ["", *_prices(choice)]
         lines += ["", "  how full that is", *_constraints(document)]
     lines += _other_policies(document["otherPolicies"])
-    return [*lines, *_alternatives(document, verbose), *_warnings(document["warnings"])]
+    notes = [f"  · {visible(note)}" for note in document["notes"]]
+    return [*lines, *_alternatives(document, verbose), *_warnings(document["warnings"]), *notes]
 
 
 def comparison_lines(documents: Sequence[Document], refused: Sequence[Document] = ()) -> list[str]:

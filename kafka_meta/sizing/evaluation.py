@@ -247,6 +247,11 @@ def _choice_warnings(needs: Needs, choice: Candidate) -> Iterator[Remark]:
                 f"the destination runs {constraint.capacity}, older than {constraint.need}: what came since is missing"
             )
             yield Remark(resource="version", reason=reason)
+    if edition.versions is None and edition.model != "self-managed" and needs.server_version is not None:
+        reason = (
+            f"which ones are offered is not in this catalogue: ask whether {needs.server_version.value} can be served"
+        )
+        yield Remark(resource="version", reason=reason)
     unpriced = [line.item for line in choice.prices if line.amount is None]
     if unpriced:
         yield Remark(resource="price", reason=f"without {', '.join(unpriced)}")
