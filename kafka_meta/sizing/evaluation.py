@@ -220,7 +220,7 @@ def _figure_warnings(needs: Needs) -> Iterator[Remark]:
             yield Remark(
                 resource=camel(name), reason=f"{figure} is the highest hour, which understates the peak within it"
             )
-        if figure.method == "measured" and figure.value == 0 and figure.stat in PEAK_STATS:
+        if figure.method != "declared" and figure.value == 0 and figure.stat in PEAK_STATS:
             yield Remark(resource=camel(name), reason="nothing was seen while it was measured")
     if needs.write is not None and needs.write.method == "declared" and needs.write is needs.read:
         yield Remark(
