@@ -664,6 +664,13 @@ def test_all_partitions_of_a_small_cluster_are_looked_at_and_the_largest_of_a_la
     assert skewed.share >= ENOUGH
 
 
+def test_slow_brokers_are_asked_about_fewer_partitions_within_the_same_time() -> None:
+    boundaries = history.MOST_HOURS + 1
+    assert history._affordable(5, history.BUDGET_S * 5 / boundaries) == pytest.approx(1)
+    assert history._affordable(5, history.BUDGET_S * 10 / boundaries) == pytest.approx(0.5, abs=0.02)
+    assert history._affordable(30, history.BUDGET_S * 2) < 0, "too late for all but the fewest"
+
+
 def test_partitions_without_known_sizes_are_chosen_by_messages_and_have_no_rate_in_bytes() -> None:
     unknown = log(size=None)
     past = past_of(history.choose([unknown]).logs, {}, {T: 100})

@@ -26,14 +26,17 @@ MOST_PARTITIONS = 500
 ENOUGH = 0.95
 """Of the bytes, for the partitions that are looked at; of the traffic, for an hour to be told."""
 
-BUDGET_S = 2.5
+BUDGET_S = 4.0
 """For all boundaries together, with the pauses. Where brokers are slow, fewer partitions are looked at, not longer."""
 
 _REST = 0.5
 """Pause after each boundary as a share of the time that the brokers took for it: they have other clients."""
 
-_FIRST = 4
-"""Boundaries after which it is known how fast the brokers answer."""
+_CHECKS = (5, 30)
+"""Boundaries after which it is reckoned how long the rest will take: the first ones say little of it."""
+
+_FEWEST = 50
+"""Partitions that are looked at however slow the brokers seem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +160,8 @@ def ask(connection: Wire, sample: Sample, *, now_ms: int, emit: Emit) -> Boundar
     floors: Mapping[Place, int] = {}
     begun = time.monotonic()
     for done, back in enumerate((MOST_HOURS, *range(MOST_HOURS))):
-        if done == _FIRST and (affordable := _affordable(len(sample.logs), time.monotonic() - begun)) is not None:
-            kept = {log.place for log in sample.logs[:affordable]}
+        if done in _CHECKS and (kept_share := _affordable(done, time.monotonic() - begun)) < 1:
+            kept = {log.place for log in sample.logs[: max(_FEWEST, int(len(sample.logs) * kept_share))]}
             sample = _without(sample, lambda log: log.place not in kept)  # noqa: B023  # called at once
             asked = {place: log for place, log in asked.items() if place in kept}
         if not asked:
@@ -188,10 +191,10 @@ def ask(connection: Wire, sample: Sample, *, now_ms: int, emit: Emit) -> Boundar
     )
 
 
-def _affordable(partitions: int, seconds: float) -> int | None:
-    """How many partitions fit into the budget, when the first boundaries took so long; None: all of them."""
-    whole = seconds / _FIRST * (MOST_HOURS + 1)
-    return None if whole <= BUDGET_S else max(1, int(partitions * BUDGET_S / whole))
+def _affordable(done: int, seconds: float) -> float:
+    """The share of the partitions that fits into the rest of the budget, when so many boundaries took so long."""
+    rest = seconds / done * (MOST_HOURS + 1 - done)
+    return (BUDGET_S - seconds) / rest if rest else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
