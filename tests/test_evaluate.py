@@ -302,7 +302,7 @@ def test_a_file_without_statistics_is_sized_by_what_it_holds_and_marked_incomple
     assert (document["complete"], set(document["missing"])) == (False, {"write", "read"})
     done = cli("evaluate", "--provider", "redpanda")
     assert "INCOMPLETE: not known: write, read" in done.stdout
-    for words in ("write: not known: .*--sample 60s", "read: not known: .*--metrics-url", "read: .*--peak-traffic"):
+    for words in ("write: not known: .*log directories", "read: not known: .*--metrics-url", "read: .*--peak-traffic"):
         assert re.search(rf"^  ! {words}", done.stdout, re.MULTILINE), words
     compared = cli("evaluate", "--provider", "all")
     assert compared.returncode == 1

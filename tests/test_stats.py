@@ -503,6 +503,7 @@ def test_without_rights_figures_are_absent_and_the_recommendation_is_incomplete(
     stats = json.loads((tmp_path / "guest.json").read_text())["stats"]
     assert not {"write", "read", "data", "dataReplicated", "volumeTotal"} & stats["figures"].keys()
     assert stats["figures"]["messages"], "offsets can be read without DESCRIBE on the cluster"
+    assert "groups" not in stats["figures"], "that none may be seen is not that there are none"
     status, answer = evaluated(cli, tmp_path / "guest.json")
     assert (status, answer["complete"]) == (1, False)
     assert {"write", "read", "data"} <= set(answer["missing"])
@@ -694,8 +695,9 @@ def test_reading_of_records_whose_weight_is_not_known_is_not_known() -> None:
     assert (seen.write_mean, seen.read_mean) == (None, None)
 
 
-def test_no_right_to_see_topics_is_not_zero_topics() -> None:
-    blind = Snapshot(taken_at_ms=0, topics=(), gaps=(Remark(resource="cluster", reason="no right to DESCRIBE"),))
-    assert "topics" not in inventory(blind)["figures"]
-    seeing = Snapshot(taken_at_ms=0, topics=(), cluster=Cluster(brokers=(Broker(id=1),)))
-    assert inventory(seeing)["figures"]["topics"][0]["value"] == 0
+def test_no_right_to_see_topics_or_groups_is_not_zero_of_them() -> None:
+    gaps = (Remark(resource="cluster", reason="no right to DESCRIBE"),)
+    blind = Snapshot(taken_at_ms=0, topics=(), groups=(), gaps=gaps)
+    assert not {"topics", "groups"} & inventory(blind)["figures"].keys()
+    seeing = Snapshot(taken_at_ms=0, topics=(), groups=(), cluster=Cluster(brokers=(Broker(id=1),)))
+    assert [inventory(seeing)["figures"][name][0]["value"] for name in ("topics", "groups")] == [0, 0]

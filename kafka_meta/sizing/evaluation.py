@@ -24,10 +24,11 @@ ESSENTIAL = ("write", "read", "write equivalent", "storage", "network", "partiti
 """Where one of these could not be compared the recommendation is incomplete; others are said to be unchecked."""
 
 _WITH_FILE = "or give --peak-traffic beside --fileName"
+_SEE_SIZES = "export with the right to see the log directories (DESCRIBE on the cluster)"
 TO_ADD = {
-    "write": f"export from the brokers when an hour of records is there, or with --sample 60s; {_WITH_FILE}",
+    "write": f"{_SEE_SIZES} once there are records of a full hour, or with --metrics-url; {_WITH_FILE}",
     "read": f"export with --sample 60s while consumers are at work, or with --metrics-url; {_WITH_FILE}",
-    "data": "export with the right to see the log directories (DESCRIBE on the cluster); or give --disk",
+    "data": f"{_SEE_SIZES}; or give --disk",
     "partitions": "export with the right to see all topics; or give --partitions",
     "retention": "some topics keep everything; give --disk with how much the destination shall hold",
 }
