@@ -319,7 +319,8 @@ def _brokers(brokers: Sequence[Document]) -> str:
             axes.legend(loc="lower right", ncols=2, bbox_to_anchor=(1, 1))
         if len(shown) <= TOPICS_SHOWN:
             axes.bar_label(bars, [f"{count:,}" for count in replicas], padding=2, fontsize=9)
-        axes.set_xticks(places, [str(broker["id"]) for broker in shown])
+        upright = 90 if len(shown) > TOPICS_SHOWN else 0
+        axes.set_xticks(places, [str(broker["id"]) for broker in shown], rotation=upright, fontsize=9)
         axes.set_xlabel("broker")
         axes.set_ylabel("partitions")
         axes.grid(axis="y")
