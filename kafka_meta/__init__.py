@@ -29,7 +29,6 @@ third-party client has one room; `tests/test_house.py` reads the list from here 
     verify       compares data
     mirror       Ranges → copy
     render       any document → terminal, plain lines or JSON
-    render_sizing  a recommendation → lines with bars
     report       the HTML page
     playground   real clusters on loopback, for the demo and the tests
     cli          one file a command: parse, call, render, exit

@@ -8,8 +8,10 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ from kafka_meta.settings import properties
 
 KAFKA_PORT = 9092
 ZOOKEEPER_PORT = 2181
-_HISTORY_TIMEOUT_S = 5.0
+HISTORY_DAYS = 7
+_HISTORY_BUDGET_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,16 +166,29 @@ def _volume(path: str) -> dict[str, Any] | None:
     return {"path": path, "totalBytes": usage.total, "usableBytes": usage.free, "ssd": _is_ssd(device)}
 
 
+BLOCKS = Path("/sys/dev/block")
+CPUINFO = Path("/proc/cpuinfo")
+
+
 def _is_ssd(device: int) -> bool | None:
     """By what Linux says of the disk below; None for what has no disk of its own (overlays, network file systems)."""
-    block = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
+    block = (BLOCKS / f"{os.major(device)}:{os.minor(device)}").resolve()
     # A partition's queue is that of its disk, one folder up.
-    for folder in (block, block / ".."):
+    for folder in (block, block.parent):
         try:
-            return (folder / "queue" / "rotational").read_text().strip() == "0"
+            rotates = (folder / "queue" / "rotational").read_text().strip() != "0"
         except OSError:
             continue
+        return None if rotates and _is_virtual(block.name) else not rotates
     return None
+
+
+def _is_virtual(disk: str) -> bool:
+    """Disks of a virtual machine say that they rotate, whatever they are made of."""
+    try:
+        return disk.startswith(("vd", "xvd")) or " hypervisor" in CPUINFO.read_text()
+    except OSError:
+        return False
 
 
 def _network_mbps() -> int | None:
@@ -182,41 +198,96 @@ def _network_mbps() -> int | None:
 
 
 def _history() -> dict[str, Any] | None:
-    """Today's, as sysstat wrote it down: the network with everything that goes over it, replication included."""
-    command = shutil.which("sadf")
-    if command is None:
-        return None
+    """Of the last week, as sysstat or tsar wrote it down, whichever tells something."""
+    by = time.monotonic() + _HISTORY_BUDGET_S
+    for tool, words, told in (("sadf", "sysstat", _sadf), ("tsar", "tsar", _tsar)):
+        command = shutil.which(tool)
+        moments = [] if command is None else list(told(command, by))
+        if moments:
+            return _summary(words, moments)
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What one interval of a tool's history says: bytes a second of the network card, and how busy the processors were,
+    0 to 100; None where it does not say."""
+
+    at: datetime
+    received: float
+    sent: float
+    busy_percent: float | None
+
+
+def _sadf(command: str, by: float) -> Iterator[Moment]:
+    """One file a day. What a day does not have is not there."""
+    for day in range(HISTORY_DAYS):
+        days_ago = [f"-{day}"] if day else []
+        yield from sadf_moments(_output([command, "-j", *days_ago, "--", "-u", "-n", "DEV"], by))
+
+
+def _tsar(command: str, by: float) -> Iterator[Moment]:
+    days, fields = str(HISTORY_DAYS), "util,bytin,bytout"
+    yield from tsar_moments(_output([command, "-n", days, "-i", "1", "-D", "--cpu", "--traffic", "-s", fields], by))
+
+
+def _output(command: Sequence[str], by: float) -> bytes:
     try:
         done = subprocess.run(
-            [command, "-j", "--", "-u", "-n", "DEV"], capture_output=True, timeout=_HISTORY_TIMEOUT_S, check=False
+            command,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=max(0.1, by - time.monotonic()),
+            env={**os.environ, "LC_ALL": "C"},  # a decimal comma is no JSON
+            check=False,
         )
-        told = json.loads(done.stdout)["sysstat"]["hosts"][0]["statistics"]
-        return _history_of(told)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, subprocess.TimeoutExpired):
-        return None
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+    return done.stdout
 
 
-def _history_of(statistics: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """From `sadf -j`: kB/s of each card, idle time of all processors."""
-    received: list[float] = []
-    sent: list[float] = []
-    busy: list[float] = []
-    times: list[str] = []
-    for each in statistics:
-        cards = [card for card in each.get("network", {}).get("net-dev", ()) if card["iface"] != "lo"]
-        if not cards:
+def sadf_moments(output: bytes) -> Iterator[Moment]:
+    """Of `sadf -j -- -u -n DEV` of sysstat, which tells UTC unless asked otherwise: kB/s of each card, idle time of all
+    processors. Of several cards the busiest counts: a bond or a bridge carries the same bytes as what is below it."""
+    try:
+        for each in json.loads(output)["sysstat"]["hosts"][0]["statistics"]:
+            cards = [card for card in each.get("network", {}).get("net-dev", ()) if card["iface"] != "lo"]
+            idle = [cpu["idle"] for cpu in each.get("cpu-load", ()) if cpu["cpu"] == "all"]
+            if cards:
+                yield Moment(
+                    at=datetime.fromisoformat(f"{each['timestamp']['date']}T{each['timestamp']['time']}+00:00"),
+                    received=max(card["rxkB"] for card in cards) * 1024,
+                    sent=max(card["txkB"] for card in cards) * 1024,
+                    busy_percent=100 - idle[0] if idle else None,
+                )
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return
+
+
+def tsar_moments(output: bytes) -> Iterator[Moment]:
+    """Of `tsar -D --cpu --traffic`: two lines of heads, repeated now and then; then local minutes with bytes a second
+    of all cards (`bytin`, `bytout`) and the processors' `util`; `------` for what is not known."""
+    names: list[str] = []
+    for words in map(str.split, output.decode("utf-8", "replace").splitlines()):
+        if words[:1] == ["Time"]:
+            names = words[1:]
             continue
-        times.append(f"{each['timestamp']['date']}T{each['timestamp']['time']}")
-        received.append(sum(card["rxkB"] for card in cards) * 1024 / 1e6)
-        sent.append(sum(card["txkB"] for card in cards) * 1024 / 1e6)
-        busy += [100 - cpu["idle"] for cpu in each.get("cpu-load", ()) if cpu["cpu"] == "all"]
-    if not times:
-        return None
+        try:
+            at = datetime.strptime(words[0], "%d/%m/%y-%H:%M").astimezone(UTC)
+            row = {name: float(word) for name, word in zip(names, words[1:], strict=True) if word != "------"}
+            yield Moment(at=at, received=row["bytin"], sent=row["bytout"], busy_percent=row.get("util"))
+        except (ValueError, LookupError):
+            continue
+
+
+def _summary(tool: str, moments: Sequence[Moment]) -> dict[str, Any]:
+    busy = [each.busy_percent for each in moments if each.busy_percent is not None]
+    times = [each.at for each in moments]
     return {
-        "tool": "sadf",
-        "from": times[0],
-        "to": times[-1],
-        "receivedMaxMBps": round(max(received), 6),
-        "sentMaxMBps": round(max(sent), 6),
+        "tool": tool,
+        "from": f"{min(times):%Y-%m-%dT%H:%M:%SZ}",
+        "to": f"{max(times):%Y-%m-%dT%H:%M:%SZ}",
+        "receivedMaxMBps": round(max(each.received for each in moments) / 1e6, 6),
+        "sentMaxMBps": round(max(each.sent for each in moments) / 1e6, 6),
         "cpuBusyMaxPercent": round(max(busy), 2) if busy else None,
     }

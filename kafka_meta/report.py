@@ -17,7 +17,16 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from kafka_meta.render import size, visible
-from kafka_meta.render_sizing import constraint_numbers, needs_rows, price_words, quantity_rows
+from kafka_meta.render.sizing import (
+    binding_words,
+    constraint_numbers,
+    host_rows,
+    needs_rows,
+    policy_rows,
+    price_words,
+    purchase_words,
+    quantity_rows,
+)
 
 Document = Mapping[str, Any]
 
@@ -58,14 +67,18 @@ th { font-weight: 600 } .n { text-align: right; white-space: nowrap }
 img { width: 100%; height: auto; display: block }
 figure { margin: 1rem 0; break-inside: avoid } figcaption { color: #5b6b7b; font-size: .9rem }
 ul.warnings { padding-left: 1.2rem } tr, li, .choice { break-inside: avoid } h2, h3 { break-after: avoid }
-td, li { overflow-wrap: break-word }
+td, li { overflow-wrap: break-word } .sources td { overflow-wrap: anywhere }
+.sources td:first-child, .sources td:last-child { white-space: nowrap }
 @media print { body { margin: 0; max-width: none; padding: 0; font-size: 11pt } a { color: inherit }
   @page { margin: 16mm } }
 """
 
 
-def page(documents: Sequence[Document], stats: Document | None, *, subject: str, created: str) -> str:
-    """HTML of one recommendation or of several vendors' side by side; `stats` of the metadata file, if there was one.
+def page(
+    documents: Sequence[Document], compared: Sequence[Document], stats: Document | None, *, subject: str, created: str
+) -> str:
+    """HTML of recommendations with every step, and of those that are `compared` side by side, if any; `stats` of the
+    metadata file, if there was one.
 
     `subject` says what was evaluated (a file and its cluster, or the answers given), `created` when and by what.
     """
@@ -80,8 +93,8 @@ def page(documents: Sequence[Document], stats: Document | None, *, subject: str,
         "<h1>What this cluster needs</h1>",
         f'<p class="dim">{_text(subject)}<br>{_text(created)}</p>',
     ]
-    if len(documents) > 1:
-        parts += ["<h2>Vendors side by side</h2>", _comparison(documents)]
+    if compared:
+        parts += ["<h2>Vendors side by side</h2>", _comparison(compared)]
     for document in documents:
         parts += _recommendation(document)
     parts += ["<h2>What it has to carry</h2>", _needs(documents[0])]
@@ -94,15 +107,14 @@ def _text(value: object) -> str:
     return escape(visible(str(value)))
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[int] = ()) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[int] = (), css: str = "") -> str:
     def cells(tag: str, row: Sequence[object]) -> str:
-        marked = (
-            f"<{tag}{' class=n' if tag == 'td' and i in numbers else ''}>{_text(cell)}</{tag}>"
-            for i, cell in enumerate(row)
-        )
+        marked = (f"<{tag}{' class=n' if i in numbers else ''}>{_text(cell)}</{tag}>" for i, cell in enumerate(row))
         return f"<tr>{''.join(marked)}</tr>"
 
-    return f"<table>{cells('th', head)}{''.join(cells('td', row) for row in rows)}</table>"
+    kind = f" class={css}" if css else ""
+    body = "".join(cells("td", row) for row in rows)
+    return f"<table{kind}><thead>{cells('th', head)}</thead><tbody>{body}</tbody></table>"
 
 
 def _comparison(documents: Sequence[Document]) -> str:
@@ -112,8 +124,8 @@ def _comparison(documents: Sequence[Document]) -> str:
         if choice is None:
             rows.append((document["title"], "nothing carries the needs", "", ""))
         else:
-            spec = f"{choice['spec']}{'' if document['complete'] else ' (incomplete)'}"
-            rows.append((document["title"], spec, price_words(choice), document["binding"] or ""))
+            spec = f"{choice['edition']}, {purchase_words(choice)}{'' if document['complete'] else ' (incomplete)'}"
+            rows.append((document["title"], spec, price_words(choice), binding_words(document)))
     return _table(("vendor", "specification", "a month", "binding"), rows)
 
 
@@ -121,7 +133,7 @@ def _recommendation(document: Document) -> list[str]:
     choice = document["recommendation"]
     heading = f"<h2>{_text(document['title'])}</h2>"
     origin = f'<p class="dim">catalogue of {_text(document["catalogVersion"])}, policy {_text(document["policy"])}</p>'
-    warned = _warnings(document["warnings"])
+    warned = _warnings(document["warnings"], document["notes"])
     if choice is None:
         return [heading, origin, '<div class="choice none"><b>Nothing of this catalogue carries it.</b></div>', warned]
     kind = "" if document["complete"] else " incomplete"
@@ -162,12 +174,15 @@ def _recommendation(document: Document) -> list[str]:
             "<h3>Price lines</h3>",
             _table(("item", "quantity", "price", document["currency"] or "", "of"), rows, (1, 2, 3)),
         ]
+    if document["otherPolicies"]:
+        head = ("", "", "specification", "a month")
+        parts += ["<h3>Under other policies</h3>", _table(head, list(policy_rows(document["otherPolicies"])))]
     named = [each for each in document["alternatives"] if each["role"] != "other"]
     if named:
         rows_ = [(each["role"], each["spec"], price_words(each), "; ".join(each["reasons"])) for each in named]
         parts += ["<h3>What else there is</h3>", _table(("", "specification", "a month", "why not"), rows_)]
     sources = [(name, each["title"], each["url"], each["asOf"]) for name, each in document["sources"].items()]
-    parts += [warned, "<h3>Sources</h3>", _table(("", "title", "address", "as of"), sources)]
+    parts += [warned, "<h3>Sources</h3>", _table(("", "title", "address", "as of"), sources, css="sources")]
     return parts
 
 
@@ -175,8 +190,9 @@ def _monthly(choice: Document) -> str:
     return price_words(choice) + ("" if choice["monthlyPrice"] is None else ", a month")
 
 
-def _warnings(found: Sequence[Document]) -> str:
+def _warnings(found: Sequence[Document], notes: Sequence[str]) -> str:
     items = "".join(f"<li><b>{_text(each['resource'])}</b>: {_text(each['reason'])}</li>" for each in found)
+    items += "".join(f"<li>{_text(note)}</li>" for note in notes)
     return f'<h3>To keep in mind</h3><ul class="warnings">{items}</ul>' if items else ""
 
 
@@ -192,6 +208,11 @@ def _statistics(stats: Document) -> list[str]:
         parts.append(_topics(topics[:TOPICS_SHOWN]))
     if brokers := [broker for broker in stats.get("brokers") or () if broker.get("replicas") is not None]:
         parts.append(_brokers(brokers))
+    if stats.get("host"):
+        parts += [
+            "<h3>The broker's machine that it was measured on</h3>",
+            _table(("", "value"), list(host_rows(stats["host"]))),
+        ]
     gaps = "".join(f"<li><b>{_text(g['resource'])}</b>: {_text(g['reason'])}</li>" for g in stats.get("gaps") or ())
     if gaps:
         parts.append(f'<h3>What could not be measured</h3><ul class="warnings">{gaps}</ul>')
@@ -238,6 +259,7 @@ def _rates(stats: Document, hours: Sequence[Document]) -> str:
             line = "-" if label == "read" else "--"
             axes.step(ends, [*reads, reads[-1]], where="post", color=_READ, linestyle=line, label=label)
             axes.legend(loc="upper left")
+        axes.set_xlabel("hour, UTC")
         axes.set_ylabel("MB/s" if in_bytes else "messages/s")
         axes.set_ylim(bottom=0)
         axes.grid(axis="y")
@@ -297,7 +319,8 @@ def _brokers(brokers: Sequence[Document]) -> str:
             axes.legend(loc="lower right", ncols=2, bbox_to_anchor=(1, 1))
         if len(shown) <= TOPICS_SHOWN:
             axes.bar_label(bars, [f"{count:,}" for count in replicas], padding=2, fontsize=9)
-        axes.set_xticks(places, [str(broker["id"]) for broker in shown])
+        upright = 90 if len(shown) > TOPICS_SHOWN else 0
+        axes.set_xticks(places, [str(broker["id"]) for broker in shown], rotation=upright, fontsize=9)
         axes.set_xlabel("broker")
         axes.set_ylabel("partitions")
         axes.grid(axis="y")

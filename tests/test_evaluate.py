@@ -20,7 +20,7 @@ from conftest import Cli
 
 from kafka_meta import report
 from kafka_meta.files.schemas import validate
-from kafka_meta.render_sizing import bar, recommendation_lines, stats_lines
+from kafka_meta.render.sizing import bar, recommendation_lines, stats_lines
 from kafka_meta.sizing import Needs, as_document, evaluate, shipped
 
 Document = dict[str, Any]
@@ -73,6 +73,50 @@ def test_with_the_vendors_headroom_the_next_tier_is_the_answer(cli: Cli) -> None
     assert write["need"] == pytest.approx(26)
 
 
+def test_both_tiers_are_told_whichever_policy_is_asked_for(cli: Cli) -> None:
+    """At the peak itself 20 MB/s are just enough; with the headroom that the vendor advises they are not."""
+    for policy, own in (("minimal", 20), ("vendor", 30)):
+        document = answer(cli, *FORM, "--policy", policy)
+        others = {each["policy"]: each["recommendation"] for each in document["otherPolicies"]}
+        traffic = {name: each["quantities"]["traffic"]["value"] for name, each in others.items()}
+        assert traffic | {policy: own} == traffic | {"minimal": 20, "vendor": 30} | {policy: own}
+        assert policy not in others
+    text = cli("evaluate", *FORM).stdout
+    assert "vendor   30 % above the peak, as vendors advise: professional, alikafka.hw.3xlarge, CNY 5,135.00" in text
+
+
+def test_a_source_that_the_forms_vendor_does_not_carry_is_answered_all_the_same(cli: Cli) -> None:
+    """Its list of 2021 ends with Kafka 2.2."""
+    newer = tuple("3.9.1" if word == "2.2.0" else word for word in FORM)
+    document = answer(cli, *newer)
+    validate(document, "recommendation", called="evaluate")
+    everywhere = answer(cli, *newer, "--provider", "all")["recommendations"]
+    prices = {
+        each["provider"]: each["recommendation"]["monthlyPrice"]
+        for each in everywhere
+        if each["recommendation"] is not None and each["recommendation"]["monthlyPrice"] is not None
+    }
+    assert document["provider"] == min(prices, key=lambda name: prices[name])
+    said = [each["reason"] for each in document["warnings"] if each["resource"] == "alibaba"]
+    assert any("nearest is alikafka.hw.2xlarge: version: needs 3.9.1, has 2.2.0" in reason for reason in said)
+    text = cli("evaluate", *newer).stdout
+    assert re.search(r"^  ×  alibaba +nothing carries the needs$", text, re.MULTILINE)
+    assert all(re.search(rf"^  \+  {each['provider']} ", text, re.MULTILINE) for each in everywhere[1:])
+    named = answer(cli, *newer, "--provider", "alibaba", status=1)
+    assert (named["provider"], named["recommendation"]) == ("alibaba", None), "who names a vendor is told of that one"
+
+
+def test_what_no_vendor_sells_has_to_be_built_and_every_refusal_is_told(cli: Cli) -> None:
+    asked = ("--server-version", "9.0", "--peak-traffic", "9000000", "--partitions", "10", "--disk", "10")
+    assert answer(cli, *asked)["provider"] == "self-managed"
+    text = cli("evaluate", *asked).stdout
+    for provider in ("alibaba", "aws-msk", "byteplus", "confluent", "huawei-dms", "redpanda"):
+        assert re.search(rf"^  ×  {provider} +nothing carries the needs$", text, re.MULTILINE)
+        assert f"  ! {provider}: nothing here carries the needs; nearest is" in text
+    assert "nearest is tier-9: write: needs 9,000,000 MB/s, has 2,000 MB/s" in text
+    assert cli("evaluate", *asked, "--provider", "redpanda").returncode == 1
+
+
 def test_the_screen_explains_every_step_with_bars_sources_and_dates(cli: Cli) -> None:
     done = cli("evaluate", *FORM)
     assert done.returncode == 0, done.stderr
@@ -85,6 +129,7 @@ def test_the_screen_explains_every_step_with_bars_sources_and_dates(cli: Cli) ->
     assert any("version: needs 2.2.0, has 0.10.2" in line for line in lines), "why the other edition is out"
     assert any("of 2021-06-28, more than a year old" in line for line in lines)
     assert any("next up: alikafka.hw.3xlarge" in line and "848.00 CNY a month more" in line for line in lines)
+    assert any("are no longer sold" in line for line in lines), "what the catalogue says of itself"
     assert "\x1b" not in done.stdout
 
 
@@ -257,6 +302,11 @@ def test_a_file_without_statistics_is_sized_by_what_it_holds_and_marked_incomple
     assert (document["complete"], set(document["missing"])) == (False, {"write", "read"})
     done = cli("evaluate", "--provider", "redpanda")
     assert "INCOMPLETE: not known: write, read" in done.stdout
+    for words in ("write: not known: .*log directories", "read: not known: .*--metrics-url", "read: .*--peak-traffic"):
+        assert re.search(rf"^  ! {words}", done.stdout, re.MULTILINE), words
+    compared = cli("evaluate", "--provider", "all")
+    assert compared.returncode == 1
+    assert re.search(r"^  ! read: not known: .*--sample 60s", compared.stdout, re.MULTILINE)
 
 
 def test_statistics_that_do_not_follow_their_schema_are_refused_by_place(cli: Cli, tmp_path: Path) -> None:
@@ -323,7 +373,40 @@ def test_the_page_has_a_picture_of_rates_topics_brokers_and_utilisation(page: Pa
     assert re.search(r"<text [^>]*>&lt;b&gt;bold&lt;/b&gt;\$x\$</text>", pictures), "neither markup nor formulas"
     words = " ".join(parsed.words)
     assert "USD" in words
+    assert "Under other policies" in words
+    assert ">hour, UTC<" in pictures
+    assert ">MB/s<" in pictures
     assert "quotas" in words
+
+
+def test_the_page_of_a_source_that_the_forms_vendor_does_not_carry_shows_all_vendors(cli: Cli, tmp_path: Path) -> None:
+    stats = statistics()
+    stats["host"] = {
+        "cores": 16,
+        "memoryBytes": 64 * 2**30,
+        "volumes": [{"path": "/data", "totalBytes": 2 * 10**12, "usableBytes": 10**12, "ssd": True}],
+        "networkMbps": None,
+        "history": {
+            "tool": "sysstat",
+            "from": "2026-11-14T00:00:00Z",
+            "to": "2026-11-21T00:00:00Z",
+            "receivedMaxMBps": 61.2,
+            "sentMaxMBps": 88.4,
+            "cpuBusyMaxPercent": None,
+        },
+    }
+    write_file(tmp_path, stats)
+    done = cli("evaluate", "--html", "page.html")
+    assert done.returncode == 0, done.stderr
+    words = " ".join(Page((tmp_path / "page.html").read_text()).words)
+    for catalogue in shipped():
+        assert catalogue.title in words
+    assert "nothing carries the needs" in words
+    assert "which ones are offered is not in this catalogue: ask whether 3.9 can be served" in words
+    for told in ("SSD 2.0 TB, 1.0 TB free", "61.2 MB/s received, 88.4 MB/s sent", "16"):
+        assert told in words
+    assert "None" not in words
+    assert "Mbit/s" not in words, "what is not known is not there"
 
 
 def test_a_name_from_a_cluster_cannot_become_markup(cli: Cli, tmp_path: Path) -> None:

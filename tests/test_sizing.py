@@ -533,6 +533,42 @@ def test_msk_without_reading_sizes_by_disks_and_says_that_reading_is_missing() -
     assert found.missing == ("read",)
 
 
+def test_empty_topics_say_nothing_of_what_they_will_hold() -> None:
+    needs = Needs.from_stats({"figures": {"partitions": [entry(12, "count")], "data": [entry(0, "B", "total")]}})
+    for provider in ("alibaba", "aws-msk", "self-managed"):
+        found = recommend(provider, needs)
+        assert "data" in found.missing
+        assert quantities(chosen(found))["disk"] is None
+        assert "empty now" in recommend_reason(found, "data")
+
+
+def test_what_is_kept_for_ever_is_incomplete_until_somebody_says_how_much() -> None:
+    stats = {**STATS, "figures": {**STATS["figures"], "unlimitedRetentionTopics": [entry(2, "count", "total")]}}
+    measured = Needs.from_stats(stats)
+    found = recommend("aws-msk", measured)
+    assert found.missing == ("retention",)
+    assert "--disk" in recommend_reason(found, "retention")
+    assert recommend("aws-msk", Needs.from_flags(disk=2000).over(measured)).complete
+
+
+def test_no_group_is_not_no_reader() -> None:
+    """Consumers that assign partitions to themselves have none; the published formula counts groups."""
+    needs = Needs(write=figure(20, "MB/s"), partitions=figure(1, "count"), data=figure(10, "GB"))
+    found = recommend("self-managed", replace(needs, groups=figure(0, "count")))
+    assert found.missing == ("read",)
+    some = recommend("self-managed", replace(needs, groups=figure(2, "count")))
+    assert some.complete
+    (network,) = [each for each in chosen(some).constraints if each.name == "network"]
+    assert (network.need, "all of it to each of 2 groups" in network.why) == (20 * (2 + 2), True)
+
+
+def test_the_nearest_of_what_does_not_fit_passes_the_fewest_limits() -> None:
+    newer = recommend("alibaba", Needs.from_flags(**{**FORM, "server_version": "3.9.1"}))
+    assert "nearest is alikafka.hw.2xlarge: version: needs 3.9.1, has 2.2.0" in recommend_reason(newer, "alibaba")
+    large = recommend("redpanda", rates(5000, 100))
+    assert "nearest is tier-9: write: needs 5,000 MB/s, has 2,000 MB/s" in recommend_reason(large, "redpanda")
+
+
 def test_an_empty_cluster_is_refused() -> None:
     stats = {
         "collectedAt": "2026-11-21T00:00:00Z",
@@ -634,6 +670,17 @@ def test_statistics_of_a_file_become_needs_in_one_unit_each() -> None:
         "scram": None,
     }
     assert needs.server_version == Word(value="2.4.1", method="measured")
+
+
+@pytest.mark.parametrize(
+    ("disks", "ssd"),
+    [([True, True], "yes"), ([False], "no"), ([True, False], None), ([True, None], None), ([None], None), ([], None)],
+)
+def test_the_kind_of_the_brokers_disks_is_known_where_all_are_of_one(disks: list[bool | None], ssd: str | None) -> None:
+    host = {"volumes": [{"path": f"d{i}", "ssd": disk} for i, disk in enumerate(disks)]}
+    files.validate({**STATS, "host": host}, "stats", called="stats")
+    known = Needs.from_stats({**STATS, "host": host}).ssd
+    assert known == (None if ssd is None else Word(value=ssd, method="measured"))
 
 
 def test_what_could_not_be_read_reaches_the_recommendation() -> None:
@@ -740,7 +787,7 @@ FIGURE_LIKE = st.fixed_dictionaries(
 @given(
     name=st.sampled_from(["write", "read", "data", "partitions", "topics", "retention", "replicationFactor"]),
     entries=st.lists(FIGURE_LIKE, min_size=1, max_size=3) | ANY_JSON,
-    rest=st.dictionaries(st.sampled_from(["features", "serverVersion", "gaps"]), ANY_JSON),
+    rest=st.dictionaries(st.sampled_from(["features", "serverVersion", "gaps", "host"]), ANY_JSON),
 )
 def test_statistics_of_any_shape_give_a_recommendation_or_an_error_for_users(
     name: str, entries: Any, rest: dict[str, Any]

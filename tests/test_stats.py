@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from agents import agents
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -93,7 +94,10 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
         f"-javaagent:{jolokia}=port={ports[1]},host=127.0.0.1",
         "-Xmx512m",
     )
-    with playground.kraft_cluster("4.3.1", jvm_options=options) as cluster:
+    # Nothing is removed here while the rates are looked at; another test has a cleaner at work.
+    with playground.kraft_cluster(
+        "4.3.1", jvm_options=options, settings={"log.cleaner.backoff.ms": "3600000"}
+    ) as cluster:
         admin = AdminClient({"log_level": 0, "bootstrap.servers": cluster.bootstrap_servers})
         compacted = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
         create(
@@ -207,6 +211,46 @@ def test_bytes_a_message_are_told_by_topic_with_what_makes_them_doubtful(stats: 
         "acls": False,
         "scram": False,
     }
+
+
+def test_what_compaction_has_removed_makes_no_hour_of_zeros(cli: Cli, tmp_path: Path) -> None:
+    """The oldest record that is left may be younger than the log, which still begins at 0."""
+    counts = {"plain": (3600, 7200), "latest": (72, 72)}
+    with playground.kraft_cluster("4.3.1", settings={"log.cleaner.backoff.ms": "100"}) as cluster:
+        bootstrap = cluster.bootstrap_servers
+        admin = AdminClient({"log_level": 0, "bootstrap.servers": bootstrap})
+        cleaned = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
+        create(admin, NewTopic("plain", 2, 1), NewTopic("latest", 1, 1, config=cleaned))
+        producer = Producer({"log_level": 0, "bootstrap.servers": bootstrap, "max.in.flight": 1, "linger.ms": 5})
+        newest = time.time_ns() // 1_000_000 // HOUR_MS * HOUR_MS
+        for hour in (0, 1):
+            for name, count in counts.items():
+                for number in range(count[hour]):
+                    at = newest - (2 - hour) * HOUR_MS + number * HOUR_MS // count[hour]
+                    place = number % (2 if name == "plain" else 1)
+                    producer.produce(name, random.randbytes(500), key="one", partition=place, timestamp=at)
+                assert producer.flush(30) == 0
+        deadline = time.monotonic() + 60
+        while not first_offset_left(bootstrap, "latest"):
+            assert time.monotonic() < deadline, "the cleaner removes what has a successor"
+            time.sleep(0.2)
+        done = cli("export", "--source-bootstrap-servers", bootstrap, "--fileName", "cleaned.json")
+        assert done.returncode == 0, done.stderr
+    stats = json.loads((tmp_path / "cleaned.json").read_text())["stats"]
+    told_by_hour = [hour["messages"] for hour in stats["hours"]]
+    assert told_by_hour == pytest.approx([1.02, 2.02], rel=0.05), "two hours, not a week of zeros before them"
+    assert [hour["write"] for hour in stats["hours"]] == pytest.approx([500 * 1.02e-6, 500 * 2.02e-6], rel=0.05)
+    assert topic(stats, "latest")["flags"] == ["compacted"]
+
+
+def first_offset_left(bootstrap: str, topic: str) -> int:
+    """Offset of the first record that is left."""
+    settings = {"group.id": "none", "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    with closing(Consumer({"log_level": 0, "bootstrap.servers": bootstrap, **settings})) as consumer:
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        message = consumer.poll(30)
+        assert message is not None
+        return int(message.offset())
 
 
 def test_sizes_are_those_that_the_log_dirs_command_prints(stats: Document, loaded: Loaded) -> None:
@@ -459,6 +503,7 @@ def test_without_rights_figures_are_absent_and_the_recommendation_is_incomplete(
     stats = json.loads((tmp_path / "guest.json").read_text())["stats"]
     assert not {"write", "read", "data", "dataReplicated", "volumeTotal"} & stats["figures"].keys()
     assert stats["figures"]["messages"], "offsets can be read without DESCRIBE on the cluster"
+    assert "groups" not in stats["figures"], "that none may be seen is not that there are none"
     status, answer = evaluated(cli, tmp_path / "guest.json")
     assert (status, answer["complete"]) == (1, False)
     assert {"write", "read", "data"} <= set(answer["missing"])
@@ -493,7 +538,25 @@ def test_zookeeper_alone_gives_counts_and_says_that_brokers_know_the_rest(
     assert any("only the brokers know" in gap["reason"] for gap in stats["gaps"])
 
 
-def test_topics_that_keep_everything_are_counted_and_warned_of(cli: Cli, tmp_path: Path, loaded: Loaded) -> None:
+def test_a_cluster_without_retention_gives_an_incomplete_recommendation_until_the_disk_is_given(
+    loaded: Loaded, cli: Cli, tmp_path: Path
+) -> None:
+    bootstrap = loaded.cluster.bootstrap_servers
+    admin = AdminClient({"log_level": 0, "bootstrap.servers": bootstrap})
+    create(admin, NewTopic("ever", 2, 1, config={"retention.ms": "-1"}))
+    producer = Producer({"log_level": 0, "bootstrap.servers": bootstrap})
+    producer.produce("ever", b"x" * 1000, timestamp=loaded.newest_ms - HOUR_MS)
+    assert producer.flush(30) == 0
+    loaded.export(cli, "--include-topics", "ever", file=tmp_path / "ever.json")
+    status, answer = evaluated(cli, tmp_path / "ever.json")
+    assert (status, answer["complete"]) == (1, False)
+    assert {"read", "retention"} <= set(answer["missing"])
+    assert any(each["resource"] == "retention" and "--disk" in each["reason"] for each in answer["warnings"])
+    status, answer = evaluated(cli, tmp_path / "ever.json", "--disk", "100", "--peak-traffic", "1")
+    assert (status, answer["complete"], answer["missing"]) == (0, True, [])
+
+
+def test_topics_that_keep_everything_are_counted_and_warned_of() -> None:
     snapshot = Snapshot(
         taken_at_ms=0,
         topics=(
@@ -547,6 +610,30 @@ def test_an_hour_whose_records_may_be_deleted_is_not_told() -> None:
     assert past.short == {"t"}
 
 
+def test_what_may_have_been_removed_from_a_compacted_log_is_unknown_rather_than_zero() -> None:
+    """Its oldest record that is left, at 60, is of the second hour: what was written in the first one, nobody knows."""
+    compacted = replace(log(), compacted=True)
+    offsets = ({T: 60}, {T: 60}, {T: 80}, {T: 100})
+    times = tuple(i * HOUR_MS for i in range(len(offsets)))
+    sample = Sample(logs=(compacted,), share=1.0)
+    past = history.rates(Boundaries(sample=sample, times_ms=times, offsets=offsets, floors={T: 60}))
+    assert [(hour.start_ms, hour.messages * 3600) for hour in past.hours] == [(2 * HOUR_MS, 20)]
+    assert past.short == frozenset()
+
+
+def test_hours_of_a_log_that_stood_still_are_zeros_and_need_not_be_asked_for() -> None:
+    """It holds older records, so that nothing is missing: nothing was written."""
+    past = history.rates(
+        Boundaries(
+            sample=Sample(logs=(log(),), share=1.0),
+            times_ms=tuple(i * HOUR_MS for i in range(4)),
+            offsets=({}, {}, {T: 40}, {T: 100}),
+            floors={T: 40},
+        )
+    )
+    assert [hour.messages * 3600 for hour in past.hours] == [0, 0, 60]
+
+
 def test_a_small_topic_of_short_retention_does_not_hide_the_hours_of_the_others() -> None:
     small = log("small", start=10, end=11, size=10)
     offsets = ({T: 0}, {T: 50}, {T: 100, ("small", 0): 11})
@@ -578,6 +665,13 @@ def test_all_partitions_of_a_small_cluster_are_looked_at_and_the_largest_of_a_la
     assert skewed.share >= ENOUGH
 
 
+def test_slow_brokers_are_asked_about_fewer_partitions_within_the_same_time() -> None:
+    boundaries = history.MOST_HOURS + 1
+    assert history._affordable(5, history.BUDGET_S * 5 / boundaries) == pytest.approx(1)
+    assert history._affordable(5, history.BUDGET_S * 10 / boundaries) == pytest.approx(0.5, abs=0.02)
+    assert history._affordable(30, history.BUDGET_S * 2) < 0, "too late for all but the fewest"
+
+
 def test_partitions_without_known_sizes_are_chosen_by_messages_and_have_no_rate_in_bytes() -> None:
     unknown = log(size=None)
     past = past_of(history.choose([unknown]).logs, {}, {T: 100})
@@ -601,8 +695,9 @@ def test_reading_of_records_whose_weight_is_not_known_is_not_known() -> None:
     assert (seen.write_mean, seen.read_mean) == (None, None)
 
 
-def test_no_right_to_see_topics_is_not_zero_topics() -> None:
-    blind = Snapshot(taken_at_ms=0, topics=(), gaps=(Remark(resource="cluster", reason="no right to DESCRIBE"),))
-    assert "topics" not in inventory(blind)["figures"]
-    seeing = Snapshot(taken_at_ms=0, topics=(), cluster=Cluster(brokers=(Broker(id=1),)))
-    assert inventory(seeing)["figures"]["topics"][0]["value"] == 0
+def test_no_right_to_see_topics_or_groups_is_not_zero_of_them() -> None:
+    gaps = (Remark(resource="cluster", reason="no right to DESCRIBE"),)
+    blind = Snapshot(taken_at_ms=0, topics=(), groups=(), gaps=gaps)
+    assert not {"topics", "groups"} & inventory(blind)["figures"].keys()
+    seeing = Snapshot(taken_at_ms=0, topics=(), groups=(), cluster=Cluster(brokers=(Broker(id=1),)))
+    assert [inventory(seeing)["figures"][name][0]["value"] for name in ("topics", "groups")] == [0, 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,7 +19,7 @@ from kafka_meta.files import read_metadata, validate, write_private
 from kafka_meta.files.metadata import iso_time
 from kafka_meta.files.text import load
 from kafka_meta.files.writing import require_writable
-from kafka_meta.render_sizing import comparison_lines, recommendation_lines
+from kafka_meta.render.sizing import comparison_lines, recommendation_lines
 from kafka_meta.settings import PolicyOptions
 from kafka_meta.sizing import POLICIES, Catalogue, Needs, as_document, evaluate, read_catalogue, shipped
 from kafka_meta.sizing.needs import convert
@@ -27,6 +27,8 @@ from kafka_meta.stats import inventory
 
 if TYPE_CHECKING:
     from kafka_meta.cli.commands import Session
+
+Document = dict[str, Any]
 
 FORM = "The vendor's form"
 PROVIDER = "alibaba"
@@ -77,7 +79,11 @@ def evaluate_(
     ] = None,
     provider: Annotated[
         str | None,
-        typer.Option("--provider", metavar="NAME|all", help=f"A vendor, or all side by side; {PROVIDER} by default."),
+        typer.Option(
+            "--provider",
+            metavar="NAME|all",
+            help=f"A vendor, or all side by side; without it {PROVIDER}, where it carries the cluster.",
+        ),
     ] = None,
     policy: Annotated[
         Literal["minimal", "vendor", "safe"],
@@ -98,8 +104,8 @@ def evaluate_(
     """Say what a destination has to be to carry a cluster: the cheapest that does, and every limit on the way.
 
     From the statistics that export has put into the file, from flags, or from both when the file is named (flags count
-    more). Exit status 1 when
-    something that matters is not known, or nothing carries it.
+    more). Exit status 1 when something that matters is not known (the recommendation is then marked incomplete), or
+    nothing carries it.
     """
     session: Session = ctx.obj
     screen = session.screen
@@ -127,22 +133,19 @@ def evaluate_(
         subject, stats = _read(path)
         needs = form.over(Needs.from_stats(stats))
     today = datetime.now(UTC)
-    documents: list[dict[str, Any]] = []
-    refused: list[dict[str, str]] = []
-    for each in catalogues:
-        try:
-            documents.append(as_document(evaluate(needs, each, POLICIES[policy], today=today.date())))
-        except UsageError as error:
-            if len(catalogues) == 1:
-                raise
-            refused.append({"provider": each.provider, "message": error.message})
+    documents, refused = _documents(needs, catalogues, policy, today.date())
+    compared: Sequence[Document] = documents if len(catalogues) > 1 else []
+    if provider is None and catalog is None:
+        documents, compared = _by_default(documents)
     if page is not None:
         created = f"{today:%Y-%m-%d %H:%M} UTC, kafka-meta {__version__}"
-        write_private(Path(str(html)), page(documents, stats, subject=subject, created=created))
+        write_private(Path(str(html)), page(documents, compared, stats, subject=subject, created=created))
         screen.say(f"page written into {html}")
     screen.result([subject, ""])
-    if len(catalogues) > 1:
-        screen.result(comparison_lines(documents, refused))
+    if compared:
+        screen.result(comparison_lines(compared, refused))
+    if len(documents) > 1:
+        screen.result(["", "  one of them with every step: kafka-meta evaluate --provider NAME"])
         screen.document(
             {
                 "kind": "kafka-meta-recommendations",
@@ -153,12 +156,52 @@ def evaluate_(
             }
         )
     else:
+        screen.result([""] if compared else [])
         screen.result(recommendation_lines(documents[0], verbose=screen.verbose))
         screen.document(documents[0])
         if provider is None and catalog is None:
-            screen.result(["", "Other vendors: kafka-meta evaluate --provider all"])
+            screen.result(["", "Other vendors: kafka-meta evaluate --provider all, or its name"])
     found = any(document["complete"] and document["recommendation"] is not None for document in documents)
     return ExitStatus.DONE if found else ExitStatus.FAILED
+
+
+def _documents(
+    needs: Needs, catalogues: Sequence[Catalogue], policy: str, today: date
+) -> tuple[list[Document], list[dict[str, str]]]:
+    """A recommendation of each catalogue, with what other policies come to; and which catalogues could not be used."""
+    others = [each for name, each in POLICIES.items() if name != policy]
+    documents: list[Document] = []
+    refused: list[dict[str, str]] = []
+    for catalogue in catalogues:
+        try:
+            chosen, *rest = (evaluate(needs, catalogue, each, today=today) for each in (POLICIES[policy], *others))
+            documents.append(as_document(chosen, rest))
+        except UsageError as error:
+            if len(catalogues) == 1:
+                raise
+            refused.append({"provider": catalogue.provider, "message": error.message})
+    return documents, refused
+
+
+def _by_default(documents: Sequence[Document]) -> tuple[list[Document], Sequence[Document]]:
+    """The vendor's whose form it is, by itself, where it carries the needs. Its list of 2021 ends with Kafka 2.2, so
+    otherwise the cheapest of the others, with why, beside all of them; prices of one currency are compared only."""
+    own = next(each for each in documents if each["provider"] == PROVIDER)
+    carrying = [each for each in documents if each["recommendation"] is not None]
+    if own in carrying or not carrying:
+        return [own], [] if own in carrying else documents
+    priced = [each for each in carrying if each["recommendation"]["monthlyPrice"] is not None]
+    if priced and len({each["currency"] for each in priced}) == 1:
+        chosen = min(priced, key=lambda each: each["recommendation"]["monthlyPrice"])
+        why = "the cheapest of those that publish a price"
+    else:
+        chosen = carrying[-1]
+        why = "no price of the others is published, or not in one currency"
+    reasons = [each for each in own["warnings"] if each["resource"] == PROVIDER]
+    reasons.append(
+        {"resource": chosen["provider"], "reason": f"shown because {PROVIDER}, the default, carries none of it: {why}"}
+    )
+    return [{**chosen, "warnings": [*reasons, *chosen["warnings"]]}], documents
 
 
 def _amount(flag: str, text: str | None, unit: str) -> float | None:
@@ -205,7 +248,7 @@ def _catalogues(provider: str | None, file: str | None) -> Sequence[Catalogue]:
         if provider not in (None, own.provider):
             raise UsageError(f"{file} is a catalogue of {own.provider!r}, not of {provider!r}", "Leave out --provider.")
         return (own,)
-    wanted = provider or PROVIDER
+    wanted = provider or "all"
     found = [each for each in shipped() if wanted in ("all", each.provider)]
     if not found:
         names = ", ".join(each.provider for each in shipped())

@@ -20,7 +20,7 @@ from kafka_meta.files.writing import require_writable
 from kafka_meta.metrics import require_url
 from kafka_meta.model import Snapshot
 from kafka_meta.render import cluster_words, size, snapshot_lines
-from kafka_meta.render_sizing import stats_lines
+from kafka_meta.render.sizing import stats_lines
 from kafka_meta.stats import Wanted
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 INSTALL_TSAR = (
     "--installTsar: nothing is installed; rates of the past come from the brokers' own offsets, those of now with "
-    "--sample or --metrics-url, figures of this machine from the system and from sysstat where it runs"
+    "--sample or --metrics-url, figures of a broker's machine from the system, and from tsar or sysstat where they run"
 )
 DEFAULT_STATISTICS = Wanted()
 CREATED_BY = f"kafka-meta {__version__}"

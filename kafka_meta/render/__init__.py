@@ -4,6 +4,7 @@
 
     documents.py   snapshots, plans, results, reports; names and sizes as a screen shows them
     mirror.py      what a mirror would copy, what it found in the way, what arrived
+    sizing.py      what to buy, with bars; what statistics an export has collected
 """
 
 from kafka_meta.render.documents import (

@@ -193,10 +193,12 @@ def _self_managed(row: Row, write: float | None, read: float | None, needs: Need
         why=f"peak write × {factor} replicas",
         source=disk.source,
     )
-    if read is None and write is not None and needs.groups is not None:
-        read = write * needs.groups.value
+    reading = "what consumers read"
+    # No group is not no reader: who assigns partitions to itself needs none.
+    if read is None and write is not None and needs.groups is not None and needs.groups.value > 0:
+        read, reading = write * needs.groups.value, f"all of it to each of {needs.groups.value:,.0f} groups"
     sent = None if write is None or read is None else read + write * (factor - 1)
-    why = f"what consumers read + peak write × {factor - 1} followers"
+    why = f"{reading} + peak write × {factor - 1} followers"
     yield Load(name="network", need=sent, per_unit=_rate(nic), unit="MB/s", why=why, source=nic.source)
 
 

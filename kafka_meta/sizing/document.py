@@ -15,7 +15,8 @@ from kafka_meta.sizing.needs import NEED_UNITS, Figure, Needs, Word, camel
 KIND = "kafka-meta-recommendation"
 
 
-def as_document(recommendation: Recommendation) -> dict[str, Any]:
+def as_document(recommendation: Recommendation, others: Iterable[Recommendation] = ()) -> dict[str, Any]:
+    """`others`: what the same needs come to under other policies, of the same catalogue."""
     choice, catalogue = recommendation.choice, recommendation.catalogue
     shown = [choice] if choice is not None else []
     shown += [alternative.candidate for alternative in recommendation.alternatives]
@@ -35,6 +36,13 @@ def as_document(recommendation: Recommendation) -> dict[str, Any]:
         "recommendation": None if choice is None else _candidate(choice, catalogue.currency),
         "constraints": [] if choice is None else [_constraint(constraint) for constraint in choice.constraints],
         "binding": None if recommendation.binding is None else recommendation.binding.name,
+        "otherPolicies": [
+            {
+                "policy": other.policy.name,
+                "recommendation": None if other.choice is None else _candidate(other.choice, catalogue.currency),
+            }
+            for other in others
+        ],
         "alternatives": [
             {
                 **_candidate(alternative.candidate, catalogue.currency),

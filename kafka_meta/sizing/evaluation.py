@@ -13,7 +13,7 @@ from kafka_meta.sizing.candidates import DEFAULT_MAX_MAP_COUNT, Candidate, candi
 from kafka_meta.sizing.catalogues import Catalogue
 from kafka_meta.sizing.conditions import OLDER_SERVER
 from kafka_meta.sizing.constraints import DEFAULT_REPLICATION_FACTOR, Constraint
-from kafka_meta.sizing.needs import NEED_UNITS, PEAK_STATS, Figure, Needs
+from kafka_meta.sizing.needs import NEED_UNITS, PEAK_STATS, Figure, Needs, camel
 from kafka_meta.sizing.policies import MINIMAL, Policy
 
 STALE_DAYS = 365
@@ -22,6 +22,17 @@ GROWTH = 1.2
 
 ESSENTIAL = ("write", "read", "write equivalent", "storage", "network", "partitions", "disk")
 """Where one of these could not be compared the recommendation is incomplete; others are said to be unchecked."""
+
+_WITH_FILE = "or give --peak-traffic beside --fileName"
+_SEE_SIZES = "export with the right to see the log directories (DESCRIBE on the cluster)"
+TO_ADD = {
+    "write": f"{_SEE_SIZES} once there are records of a full hour, or with --metrics-url; {_WITH_FILE}",
+    "read": f"export with --sample 60s while consumers are at work, or with --metrics-url; {_WITH_FILE}",
+    "data": f"{_SEE_SIZES}; or give --disk",
+    "partitions": "export with the right to see all topics; or give --partitions",
+    "retention": "some topics keep everything; give --disk with how much the destination shall hold",
+}
+"""What makes an incomplete recommendation complete."""
 
 Role: TypeAlias = Literal["next cheaper", "next up", "other"]
 
@@ -63,8 +74,8 @@ def evaluate(needs: Needs, catalogue: Catalogue, policy: Policy = MINIMAL, *, to
     """
     _refuse_nothing(needs)
     ranked = candidates(catalogue, needs, policy)
-    best = ranked[0]
-    choice = best if best.fits else None
+    choice = ranked[0] if ranked[0].fits else None
+    best = choice or min(ranked, key=_distance)
     missing = _missing(best, needs)
     return Recommendation(
         catalogue=catalogue,
@@ -75,6 +86,11 @@ def evaluate(needs: Needs, catalogue: Catalogue, policy: Policy = MINIMAL, *, to
         missing=missing,
         warnings=sorted_remarks([*needs.gaps, *_warnings(needs, catalogue, choice, best, missing, today)]),
     )
+
+
+def _distance(candidate: Candidate) -> tuple[int, float]:
+    """From what is needed: how many limits are passed, and how far the worst of them is."""
+    return len(candidate.failures), max((failure.utilisation or 0 for failure in candidate.failures), default=0)
 
 
 def _refuse_nothing(needs: Needs) -> None:
@@ -93,28 +109,41 @@ def _refuse_nothing(needs: Needs) -> None:
         )
 
 
-_WANTS = {"disk": ("data",), "write equivalent": ("write", "read"), "storage": ("write",), "network": ("write", "read")}
+_WANTS = {
+    "disk": ("stored",),
+    "write equivalent": ("write", "read"),
+    "storage": ("write",),
+    "network": ("write", "read"),
+}
 
 
 def _missing(candidate: Candidate, needs: Needs) -> tuple[str, ...]:
-    """Names of needs, in their own order. MSK's brokers carry less the more is read, so reading matters there, too."""
+    """Names of needs, in their own order. MSK's brokers carry less the more is read, so reading matters there, too.
+    What is kept for ever fits no disk: how much shall be kept must be declared."""
     unknown: set[str] = set()
     for constraint in candidate.constraints:
         if constraint.name in ESSENTIAL and constraint.ok is None:
             wants = _WANTS.get(constraint.name, (constraint.name,))
-            unknown |= {name for name in wants if getattr(needs, name) is None}
-    if candidate.row.edition.model == "msk-standard" and needs.read is None:
+            unknown |= {name.replace("stored", "data") for name in wants if getattr(needs, name) is None}
+    edition = candidate.row.edition
+    if edition.model == "msk-standard" and needs.read is None:
         unknown.add("read")
+    if edition.disk is not None and needs.retention_is_unlimited and not needs.data_is_declared:
+        unknown.add("retention")
     return tuple(name for name in NEED_UNITS if name in unknown)
 
 
 def describe(constraint: Constraint) -> str:
     """Why a constraint fails."""
     unit = f" {constraint.unit}" if constraint.unit else ""
-    need, capacity = (
-        f"{v:,.6g}{unit}" if isinstance(v, float | int) else str(v) for v in (constraint.need, constraint.capacity)
-    )
+    need, capacity = (_number(each, unit) for each in (constraint.need, constraint.capacity))
     return f"{constraint.name}: needs {need}, has {capacity}"
+
+
+def _number(value: float | str | None, unit: str) -> str:
+    if not isinstance(value, float | int):
+        return str(value)
+    return f"{value:,.6g}{unit}" if abs(value) < 1e6 else f"{value:,.0f}{unit}"
 
 
 def _alternatives(
@@ -159,19 +188,21 @@ def _warnings(
     needs: Needs, catalogue: Catalogue, choice: Candidate | None, best: Candidate, missing: tuple[str, ...], today: date
 ) -> Iterator[Remark]:
     for name in missing:
-        yield Remark(resource=name, reason="not known: the recommendation is the least that the known figures need")
+        reason = "not known: the recommendation is the least that the known figures need"
+        yield Remark(resource=name, reason=f"{reason}; {TO_ADD[name]}")
     if choice is None:
         reasons = "; ".join(describe(constraint) for constraint in best.failures)
         yield Remark(
             resource=catalogue.provider, reason=f"nothing here carries the needs; nearest is {best.row.spec}: {reasons}"
         )
     unchecked = [c.name for c in best.constraints if c.ok is None and c.name not in ESSENTIAL]
-    if unchecked:
+    if choice is not None and unchecked:
         yield Remark(
             resource="not checked", reason=f"{', '.join(unchecked)}: there is a limit, but the need is not known"
         )
     yield from _figure_warnings(needs)
-    yield from _choice_warnings(needs, best)
+    if choice is not None:
+        yield from _choice_warnings(needs, choice)
     if (today - catalogue.as_of).days > STALE_DAYS:
         reason = (
             f"the catalogue is of {catalogue.as_of}, more than a year old: check its figures and prices before buying"
@@ -185,17 +216,21 @@ def _figure_warnings(needs: Needs) -> Iterator[Remark]:
         if figure is None:
             continue
         if figure.confidence == "low":
-            yield Remark(resource=name, reason=f"{figure} is of low confidence ({figure.method}, {figure.stat})")
+            yield Remark(resource=camel(name), reason=f"{figure} is of low confidence ({figure.method}, {figure.stat})")
         if figure.stat == "hourly max":
-            yield Remark(resource=name, reason=f"{figure} is the highest hour, which understates the peak within it")
-        if figure.method == "measured" and figure.value == 0 and figure.stat in PEAK_STATS:
-            yield Remark(resource=name, reason="nothing was seen while it was measured")
+            yield Remark(
+                resource=camel(name), reason=f"{figure} is the highest hour, which understates the peak within it"
+            )
+        if figure.method != "declared" and figure.value == 0 and figure.stat in PEAK_STATS:
+            yield Remark(resource=camel(name), reason="nothing was seen while it was measured")
     if needs.write is not None and needs.write.method == "declared" and needs.write is needs.read:
         yield Remark(
             resource="read", reason="one peak was declared, the larger of writing and reading; it stands for both"
         )
     if needs.retention_is_unlimited:
         yield Remark(resource="data", reason="some topics keep everything: what they need grows without end")
+    elif needs.stored is None and needs.data is not None:
+        yield Remark(resource="data", reason="the topics are empty now, which says nothing of what they will hold")
     elif needs.data is not None and needs.retained is not None and needs.retained.value > needs.data.value * GROWTH:
         yield Remark(
             resource="data",
@@ -203,20 +238,25 @@ def _figure_warnings(needs: Needs) -> Iterator[Remark]:
         )
 
 
-def _choice_warnings(needs: Needs, best: Candidate) -> Iterator[Remark]:
-    edition = best.row.edition
+def _choice_warnings(needs: Needs, choice: Candidate) -> Iterator[Remark]:
+    edition = choice.row.edition
     if edition.replication_factor is None and needs.replication_factor is None:
         yield Remark(resource="replication factor", reason=f"not known: {DEFAULT_REPLICATION_FACTOR} assumed")
-    for constraint in best.constraints:
+    for constraint in choice.constraints:
         if constraint.name == "version" and constraint.ok and constraint.why == OLDER_SERVER:
             reason = (
                 f"the destination runs {constraint.capacity}, older than {constraint.need}: what came since is missing"
             )
             yield Remark(resource="version", reason=reason)
-    unpriced = [line.item for line in best.prices if line.amount is None]
+    if edition.versions is None and edition.model != "self-managed" and needs.server_version is not None:
+        reason = (
+            f"which ones are offered is not in this catalogue: ask whether {needs.server_version.value} can be served"
+        )
+        yield Remark(resource="version", reason=reason)
+    unpriced = [line.item for line in choice.prices if line.amount is None]
     if unpriced:
         yield Remark(resource="price", reason=f"without {', '.join(unpriced)}")
-    maps = next((q.value for q in best.quantities if q.name == "memoryMapsPerBroker"), None)
+    maps = next((q.value for q in choice.quantities if q.name == "memoryMapsPerBroker"), None)
     if isinstance(maps, int) and maps > DEFAULT_MAX_MAP_COUNT:
         reason = f"{maps:,} memory maps a broker are more than Linux' {DEFAULT_MAX_MAP_COUNT:,}: raise vm.max_map_count"
         yield Remark(resource="memory maps", reason=reason)

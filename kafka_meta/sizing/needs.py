@@ -217,6 +217,7 @@ class Needs:
         return cls(
             **known,
             server_version=Word(value=version, method="measured") if isinstance(version, str) else None,
+            ssd=_ssd(stats.get("host")),
             features=_features(features) if isinstance(features, Mapping) else None,
             gaps=remarks,
         )
@@ -243,11 +244,13 @@ class Needs:
 
     @property
     def stored(self) -> Figure | None:
-        """One copy of the data: as given, else copies ÷ replication factor, else average rate × retention."""
-        if self.data is not None:
+        """One copy of the data: as given, else copies ÷ replication factor, else average rate × retention. Topics that
+        are empty now say nothing of what they will hold."""
+        if self.data is not None and self.data.value > 0:
             return self.data
         if (
             self.data_replicated is not None
+            and self.data_replicated.value > 0
             and self.replication_factor is not None
             and self.replication_factor.value > 0
         ):
@@ -269,6 +272,10 @@ class Needs:
     @property
     def retention_is_unlimited(self) -> bool:
         return self.unlimited_retention_topics is not None and self.unlimited_retention_topics.value > 0
+
+    @property
+    def data_is_declared(self) -> bool:
+        return self.data is not None and self.data.method == "declared"
 
     @property
     def fan_out(self) -> float | None:
@@ -306,6 +313,14 @@ def _word(value: str | bool | None) -> Word | None:
         return None
     text = value if isinstance(value, str) else "yes" if value else "no"
     return Word(value=text, method="declared")
+
+
+def _ssd(host: Any) -> Word | None:
+    """Of the broker's machine, where all its volumes are of one known kind."""
+    volumes = host.get("volumes") if isinstance(host, Mapping) else None
+    kinds = [each.get("ssd") for each in volumes if isinstance(each, Mapping)] if isinstance(volumes, list) else []
+    same = bool(kinds) and isinstance(kinds[0], bool) and all(kind is kinds[0] for kind in kinds)
+    return Word(value="yes" if kinds[0] else "no", method="measured") if same else None
 
 
 def _features(features: Mapping[str, Any]) -> dict[str, bool | None]:

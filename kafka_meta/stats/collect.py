@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,7 @@ def _from_brokers(
     doubts = _doubts(snapshot, writers, past)
     _messages(logs, doubts, stats)
     _past(past, doubts, stats)
+    gaps.extend(_compaction(past, doubts))
     _largest(snapshot, logs, past, doubts, stats)
     if tiered := [topic.name for topic in snapshot.topics or () if is_tiered(snapshot, topic)]:
         reason = "tiered segments are not in the log directories: sizes and bytes a message are not of all of it"
@@ -209,6 +210,16 @@ def _past(past: History, doubts: Mapping[str, list[str]], stats: dict[str, Any])
         }
         for hour in hours
     ]
+
+
+def _compaction(past: History, doubts: Mapping[str, list[str]]) -> Iterator[Remark]:
+    total = sum(past.by_topic.values())
+    rates = {topic: rate for topic, rate in past.by_topic.items() if "compacted" in doubts.get(topic, ())}
+    share = sum(rates.values()) / total if total else 0.0
+    if share > _DOUBTFUL:
+        most = max(rates, key=lambda topic: rates[topic])
+        reason = f"{share:.0%} of the messages are of compacted topics, most of them of {most}"
+        yield Remark(resource="past rates", reason=f"{reason}: what was removed has no bytes, so MB/s may be too low")
 
 
 def _largest(

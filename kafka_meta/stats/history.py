@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from kafka_meta import wire
 from kafka_meta.events import Emit, Progress
 from kafka_meta.model import Remark, Snapshot
-from kafka_meta.stats.inventory import is_tiered
+from kafka_meta.stats.inventory import is_tiered, setting
 from kafka_meta.wire import Place, Wire
 
 HOUR_MS = 3_600_000
@@ -26,14 +26,17 @@ MOST_PARTITIONS = 500
 ENOUGH = 0.95
 """Of the bytes, for the partitions that are looked at; of the traffic, for an hour to be told."""
 
-BUDGET_S = 2.5
+BUDGET_S = 4.0
 """For all boundaries together, with the pauses. Where brokers are slow, fewer partitions are looked at, not longer."""
 
 _REST = 0.5
 """Pause after each boundary as a share of the time that the brokers took for it: they have other clients."""
 
-_FIRST = 4
-"""Boundaries after which it is known how fast the brokers answer."""
+_CHECKS = (5, 30)
+"""Boundaries after which it is reckoned how long the rest will take: the first ones say little of it."""
+
+_FEWEST = 50
+"""Partitions that are looked at however slow the brokers seem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,7 @@ class Log:
     size_bytes: int | None
     bytes_a_message: float | None
     """Of its topic, as stored, so compressed as producers did; None where sizes are not known or not of all of it."""
+    compacted: bool = False
 
     @property
     def place(self) -> Place:
@@ -65,6 +69,7 @@ def logs(snapshot: Snapshot) -> list[Log]:
         # The log directories hold what is not in the tier, the offsets count both.
         if messages and None not in sizes and not is_tiered(snapshot, topic):
             weight = sum(size for size in sizes if size is not None) / messages
+        compacted = "compact" in (setting(snapshot, topic, "cleanup.policy") or "")
         for partition in held:
             start, end = partition.start_offset, partition.end_offset
             if partition.leader is not None and start is not None and end is not None:
@@ -77,6 +82,7 @@ def logs(snapshot: Snapshot) -> list[Log]:
                         end=end,
                         size_bytes=partition.size_bytes,
                         bytes_a_message=weight,
+                        compacted=compacted,
                     )
                 )
     return found
@@ -124,58 +130,71 @@ def _without(sample: Sample, left_out: Callable[[Log], bool]) -> Sample:
 class Boundaries:
     """Where each moment lies in each log: `offsets[i]` for `times_ms[i]`, oldest first, all an hour apart.
 
-    A log is absent from a moment that was not asked for, since all it holds is younger.
+    A log is absent from a moment at which it still stood where it stands at the oldest one, which `floors` tells.
     """
 
     sample: Sample
     """What was looked at in the end: less than was asked for, where brokers are slow or did not tell."""
     times_ms: tuple[int, ...]
     offsets: tuple[Mapping[Place, int], ...]
+    floors: Mapping[Place, int] = field(default_factory=dict)
+    """Of the oldest moment; the log's start, for one that is absent."""
     failed: Mapping[Place, str] = field(default_factory=dict)
+
+    def at(self, log: Log, i: int) -> int:
+        return self.offsets[i].get(log.place, self.floors.get(log.place, log.start))
+
+    def edge(self, log: Log) -> int:
+        """Up to there nothing is known of the log, except that it is nothing where that is 0. A compacted log does not
+        begin with what was written first: before its oldest record that is left, any number may have been removed."""
+        return self.floors.get(log.place, log.start) if log.compacted else log.start
 
 
 def ask(connection: Wire, sample: Sample, *, now_ms: int, emit: Emit) -> Boundaries:
-    """From the last full hour backwards, until nothing is older, at most seven days. Raises nothing: see `failed`."""
+    """The oldest moment, then from the last full hour backwards until all stand where they did then, at most seven
+    days. Raises nothing: see `failed`."""
     newest = now_ms - now_ms % HOUR_MS
     asked = {log.place: log for log in sample.logs}
     failed: dict[Place, str] = {}
-    times: list[int] = []
-    offsets: list[Mapping[Place, int]] = []
+    told: dict[int, Mapping[Place, int]] = {}
+    floors: Mapping[Place, int] = {}
     begun = time.monotonic()
-    for back in range(MOST_HOURS + 1):
-        if back == _FIRST and (affordable := _affordable(len(sample.logs), time.monotonic() - begun)) is not None:
-            kept = {log.place for log in sample.logs[:affordable]}
+    for done, back in enumerate((MOST_HOURS, *range(MOST_HOURS))):
+        if done in _CHECKS and (kept_share := _affordable(done, time.monotonic() - begun)) < 1:
+            kept = {log.place for log in sample.logs[: max(_FEWEST, int(len(sample.logs) * kept_share))]}
             sample = _without(sample, lambda log: log.place not in kept)  # noqa: B023  # called at once
             asked = {place: log for place, log in asked.items() if place in kept}
         if not asked:
             break
         asking = time.monotonic()
-        at = newest - back * HOUR_MS
         leaders = {place: log.leader for place, log in asked.items()}
         # Once: a partition whose leader moves meanwhile is left out, not waited for.
-        found, wrong = wire.offsets(connection, leaders, at, tries=1)
+        found, wrong = wire.offsets(connection, leaders, newest - back * HOUR_MS, tries=1)
         failed |= wrong
         # No record is as young as that: the moment lies at the end.
-        told = {place: asked[place].end if offset is None else offset for place, offset in found.items()}
-        times.append(at)
-        offsets.append(told)
-        asked = {place: log for place, log in asked.items() if place in told and told[place] > log.start}
-        emit(Progress(stage="statistics", done=back + 1, total=MOST_HOURS + 1 if asked else back + 1))
+        here = {place: asked[place].end if offset is None else offset for place, offset in found.items()}
+        told[back] = here
+        floors = floors or here
+        asked = {
+            place: log for place, log in asked.items() if place in here and (not done or here[place] > floors[place])
+        }
+        emit(Progress(stage="statistics", done=done + 1, total=MOST_HOURS + 1 if asked else done + 1))
         now = time.monotonic()
-        on_time = begun + BUDGET_S * (back + 1) / (MOST_HOURS + 1)
+        on_time = begun + BUDGET_S * (done + 1) / (MOST_HOURS + 1)
         time.sleep(min(_REST * (now - asking), max(0.0, on_time - now)))
     return Boundaries(
         sample=_without(sample, lambda log: log.place in failed),
-        times_ms=tuple(reversed(times)),
-        offsets=tuple(reversed(offsets)),
+        times_ms=tuple(newest - back * HOUR_MS for back in range(MOST_HOURS, -1, -1)),
+        offsets=tuple(told.get(back, {}) for back in range(MOST_HOURS, -1, -1)),
+        floors=floors,
         failed=failed,
     )
 
 
-def _affordable(partitions: int, seconds: float) -> int | None:
-    """How many partitions fit into the budget, when the first boundaries took so long; None: all of them."""
-    whole = seconds / _FIRST * (MOST_HOURS + 1)
-    return None if whole <= BUDGET_S else max(1, int(partitions * BUDGET_S / whole))
+def _affordable(done: int, seconds: float) -> float:
+    """The share of the partitions that fits into the rest of the budget, when so many boundaries took so long."""
+    rest = seconds / done * (MOST_HOURS + 1 - done)
+    return (BUDGET_S - seconds) / rest if rest else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,16 +223,15 @@ def rates(boundaries: Boundaries) -> History:
     sample = boundaries.sample
     logs = sample.logs
     gaps = [Remark(resource="past rates", reason=text) for text in _failures(boundaries.failed)]
+    boundaries = _since_the_oldest(boundaries)
     written = {log.place: list(_written(log, boundaries)) for log in logs}
     weights = {log.place: _weight(log, written[log.place], boundaries) for log in logs}
     total_weight = sum(weights.values())
-    first = next((i for i, _ in enumerate(boundaries.times_ms) if _begun(logs, boundaries, i)), None)
     hours: list[Hour] = []
     dropped = 0
     for i in range(len(boundaries.times_ms) - 1):
         known = [log for log in logs if written[log.place][i] is not None]
-        if first is None or i < first or not known:
-            # Before the oldest record: nothing is known of a time of which nothing is left.
+        if not known:
             continue
         if sum(weights[log.place] for log in known) < ENOUGH * total_weight:
             dropped += 1
@@ -236,13 +254,13 @@ def rates(boundaries: Boundaries) -> History:
         looked = f"{len(sample.logs):,} partitions were looked at, which hold {sample.share:.0%}"
         reason = f"{looked}; the traffic of the others is taken to be by their size"
         gaps.append(Remark(resource="past rates", reason=reason))
-    if not hours and logs and len(boundaries.times_ms) < 2:
+    if len(boundaries.times_ms) < 2 and logs:
         reason = "all records are younger than the last full hour"
         gaps.append(Remark(resource="past rates", reason=reason))
     return History(
         hours=tuple(hours),
         by_topic=_by_topic(logs, written),
-        short=frozenset(log.topic for log in logs if log.start and None in written[log.place]),
+        short=frozenset(log.topic for log in logs if log.start and not log.compacted and None in written[log.place]),
         share=sample.share,
         gaps=tuple(gaps),
     )
@@ -250,17 +268,19 @@ def rates(boundaries: Boundaries) -> History:
 
 def _written(log: Log, boundaries: Boundaries) -> Iterator[int | None]:
     """Messages of each hour; None for an hour whose first records may have been deleted."""
-    for before, after in zip(boundaries.offsets, boundaries.offsets[1:], strict=False):
-        # What was not asked for lies at the start.
-        here, there = before.get(log.place, log.start), after.get(log.place, log.start)
-        complete = here > log.start or log.start == 0
-        yield max(0, min(there, log.end) - here) if complete else None
+    edge = boundaries.edge(log)
+    for i in range(len(boundaries.times_ms) - 1):
+        here, there = boundaries.at(log, i), boundaries.at(log, i + 1)
+        yield max(0, min(there, log.end) - here) if here > edge or edge == 0 else None
 
 
-def _begun(logs: Sequence[Log], boundaries: Boundaries, i: int) -> bool:
-    """Whether any record that is left is older than the end of hour `i`."""
-    after = boundaries.offsets[i + 1] if i + 1 < len(boundaries.offsets) else {}
-    return any(after.get(log.place, log.start) > log.start for log in logs)
+def _since_the_oldest(boundaries: Boundaries) -> Boundaries:
+    """Without the hours before the oldest record: nothing is known of a time of which nothing is left."""
+    hours = range(len(boundaries.times_ms) - 1)
+    logs = boundaries.sample.logs
+    begun = (i for i in hours if any(boundaries.at(log, i + 1) > boundaries.edge(log) for log in logs))
+    first = next(begun, len(hours))
+    return replace(boundaries, times_ms=boundaries.times_ms[first:], offsets=boundaries.offsets[first:])
 
 
 def _weight(log: Log, written: Sequence[int | None], boundaries: Boundaries) -> float:
@@ -269,9 +289,10 @@ def _weight(log: Log, written: Sequence[int | None], boundaries: Boundaries) -> 
     if known:
         messages = sum(known) / len(known) / 3600
     else:
-        # All it holds is younger than the newest boundary at which it stood at its start.
-        at_start = [i for i, told in enumerate(boundaries.offsets) if told.get(log.place, log.start) == log.start]
-        hours = len(boundaries.times_ms) - max(at_start, default=0)
+        # All that is known of it is younger than the newest boundary at which it stood at its edge.
+        edge = boundaries.edge(log)
+        at_edge = [i for i in range(len(boundaries.times_ms)) if boundaries.at(log, i) == edge]
+        hours = len(boundaries.times_ms) - max(at_edge, default=0)
         messages = (log.end - log.start) / hours / 3600
     return messages * (log.bytes_a_message if log.bytes_a_message is not None else 1)
 

@@ -105,8 +105,10 @@ def _figures(snapshot: Snapshot) -> dict[str, list[Figure]]:
             # What is allowed; what is really sent may be far smaller.
             most = max(value for value in largest_message if value is not None)
             add("largestMessage", most, "B", method="derived", confidence="low")
-    if snapshot.groups is not None:
-        add("groups", len(snapshot.groups), "count")
+    # No group that we may see is not "no group".
+    if snapshot.groups or (snapshot.groups is not None and not _may_be_partial(snapshot)):
+        confidence = "medium" if _may_be_partial(snapshot) else "high"
+        add("groups", len(snapshot.groups), "count", confidence=confidence)
     if snapshot.acls is not None:
         add("acls", len(snapshot.acls), "count")
     elif snapshot.cluster.security.authorizer == "":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from kafka_meta.render import size, visible
+from kafka_meta.render.documents import size, visible
 
 Document = Mapping[str, Any]
 
@@ -15,7 +15,12 @@ _NAMES = {"averageWrite": "average write", "publicTraffic": "public traffic", "l
           "dataReplicated": "data, all copies", "replicationFactor": "replication factor", "serverVersion": "version",
           "unlimitedRetentionTopics": "topics kept for ever", "idcMigration": "IDC migration", "ssd": "SSD",
           "acls": "ACLs"}  # fmt: skip
-FEW = 5
+_OTHERS = 5
+_POLICY_WORDS = {
+    "minimal": "just enough",
+    "vendor": "30 % above the peak, as vendors advise",
+    "safe": "only so full as it runs well",
+}
 
 
 def stats_lines(stats: Document, known_gaps: Collection[str] = ()) -> list[str]:
@@ -26,10 +31,37 @@ def stats_lines(stats: Document, known_gaps: Collection[str] = ()) -> list[str]:
     details = [*told, f"{hours} hours of the past week" if hours else "nothing of the past hours"]
     details += [] if figures.get("read") else ["reading is not known (--sample 60s)"]
     lines = [f"  {'':>7} {'rates':<8}{'; '.join(details)}"]
+    if stats.get("host"):
+        lines.append(
+            f"  {'':>7} {'machine':<8}{'; '.join(f'{name} {value}' for name, value in host_rows(stats['host']))}"
+        )
     gaps = [gap for gap in stats.get("gaps") or () if gap["resource"] not in ("read", *known_gaps)]
     if gaps:
         lines.append("  ! not measured")
     return lines + [f"      {visible(gap['resource'])}: {visible(gap['reason'])}" for gap in gaps]
+
+
+def host_rows(host: Document) -> Iterator[tuple[str, str]]:
+    """What is known of a broker's machine."""
+    if host.get("cores") is not None:
+        yield "cores", f"{host['cores']:,}"
+    if host.get("memoryBytes") is not None:
+        yield "memory", size(host["memoryBytes"])
+    for volume in host.get("volumes") or ():
+        kind = {True: "SSD ", False: "rotating disk ", None: ""}[volume.get("ssd")]
+        total, usable = (
+            None if volume.get(name) is None else size(volume[name]) for name in ("totalBytes", "usableBytes")
+        )
+        yield f"volume {visible(volume['path'])}", f"{kind}{total or '?'}, {usable or '?'} free"
+    if host.get("networkMbps") is not None:
+        yield "network", f"{host['networkMbps']:,} Mbit/s"
+    if history := host.get("history"):
+        busy = history.get("cpuBusyMaxPercent")
+        yield (
+            f"at most, says {history['tool']} of {history['from']} to {history['to']}",
+            f"{_amount(history['receivedMaxMBps'], 'MB/s')} received, {_amount(history['sentMaxMBps'], 'MB/s')} sent"
+            + ("" if busy is None else f", processors {busy:.0f} % busy"),
+        )
 
 
 def _best(figures: Sequence[Document]) -> str:
@@ -52,7 +84,9 @@ def recommendation_lines(document: Document, *, verbose: bool) -> list[str]:
         lines += [f"      {name:<22} {visible(value)}" for name, value in quantity_rows(choice)]
         lines += ["", *_prices(choice)]
         lines += ["", "  how full that is", *_constraints(document)]
-    return [*lines, *_alternatives(document, verbose), *_warnings(document["warnings"])]
+    lines += _other_policies(document["otherPolicies"])
+    notes = [f"  · {visible(note)}" for note in document["notes"]]
+    return [*lines, *_alternatives(document, verbose), *_warnings(document["warnings"]), *notes]
 
 
 def comparison_lines(documents: Sequence[Document], refused: Sequence[Document] = ()) -> list[str]:
@@ -63,14 +97,13 @@ def comparison_lines(documents: Sequence[Document], refused: Sequence[Document] 
         if choice is None:
             rows.append(("×", document["provider"], "nothing carries the needs", "", ""))
             continue
-        binding = next((each for each in document["constraints"] if each["name"] == document["binding"]), None)
         rows.append(
             (
                 "+" if document["complete"] else "?",
                 document["provider"],
-                f"{choice['edition']}, {_purchase(choice)}",
+                f"{choice['edition']}, {purchase_words(choice)}",
                 price_words(choice),
-                "" if binding is None else f"{binding['name']} {_percent(binding['utilisation'])}",
+                binding_words(document),
             )
         )
     widths = [max(len(visible(row[column])) for row in rows) for column in range(5)]
@@ -81,17 +114,18 @@ def comparison_lines(documents: Sequence[Document], refused: Sequence[Document] 
     incomplete = next((document for document in documents if not document["complete"]), None)
     if incomplete is not None:
         lines += ["", f"  ? incomplete, not known: {_missing(incomplete)}"]
-    for document in documents:
-        if document["recommendation"] is None:
-            lines += [
-                "",
-                *(f"  ! {visible(w['reason'])}" for w in document["warnings"] if w["resource"] == document["provider"]),
-            ]
-    lines += [f"  × {visible(each['provider'])}: {visible(each['message'])}" for each in refused]
+        lines += [_remark(each) for each in incomplete["warnings"] if each["resource"] in incomplete["missing"]]
+    failed = [document for document in documents if document["recommendation"] is None]
+    said = [_remark(each) for document in failed for each in document["warnings"] if _is_failure(document, each)]
+    said += [f"  × {visible(each['provider'])}: {visible(each['message'])}" for each in refused]
     stale = [f"{d['provider']} {d['catalogVersion']}" for d in documents if _is_stale(d)]
     if stale:
-        lines += ["", f"  ! catalogues more than a year old: {visible(', '.join(stale))}; check figures and prices"]
-    return [*lines, "", "  one of them with every step: kafka-meta evaluate --provider NAME"]
+        said.append(f"  ! catalogues more than a year old: {visible(', '.join(stale))}; check figures and prices")
+    return [*lines, "", *said] if said else lines
+
+
+def _is_failure(document: Document, warning: Document) -> bool:
+    return bool(warning["resource"] == document["provider"] and "nearest is" in warning["reason"])
 
 
 def _is_stale(document: Document) -> bool:
@@ -139,7 +173,13 @@ def quantity_rows(choice: Document) -> Iterator[tuple[str, str]]:
             yield _words(name), _amount(quantity["value"], quantity["unit"])
 
 
-def _purchase(choice: Document) -> str:
+def binding_words(document: Document) -> str:
+    """`write 52%`."""
+    binding = next((each for each in document["constraints"] if each["name"] == document["binding"]), None)
+    return "" if binding is None else f"{binding['name']} {_percent(binding['utilisation'])}"
+
+
+def purchase_words(choice: Document) -> str:
     """`3 × kafka.m7g.large`: of whatever is bought several times."""
     for name in ("broker", "eCKU", "vCPU", "cluster"):
         quantity = choice["quantities"].get(name)
@@ -192,13 +232,31 @@ def constraint_numbers(each: Document) -> str:
     return f"{_amount(each['need'], None)} of {_amount(each['capacity'], each['unit'])}"
 
 
+def policy_rows(others: Sequence[Document]) -> Iterator[tuple[str, str, str, str]]:
+    """Policy, what it asks for, what to buy under it, the price."""
+    for each in others:
+        choice = each["recommendation"]
+        what = "nothing carries that" if choice is None else f"{choice['edition']}, {purchase_words(choice)}"
+        price = "" if choice is None else price_words(choice)
+        yield each["policy"], _POLICY_WORDS.get(each["policy"], ""), what, price
+
+
+def _other_policies(others: Sequence[Document]) -> Iterator[str]:
+    if others:
+        yield ""
+        yield "  under other policies"
+    for each, (policy, asks, what, price) in zip(others, policy_rows(others), strict=True):
+        mark = "·" if each["recommendation"] else "×"
+        yield f"  {mark} {visible(policy):<8} {asks}: {visible(what)}{f', {price}' if price else ''}"
+
+
 def _alternatives(document: Document, verbose: bool) -> Iterator[str]:
     found = document["alternatives"]
     if not found:
         return
     named = [each for each in found if each["role"] != "other"]
     others = [each for each in found if each["role"] == "other"]
-    shown = named + (others if verbose else others[: max(0, FEW - len(named))])
+    shown = named + (others if verbose else others[: max(0, _OTHERS - len(named))])
     yield ""
     yield "  what else there is"
     for each in shown:
@@ -214,9 +272,12 @@ def _alternatives(document: Document, verbose: bool) -> Iterator[str]:
 def _warnings(warnings: Sequence[Document]) -> Iterator[str]:
     if warnings:
         yield ""
-    for each in warnings:
-        resource = str(each["resource"])
-        yield f"  ! {visible(_NAMES.get(resource, resource))}: {visible(each['reason'])}"
+    yield from map(_remark, warnings)
+
+
+def _remark(warning: Document) -> str:
+    resource = str(warning["resource"])
+    return f"  ! {visible(_NAMES.get(resource, resource))}: {visible(warning['reason'])}"
 
 
 def _amount(value: Any, unit: str | None) -> str:
