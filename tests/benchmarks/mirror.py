@@ -242,7 +242,7 @@ dedicated.mode.enable.internal.rest = false
     )
     jars = playground.fetch("4.3.1")
     return [
-        *(playground.jars.java(), "-Xmx1g", "-cp", f"{jars}/*"),
+        *(playground.jars.java(), "-Xmx2g", "-cp", f"{jars}/*"),
         *("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "org.apache.kafka.connect.mirror.MirrorMaker", str(path)),
     ]
 
