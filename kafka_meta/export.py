@@ -221,6 +221,8 @@ def _remaining_gaps(in_zookeeper: Snapshot, in_brokers: Snapshot, merged: Snapsh
             return in_brokers.groups is not None
         if gap.resource in configured and gap.reason.startswith("configs: "):
             return True
+        if gap.resource == "topics" and gap.reason.startswith("configs of all: "):
+            return len(configured) == len(merged.topics or ())
         # A section that its own side could read in part keeps its gaps. Groups do not fill in for each other: those
         # of the brokers and those of old consumers in ZooKeeper are different ones.
         return (

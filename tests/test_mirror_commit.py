@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer
@@ -95,6 +96,26 @@ def test_the_guard_is_put_back_exactly_by_release(small: Mirror) -> None:
     assert config(small.dest, topic, "retention.ms") == "600000"
     assert config(small.dest, topic, "retention.bytes") is None
     assert "nothing is guarded" in small("--release").stdout
+
+
+def test_a_guarded_destination_verifies_as_equal_before_and_after_its_release(small: Mirror) -> None:
+    for servers in (small.source, small.dest):
+        set_config(servers, small.topic, "retention.ms", "600000")
+    small.document("--commit")
+
+    def verify() -> dict[str, Any]:
+        sides = ("--source-bootstrap-servers", small.source, "--dest-bootstrap-servers", small.dest)
+        only = ("--only", "topics,groups", *small.mine, "--ignore-extra", "--output", "json")
+        done = small.cli("verify", *sides, *only, env={"XDG_STATE_HOME": str(small.state)})
+        document: dict[str, Any] = json.loads(done.stdout)
+        assert document["verdict"] == "equal", document
+        return document
+
+    (guarded,) = (each for each in verify()["intended"] if each["aspect"] == "retention.ms")
+    assert (guarded["resource"], guarded["source"], guarded["dest"]) == (f"topic {small.topic}", "600000", "-1")
+    assert "--release" in guarded["reason"]
+    assert small("--release").returncode == 0
+    assert [each for each in verify()["intended"] if each["aspect"] == "retention.ms"] == []
 
 
 @pytest.mark.long

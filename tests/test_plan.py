@@ -385,6 +385,14 @@ def test_what_only_the_destination_has_is_extra_and_can_be_ignored() -> None:
     assert report(plan, ignore_extra=True).verdict == "equal"
 
 
+def test_the_lease_of_a_copy_is_not_extra() -> None:
+    lease = Group(id="kafka-meta-mirror.abc", protocol="kafka-meta-mirror", offsets=())
+    plan = compare(snapshot(), snapshot(id="dest", groups=[lease, group("g")]), Policy())
+    assert [each.resource for each in plan.extra] == ["group g"]
+    (skipped,) = compare(snapshot(groups=[lease]), snapshot(id="dest"), Policy()).skipped
+    assert skipped.reason == "the lease of a copy by kafka-meta mirror"
+
+
 def test_what_both_sides_have_is_not_extra_because_it_is_skipped() -> None:
     sides = [topic("a"), topic("b")], [Group(id="connect-x", protocol="connect", offsets=()), group("g", ("a", 0, 0))]
     rules = [acl("ALLOW", "User:x", "READ", "TOPIC b"), acl("ALLOW", "User:x", "READ", "GROUP g")]

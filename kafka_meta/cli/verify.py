@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,11 +14,14 @@ from kafka_meta.cli.imports import headline, make_plan, read_dest
 from kafka_meta.cli.migrations import existing_journal
 from kafka_meta.cli.screen import Screen
 from kafka_meta.cli.sides import dest_settings, file_to_read, has_source, options, policy, side, source_settings
-from kafka_meta.errors import ExitStatus, UsageError
+from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.export import export as read_source
 from kafka_meta.files import encode_verify, read_metadata
+from kafka_meta.journal import Journal, default_path
+from kafka_meta.mirror.guard import without_guard
 from kafka_meta.mirror.migrate import copied_of
-from kafka_meta.plan import report
+from kafka_meta.model import Snapshot
+from kafka_meta.plan import Difference, Policy, report
 from kafka_meta.render import report_lines
 from kafka_meta.render.mirror import copied_lines
 from kafka_meta.settings import Toml
@@ -64,7 +68,8 @@ def verify(
         bool, typer.Option("--both", help="With --data: read both sides, and not only what has arrived.")
     ] = False,
     journal: Annotated[
-        str | None, typer.Option("--journal", metavar="FILE", help="With --data: the migration's state.")
+        str | None,
+        typer.Option("--journal", metavar="FILE", help="The migration's state, where mirror was told another place."),
     ] = None,
 ) -> int:
     """Compare a file, or the live source, with the destination. Give the policies that import was given.
@@ -77,8 +82,8 @@ def verify(
     toml = session.toml()
     if data:
         return _verify_data(flags, toml, None if journal is None else Path(journal), screen, both=both)
-    if both or journal is not None:
-        raise UsageError("--both and --journal go with --data")
+    if both:
+        raise UsageError("--both goes with --data")
     chosen = options(flags, toml, screen)
     decided = policy(chosen)
     dest = dest_settings(flags, toml, screen)
@@ -98,7 +103,9 @@ def verify(
             name = str(path)
             desired = read_metadata(path)
         actual = read_dest(dest, desired.cluster.id, meter.emit)
+        actual, guarded = _without_guard(actual, desired.cluster.id, decided, journal)
         plan = make_plan(desired, actual, dest, decided, meter.emit)
+    plan = replace(plan, intended=(*plan.intended, *guarded))
     answer = report(plan, ignore_extra=ignore_extra)
     screen.result([f"{name}  ↔  {headline(actual, dest)}"])
     screen.document(encode_verify(answer))
@@ -107,6 +114,23 @@ def verify(
     hint = ": only things that the destination has besides (--ignore-extra)" if only_extra else ""
     screen.result(["", f"{answer.verdict}{hint}"])
     return _STATUSES[answer.verdict]
+
+
+def _without_guard(
+    actual: Snapshot, source_id: str | None, decided: Policy, named: str | None
+) -> tuple[Snapshot, tuple[Difference, ...]]:
+    """As long as mirror guards what it has copied, topics there have configs that it will take back."""
+    dest_id = actual.cluster.id
+    if "topics" not in decided.only or source_id is None or dest_id is None:
+        return actual, ()
+    path = default_path(source_id, dest_id) if named is None else Path(named)
+    if not path.exists():
+        if named is not None:
+            raise KafkaMetaError(f"there is no journal {path}", "Without --journal, the usual place is looked at.")
+        return actual, ()
+    with Journal(path, source_id=source_id, dest_id=dest_id) as journal:
+        guards = {name: each for name, each in journal.guards().items() if decided.selection.topic(name)}
+    return without_guard(actual, guards)
 
 
 def _verify_data(flags: dict[str, Any], toml: Toml | None, path: Path | None, screen: Screen, *, both: bool) -> int:

@@ -7,14 +7,15 @@ the copy is done: whoever put it back at once would let the broker delete what n
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from kafka_meta import wire
 from kafka_meta.apply import Writer, apply
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Waiting
 from kafka_meta.journal import Journal, Position
-from kafka_meta.model import Remark, Snapshot
-from kafka_meta.plan import SetConfigs
+from kafka_meta.model import Remark, Snapshot, Topic
+from kafka_meta.plan import Difference, SetConfigs
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Unanswered
 
@@ -101,6 +102,33 @@ def release(dest: ClusterSettings, writer: Writer, journal: Journal, *, emit: Em
         if not action.configs:
             journal.forget_guard(action.topic)
             yield None
+
+
+def without_guard(
+    dest: Snapshot, guards: Mapping[str, Mapping[str, str | None]]
+) -> tuple[Snapshot, tuple[Difference, ...]]:
+    """The destination as `release` will leave it, for who compares; and what is otherwise until then."""
+    until_then: list[Difference] = []
+
+    def released(topic: Topic) -> Topic:
+        now = topic.configs or {}
+        ours = {name: value for name, value in guards[topic.name].items() if now.get(name) == GUARD[name]}
+        until_then.extend(
+            Difference(
+                resource=f"topic {topic.name}",
+                difference="different",
+                aspect=name,
+                source=value,
+                dest=GUARD[name],
+                reason="guards what was copied until kafka-meta mirror --release",
+            )
+            for name, value in ours.items()
+        )
+        before = {name: value for name, value in {**now, **ours}.items() if value is not None}
+        return topic if topic.configs is None else replace(topic, configs=before)
+
+    topics = dest.topics and tuple(released(topic) if topic.name in guards else topic for topic in dest.topics)
+    return replace(dest, topics=topics), tuple(until_then)
 
 
 def not_read_yet(positions: Collection[Position], dest: Snapshot) -> dict[str, list[str]]:

@@ -23,6 +23,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from kafka_meta.errors import KafkaMetaError
+from kafka_meta.plan.policy import LEASE_PROTOCOL
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
 from kafka_meta.wire.connection import Unanswered, Wire
@@ -33,11 +34,10 @@ _HEARTBEATS = 5
 """A session; the last one is the margin by which we stop before the coordinator gives the lease to somebody else."""
 _TRIES = 100
 _PAUSE_SECONDS = 0.2
-_KIND = "kafka-meta-mirror"
 
 
 def group_of(source_id: str) -> str:
-    return f"{_KIND}.{source_id}"
+    return f"{LEASE_PROTOCOL}.{source_id}"
 
 
 class Lease:
@@ -64,7 +64,7 @@ class Lease:
         patience_ms = round(self._session_seconds * 1000) + 2000
         self._wire = connect(replace(self._dest, request_timeout_ms=min(patience_ms, self._dest.request_timeout_ms)))
         try:
-            self._member = Membership(wire=self._wire, group=self._group, kind=_KIND)
+            self._member = Membership(wire=self._wire, group=self._group, kind=LEASE_PROTOCOL)
             self._take()
         except BaseException:
             self._wire.close()

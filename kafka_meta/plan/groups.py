@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from kafka_meta.model import CommittedOffset, Group, Snapshot
 from kafka_meta.plan.actions import Action, AddPartitions, CommitOffsets, CreateTopic
 from kafka_meta.plan.draft import Draft, PartitionKey, plural
-from kafka_meta.plan.policy import COMMIT_METADATA_PREFIX, Policy
+from kafka_meta.plan.policy import COMMIT_METADATA_PREFIX, LEASE_PROTOCOL, Policy
 from kafka_meta.plan.topics import destined
 
 Bounds = Mapping[PartitionKey, tuple[int | None, int | None]]
@@ -16,6 +16,7 @@ Bounds = Mapping[PartitionKey, tuple[int | None, int | None]]
 _COORDINATION_ONLY = {
     "connect": "a Connect cluster's coordination: its workers form it anew, its state is in topics",
     "sr": "a schema registry's coordination: it forms anew",
+    LEASE_PROTOCOL: "the lease of a copy by kafka-meta mirror",
 }
 
 
@@ -56,7 +57,7 @@ def compare_groups(
             draft.refuse(resource, f"would be called {name}, as {taken[name]} already is")
     known = {policy.renamed("group", group.id) for group in desired.groups}
     for name in sorted(there.keys() - known):
-        if policy.selection.group(name):
+        if policy.selection.group(name) and there[name].protocol != LEASE_PROTOCOL:
             draft.only_there(f"group {name}", there[name].state)
 
 

@@ -47,6 +47,8 @@ class GroupOffsets:
 
 
 COMMIT_METADATA_PREFIX = "kafka-meta:"
+LEASE_PROTOCOL = "kafka-meta-mirror"
+"""Of the group on a destination that a copier is a member of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
