@@ -117,6 +117,15 @@ def test_the_order_in_which_things_were_found_does_not_show(snapshot: Snapshot, 
     assert texts[0] == texts[1]
 
 
+@MANY
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+def test_no_text_in_a_document_reaches_a_terminal_as_a_command(text: str) -> None:
+    document = {text: [text]}
+    for written in (dumps(document), dumps(document, in_one_line=True)):
+        assert all(character == "\n" or character.isprintable() for character in written)
+        assert json.loads(written) == document
+
+
 _counts = st.integers(0, 2**63 - 1)
 _partitions = st.integers(1, 2**31 - 1)
 _configs = st.dictionaries(words, words, max_size=3)

@@ -209,9 +209,9 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, vault
                     meter.emit(step)
             for waiting in writer.settle():
                 meter.emit(waiting)
-    except BaseException as interruption:
+    except BaseException:
         # ^C, SIGTERM, a lost destination: what was done is said in any case.
-        _finish(plan, results, screen, interrupted=type(interruption).__name__)
+        _finish(plan, results, screen, left=total - len(results))
         raise
     failed = any(result.outcome == "failed" for result in results) or bool(plan.refused)
     if well > FEW and not screen.verbose:
@@ -220,14 +220,14 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, vault
     return ExitStatus.FAILED if failed else ExitStatus.DONE
 
 
-def _finish(plan: Plan, results: Sequence[Result], screen: Screen, *, interrupted: str | None = None) -> None:
+def _finish(plan: Plan, results: Sequence[Result], screen: Screen, *, left: int | None = None) -> None:
+    """`left`: how many have no result, when something interrupted us."""
     document = encode_results(results, plan)
-    document["interrupted"] = interrupted is not None
+    document["interrupted"] = left is not None
     screen.document(document)
     totals = {name: count for name, count in document["totals"].items() if count or name == "done"}
     screen.result(["", totals_line(totals)])
-    left = len(plan.actions) - sum(1 for result in results if result.action in plan.actions)
-    if interrupted is not None:
+    if left is not None:
         screen.result(
             [f"stopped: {left} of {len(plan.actions)} actions have no answer; run the same command again, it completes"]
         )

@@ -29,9 +29,18 @@ class _Refused:
         self.reason = reason
 
 
-def dumps(document: object) -> str:
-    """A document as text: sorted, so that equal documents are equal texts; one line's end at the end."""
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+def dumps(document: object, *, in_one_line: bool = False) -> str:
+    """A document as text: sorted, so that equal documents are equal texts; one line's end at the end.
+
+    What would deceive whoever looks at it on a terminal (controls, bidi marks) is written as an escape.
+    """
+    text = json.dumps(document, indent=None if in_one_line else 1, sort_keys=True, ensure_ascii=False)
+    # Outside of strings there is nothing but printable ASCII and the ends of lines.
+    return re.sub(r"[^\n -~]", _escape, text) + "\n"
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 
 def load(path: Path, *, max_bytes: int = MAX_BYTES) -> Json:
