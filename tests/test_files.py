@@ -429,6 +429,25 @@ def test_a_file_is_private_and_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path], "nothing is left beside it"
 
 
+def test_a_file_is_0600_from_its_first_byte_under_any_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    fdopen = os.fdopen
+
+    def looking(descriptor: int, *rest: Any, **named: Any) -> Any:
+        status = os.fstat(descriptor)
+        seen.append((stat.S_IMODE(status.st_mode), status.st_size))
+        return fdopen(descriptor, *rest, **named)
+
+    monkeypatch.setattr(os, "fdopen", looking)
+    before = os.umask(0)
+    try:
+        write_private(tmp_path / "it.json", "new")
+    finally:
+        os.umask(before)
+    assert seen == [(0o600, 0)]
+    assert stat.S_IMODE((tmp_path / "it.json").stat().st_mode) == 0o600
+
+
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_text("kept")

@@ -45,6 +45,9 @@ NOTE = f"note{EVIL}"
 PATTERN = "pattern-\u202egnp."
 """ZooKeeper has resources' names in its paths, and no control characters there."""
 USERS = ("<default>", "a/b", "ü%2F", "%", "+", "sp  ace", "*", "~", f"user{EVIL}")
+VICTIM = "victim"
+SECRET_FILES = ("kafka-metadata-export.json", "plan.json", "new")
+"""Links to somebody else's file when the journey begins."""
 KEPT = "plain"
 """Whose password is given; the others' are made up."""
 TOPIC = "hostile"
@@ -107,6 +110,7 @@ class Journey:
                 env=self.environment,
                 timeout=120,
                 check=False,
+                umask=0,
             )
             assert done.returncode == status, done.stderr.decode() + done.stdout.decode()
             self.said[name + suffix] = done
@@ -149,6 +153,9 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
         for name, text in (("passwords", f"{KEPT}={KEPT} pw\n"), ("strangers", f"{GROUP.replace(chr(10), '')}=x\n")):
             (folder / name).touch(mode=0o600)
             (folder / name).write_text(text)
+        (folder / VICTIM).touch(mode=0o600)
+        for name in SECRET_FILES:
+            (folder / name).symlink_to(VICTIM)
         new = ("--passwords", "passwords", "--generate-passwords", "new")
         through = Journey(source, dest, folder)
         run = through.run
@@ -197,6 +204,19 @@ def test_no_file_holds_a_raw_control_character_but_the_passwords(journey: Journe
     looked_at = [path for path in journey.folder.iterdir() if path.suffix in (".json", ".log")]
     assert len(looked_at) >= 5
     assert [path.name for path in looked_at if not harmless(path.read_text())] == []
+
+
+def test_links_in_the_way_are_replaced_and_every_file_is_private_under_any_umask(journey: Journey) -> None:
+    assert (journey.folder / VICTIM).read_text() == ""
+    for name in SECRET_FILES:
+        path = journey.folder / name
+        assert not path.is_symlink() and path.stat().st_size > 0
+    modes = {path.name: path.stat().st_mode & 0o777 for path in journey.folder.rglob("*") if path.is_file()}
+    assert {name for name, mode in modes.items() if mode != 0o600} == set()
+    assert any(name.endswith(".sqlite") for name in modes)
+    for cluster in (journey.source, journey.dest):
+        assert [path.stat().st_mode & 0o777 for path in cluster.data_dir.glob("*/*.properties")] != []
+        assert {path.stat().st_mode & 0o777 for path in cluster.data_dir.glob("*/*.properties")} == {0o600}
 
 
 def test_a_terminal_gets_colours_and_nothing_else(journey: Journey) -> None:
