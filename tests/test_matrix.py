@@ -211,3 +211,50 @@ def look_at_user(cluster: Cluster) -> None:
     )
     assert "producer_byte_rate=1048576" in told
     assert "SCRAM-SHA-256=iterations=4096" in told
+
+
+def test_users_and_quotas_of_an_old_destination_are_those_of_its_zookeeper(tmp_path: Path) -> None:
+    designs = (Design(version="3.9.1", mode="zookeeper"), Design(version="1.1.1", mode="zookeeper"))
+    with playground.running(*designs) as (source, dest):
+        from_brokers = ("--bootstrap-server", source.bootstrap_servers)
+        in_zookeeper = ("--zookeeper", str(dest.zookeeper_connect))
+        secret = f"SCRAM-SHA-256=[iterations=4096,password={PASSWORD}]"
+        for cluster, at, user, changes in (
+            (source, from_brokers, USER, (secret, "producer_byte_rate=1048576")),
+            (source, from_brokers, "both", (secret, "producer_byte_rate=5")),
+            (dest, in_zookeeper, "both", (secret, "producer_byte_rate=5")),
+        ):
+            for change in changes:
+                words = ("--alter", "--entity-type", "users", "--entity-name", user, "--add-config", change)
+                cluster.tool(CONFIGS, *at, *words)
+        cli = command_line(tmp_path)
+        at_source = ("--source-bootstrap-servers", source.bootstrap_servers)
+        to_dest = ("--dest-bootstrap-servers", dest.bootstrap_servers, "--only", "users,quotas", "--output", "json")
+        with_zookeeper = (*to_dest, "--dest-zk-connect", str(dest.zookeeper_connect))
+        assert cli("export", *at_source).returncode == 0
+
+        # Without its ZooKeeper nothing is known, and it is said who knows.
+        blind = json.loads(cli("import", *to_dest).stdout)
+        assert (blind["actions"], {each["resource"] for each in blind["unread"]}) == ([], {"users", "quotas"})
+        assert sum("--dest-zk-connect" in each["reason"] for each in blind["unread"]) == 2
+        assert json.loads(cli("verify", *to_dest).stdout)["verdict"] == "inconclusive"
+
+        # Its brokers take neither passwords nor quotas, and that is said before anything fails.
+        seen = json.loads(cli("import", *with_zookeeper, "--generate-passwords", "new").stdout)
+        assert (seen["actions"], seen["unread"]) == ([], [])
+        assert {each["resource"]: each["reason"].partition(":")[0] for each in seen["refused"]} == {
+            f"user {USER}": "brokers before 2.7 take no passwords",
+            f"quota user '{USER}'": "brokers before 2.6 take no quotas",
+        }
+
+        by_zookeeper = ("--source-zk-connect", str(source.zookeeper_connect))
+        assert cli("export", *at_source, *by_zookeeper, "--secrets").returncode == 0
+        done = json.loads(cli("import", *with_zookeeper, "--commit").stdout)
+        assert [(each["action"]["user"], each["outcome"]) for each in done["results"]] == [(USER, "done")]
+        users = json.loads((tmp_path / "kafka-metadata-export.json").read_text())["users"]
+        (key,) = (each["storedKey"] for user in users if user["name"] == USER for each in user["credentials"])
+        of_user = ("--entity-type", "users", "--entity-name", USER)
+        assert f"stored_key={key}" in dest.tool(CONFIGS, *in_zookeeper, "--describe", *of_user)
+        dest.tool(CONFIGS, *in_zookeeper, "--alter", *of_user, "--add-config", "producer_byte_rate=1048576")
+        verified = json.loads(cli("verify", *with_zookeeper).stdout)
+        assert (verified["verdict"], verified["counts"]["users"]["equal"]) == ("equal", 2)

@@ -18,10 +18,11 @@ from kafka_meta.cli.screen import Screen
 from kafka_meta.cli.sides import dest_settings, file_to_read, options, policy, principal, side
 from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Progress
+from kafka_meta.export import read_dest as read_destination
 from kafka_meta.files import dumps, encode_plan, encode_results, read_metadata, read_plan, write_private
 from kafka_meta.files.metadata import iso_time
 from kafka_meta.files.writing import require_writable
-from kafka_meta.model import EVERYTHING, Snapshot, User
+from kafka_meta.model import Snapshot, User
 from kafka_meta.plan import (
     CreateTopic,
     Operator,
@@ -129,7 +130,7 @@ def import_snapshot(
 
 def read_dest(dest: ClusterSettings, source_id: str | None, emit: Emit) -> Snapshot:
     """The destination as it is, without the offsets of its logs; raises KafkaMetaError when it is the source."""
-    actual = cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=round(time.time() * 1000), offsets=False)
+    actual = read_destination(dest, emit=emit, taken_at_ms=round(time.time() * 1000))
     if source_id is not None and actual.cluster.id == source_id:
         raise KafkaMetaError(
             f"the destination is the source itself: both have the cluster id {source_id}",

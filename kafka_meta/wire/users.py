@@ -23,6 +23,7 @@ from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriabl
 
 _MECHANISMS: Mapping[int, str] = {1: "SCRAM-SHA-256", 2: "SCRAM-SHA-512"}
 _RESOURCE_NOT_FOUND = 91
+_ASK_ZOOKEEPER = "ZooKeeper does (--source-zk-connect, --dest-zk-connect)"
 _KINDS: Mapping[str, str] = {"user": "user", "client-id": "clientId", "ip": "ip"}
 """Kinds of entities as brokers and as we spell them (`org.apache.kafka.common.quota.ClientQuotaEntity`)."""
 
@@ -44,7 +45,7 @@ class Upsertion:
 def users(wire: Wire) -> tuple[tuple[User, ...] | None, tuple[Gap, ...]]:
     """Users with a SCRAM credential, without keys (KIP-554, since 2.7); None when brokers do not tell."""
     if not wire.speaks(DescribeUserScramCredentialsRequest):
-        return None, (Remark(resource="users", reason="brokers before 2.7 do not tell SCRAM users; ZooKeeper does"),)
+        return None, (Remark(resource="users", reason=f"brokers before 2.7 do not tell SCRAM users; {_ASK_ZOOKEEPER}"),)
     try:
         answer = wire.ask(DescribeUserScramCredentialsRequest(users=None))
         if answer.error_code:
@@ -91,7 +92,7 @@ def _are_nodes(wire: Wire, names: Sequence[str]) -> bool:
 def quotas(wire: Wire) -> tuple[tuple[Quota, ...] | None, tuple[Gap, ...]]:
     """Of users, client ids, both together, and addresses (KIP-546, since 2.6); None when brokers do not tell."""
     if not wire.speaks(DescribeClientQuotasRequest):
-        return None, (Remark(resource="quotas", reason="brokers before 2.6 do not tell quotas; ZooKeeper does"),)
+        return None, (Remark(resource="quotas", reason=f"brokers before 2.6 do not tell quotas; {_ASK_ZOOKEEPER}"),)
     try:
         answer = wire.ask(DescribeClientQuotasRequest(components=[], strict=False))
     except Unanswered as silence:
