@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from kafka_meta import cluster, stats, zookeeper
 from kafka_meta.cluster.clients import background
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit
-from kafka_meta.model import Acl, Cluster, Quota, Remark, Selection, Snapshot, Topic, User, sorted_remarks
+from kafka_meta.model import EVERYTHING, Acl, Cluster, Quota, Remark, Selection, Snapshot, Topic, User, sorted_remarks
 from kafka_meta.plan.configs import same_value
 from kafka_meta.settings import ClusterSettings
 
@@ -60,8 +60,20 @@ def _read(
     return merge(in_zookeeper.result(), in_brokers)
 
 
-def merge(in_zookeeper: Snapshot, in_brokers: Snapshot) -> Snapshot:
-    """One snapshot of two views of the same cluster.
+def read_dest(dest: ClusterSettings, *, emit: Emit, taken_at_ms: int) -> Snapshot:
+    """The destination as it is, without the offsets of its logs.
+
+    From its brokers; users and quotas that they are too old to tell from its ZooKeeper, when its address is given.
+    Raises KafkaMetaError when one cannot be reached or the two are not the same cluster.
+    """
+    in_brokers = cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=taken_at_ms, offsets=False)
+    if dest.zookeeper is None or (in_brokers.users is not None and in_brokers.quotas is not None):
+        return in_brokers
+    return merge(zookeeper.read_users_and_quotas(dest.zookeeper, emit=emit), in_brokers, side="dest")
+
+
+def merge(in_zookeeper: Snapshot, in_brokers: Snapshot, *, side: Literal["source", "dest"] = "source") -> Snapshot:
+    """One snapshot of two views of the same cluster, on this side.
 
     The brokers' word counts where both have one, since they are what clients meet; ZooKeeper fills what
     they did not tell. Raises KafkaMetaError when the cluster ids differ.
@@ -70,7 +82,7 @@ def merge(in_zookeeper: Snapshot, in_brokers: Snapshot) -> Snapshot:
     if one is not None and other is not None and one != other:
         raise KafkaMetaError(
             f"two different clusters: ZooKeeper says {one}, the brokers say {other}",
-            "Check --source-zk-connect (is the chroot right?) and --source-bootstrap-servers.",
+            f"Check --{side}-zk-connect (is the chroot right?) and --{side}-bootstrap-servers.",
         )
     disagreements: list[Remark] = []
     topics = _merge_topics(in_zookeeper, in_brokers, disagreements)
@@ -221,6 +233,8 @@ def _remaining_gaps(in_zookeeper: Snapshot, in_brokers: Snapshot, merged: Snapsh
             return in_brokers.groups is not None
         if gap.resource in configured and gap.reason.startswith("configs: "):
             return True
+        if gap.resource == "topics" and gap.reason.startswith("configs of all: "):
+            return len(configured) == len(merged.topics or ())
         # A section that its own side could read in part keeps its gaps. Groups do not fill in for each other: those
         # of the brokers and those of old consumers in ZooKeeper are different ones.
         return (

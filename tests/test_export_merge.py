@@ -151,13 +151,14 @@ def test_rules_come_from_the_brokers_else_from_zookeeper(
 def test_a_gap_stays_until_the_other_side_has_filled_it() -> None:
     unread = Remark(resource="topic t", reason="configs: no right")
     acls = Remark(resource="acls", reason="no right")
+    old = Remark(resource="topics", reason="configs of all: the brokers are too old for this question")
     partly = Remark(resource="topic t", reason="offsets of partition 0: time-out")
-    there = in_brokers(topics=[replace(topic("t"), configs=None)], acls=None, gaps=(unread, acls, partly))
+    there = in_brokers(topics=[replace(topic("t"), configs=None)], acls=None, gaps=(unread, acls, old, partly))
     merged = merge(in_zookeeper(topics=[topic("t", configs={"flush.ms": "1"})], acls=[RULE]), there)
     assert (merged.topics or ())[0].configs == {"flush.ms": "1"}
-    assert set(merged.gaps) & {unread, acls, partly} == {partly}
+    assert set(merged.gaps) & {unread, acls, old, partly} == {partly}
     merged = merge(in_zookeeper(topics=[replace(topic("t"), configs=None)], acls=None), there)
-    assert set(merged.gaps) >= {unread, acls, partly}
+    assert set(merged.gaps) >= {unread, acls, old, partly}
 
 
 def test_live_brokers_are_compared() -> None:

@@ -117,6 +117,15 @@ def test_the_order_in_which_things_were_found_does_not_show(snapshot: Snapshot, 
     assert texts[0] == texts[1]
 
 
+@MANY
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+def test_no_text_in_a_document_reaches_a_terminal_as_a_command(text: str) -> None:
+    document = {text: [text]}
+    for written in (dumps(document), dumps(document, in_one_line=True)):
+        assert all(character == "\n" or character.isprintable() for character in written)
+        assert json.loads(written) == document
+
+
 _counts = st.integers(0, 2**63 - 1)
 _partitions = st.integers(1, 2**31 - 1)
 _configs = st.dictionaries(words, words, max_size=3)
@@ -418,6 +427,25 @@ def test_a_file_is_private_and_whole(tmp_path: Path) -> None:
     assert path.read_bytes() == "néw\n".encode()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path], "nothing is left beside it"
+
+
+def test_a_file_is_0600_from_its_first_byte_under_any_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    fdopen = os.fdopen
+
+    def looking(descriptor: int, *rest: Any, **named: Any) -> Any:
+        status = os.fstat(descriptor)
+        seen.append((stat.S_IMODE(status.st_mode), status.st_size))
+        return fdopen(descriptor, *rest, **named)
+
+    monkeypatch.setattr(os, "fdopen", looking)
+    before = os.umask(0)
+    try:
+        write_private(tmp_path / "it.json", "new")
+    finally:
+        os.umask(before)
+    assert seen == [(0o600, 0)]
+    assert stat.S_IMODE((tmp_path / "it.json").stat().st_mode) == 0o600
 
 
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer
@@ -118,6 +119,8 @@ def test_metadata_verify_takes_what_mirror_has_left_as_intended(small: Mirror) -
     assert verified.returncode == 0, verified.stdout
     counts = json.loads(verified.stdout)["counts"]
     assert counts["configs"]["intended"] == counts["positions"]["intended"] == 1
+    there = small.cli("export", "--source-bootstrap-servers", small.dest, "--fileName", "-", "--output", "json")
+    assert "a lease of kafka-meta mirror" in {each["reason"] for each in json.loads(there.stdout)["leftOut"]}
     exported = small.cli("export", "--source-bootstrap-servers", small.source, "--fileName", "here.json")
     assert exported.returncode == 0, exported.stderr
     assert run("import", "--on-drift", "set", "--commit").returncode == 0
@@ -126,6 +129,26 @@ def test_metadata_verify_takes_what_mirror_has_left_as_intended(small: Mirror) -
     assert small("--release", *journal).returncode == 0
     assert run("verify").returncode == 0
     assert "does not exist" in run("verify", "--journal", "another.sqlite").stderr
+
+
+def test_a_guarded_destination_verifies_as_equal_before_and_after_its_release(small: Mirror) -> None:
+    for servers in (small.source, small.dest):
+        set_config(servers, small.topic, "retention.ms", "600000")
+    small.document("--commit")
+
+    def verify() -> dict[str, Any]:
+        sides = ("--source-bootstrap-servers", small.source, "--dest-bootstrap-servers", small.dest)
+        only = ("--only", "topics,groups", *small.mine, "--ignore-extra", "--output", "json")
+        done = small.cli("verify", *sides, *only, env={"XDG_STATE_HOME": str(small.state)})
+        document: dict[str, Any] = json.loads(done.stdout)
+        assert document["verdict"] == "equal", document
+        return document
+
+    (guarded,) = (each for each in verify()["intended"] if each["aspect"] == "retention.ms")
+    assert (guarded["resource"], guarded["source"], guarded["dest"]) == (f"topic {small.topic}", "600000", "-1")
+    assert "--release" in guarded["reason"]
+    assert small("--release").returncode == 0
+    assert [each for each in verify()["intended"] if each["aspect"] == "retention.ms"] == []
 
 
 @pytest.mark.long

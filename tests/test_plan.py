@@ -55,6 +55,7 @@ from kafka_meta.plan import (
     Policy,
     Result,
     SetConfigs,
+    Traces,
     compare,
     parse_renames,
     partitions_to_measure,
@@ -383,6 +384,21 @@ def test_what_only_the_destination_has_is_extra_and_can_be_ignored() -> None:
     ]
     assert report(plan).verdict == "different"
     assert report(plan, ignore_extra=True).verdict == "equal"
+
+
+def test_the_guard_of_a_copy_hides_nothing_that_its_release_will_bring_back() -> None:
+    desired = snapshot(topics=[topic("t", configs={"retention.ms": "600000"})])
+    actual = dest(topics=[topic("t", configs={"retention.ms": "-1"})])
+
+    def compared(before: str | None) -> Plan:
+        traces = Traces(guarded={"t": {"retention.ms": ("-1", before)}})
+        return compare(desired, actual, Policy(on_drift="set"), traces=traces)
+
+    (intended,) = compared("600000").intended
+    assert (intended.aspect, intended.source, intended.dest) == ("retention.ms", "600000", "-1")
+    (drift,) = compared("777").drift
+    assert drift.reason == "keeps what was copied; mirror --release will put 777 back"
+    assert not compared("600000").actions and not compared("777").actions
 
 
 def test_what_both_sides_have_is_not_extra_because_it_is_skipped() -> None:

@@ -35,6 +35,7 @@ from conftest import command_line
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
 from stores_made_by_java import JavaStores
+from traffic import commit, produce, rows
 from witness import CONFIGS, TOPICS
 
 from kafka_meta import playground
@@ -57,10 +58,14 @@ PASSWORDS = {
 STRANGE = ("<default>", "a/b", "sp ace", "*", "a,b=c d", "p%2Fq")
 SALT = b"0123456789abcdef"
 ORDERS = "orders"
+UNREAD, RECORDS, READ = "unread", 200, 70
+"""A topic that a group has read in part."""
+GROUP = "reading-on"
 
 ACLS = (
     # permission, user, operation, resource, name, pattern
     ("ALLOW", "reader", "READ", "TOPIC", ORDERS, "LITERAL"),
+    ("ALLOW", "reader", "READ", "TOPIC", UNREAD, "LITERAL"),
     ("ALLOW", "reader", "READ", "GROUP", "reading", "PREFIXED"),
     ("ALLOW", "writer", "WRITE", "TOPIC", "ord", "PREFIXED"),
     ("ALLOW", "barred", "ALL", "TOPIC", "*", "LITERAL"),
@@ -161,14 +166,25 @@ def move(stores_made_by_java: JavaStores, tmp_path_factory: pytest.TempPathFacto
         moving.run("import", "import", "--dest-config", new, *with_passwords, "--commit", "--output", "json")
         moving.run("again", "import", "--dest-config", new, *with_passwords, "--commit")
         moving.run("verify", "verify", "--dest-config", new)
+        chosen = ("--include-topics", UNREAD, "--include-groups", GROUP, "--journal", "mirror.sqlite")
+        moving.run("look", "mirror", "--source-config", old, "--dest-config", new, *chosen)
+        moving.run("mirror", "mirror", "--source-config", old, "--dest-config", new, *chosen, "--commit")
+        to_dest = ("--dest-config", new, "--journal", "mirror.sqlite")
+        moving.run("status", "mirror", *to_dest, "--status")
+        moving.run("data", "verify", "--data", *to_dest)
+        moving.run("both", "verify", "--data", "--both", "--source-config", old, *to_dest)
+        moving.run("guarded", "verify", *to_dest)
+        moving.run("release", "mirror", *to_dest, "--release")
         yield moving
 
 
 def furnish(move: Move) -> None:
     at_source = AdminClient({"bootstrap.servers": move.source.bootstrap_servers})
     at_dest = AdminClient({"bootstrap.servers": move.dest.bootstrap_servers})
-    (created,) = at_source.create_topics([NewTopic(ORDERS, 1, 1)]).values()
-    created.result()
+    for created in at_source.create_topics([NewTopic(ORDERS, 1, 1), NewTopic(UNREAD, 1, 1)]).values():
+        created.result()
+    produce(move.source.bootstrap_servers, UNREAD, 0, (b"%d" % number for number in range(RECORDS)))
+    commit(move.source.bootstrap_servers, GROUP, {(UNREAD, 0): READ})
     bindings = [
         AclBinding(
             ResourceType[kind],
@@ -240,6 +256,24 @@ def test_the_import_is_whole_and_verifies_as_equal(move: Move) -> None:
     assert move.said["verify"].returncode == 0, move.said["verify"].stdout
 
 
+def test_unread_records_are_copied_and_compared_over_tls_and_scram(move: Move) -> None:
+    for name in ("look", "mirror", "status", "data", "both", "guarded", "release"):
+        assert move.said[name].returncode == 0, (name, move.said[name].stdout, move.said[name].stderr)
+    sent, arrived = (rows(cluster.bootstrap_servers, UNREAD, 0) for cluster in (move.source, move.dest))
+    assert len(arrived) == RECORDS - READ
+    assert [row[1:] for row in arrived] == [row[1:] for row in sent[READ:]]
+
+
+def test_a_consumer_goes_on_at_the_first_record_that_it_has_not_read(move: Move) -> None:
+    """Kafka's own, in its group, with the file that its user has."""
+    shown = move.dest.tool(
+        *("org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", move.address("dest")),
+        *("--consumer.config", str(move.file("dest", "reader", PASSWORDS["reader"]))),
+        *("--topic", UNREAD, "--group", GROUP, "--max-messages", "1", "--timeout-ms", "40000"),
+    )
+    assert str(READ) in shown.split()
+
+
 def test_no_secret_is_in_any_output_and_every_file_is_private(move: Move) -> None:
     document = json.loads((move.folder / "kafka-metadata-export.json").read_text())
     secrets = {*PASSWORDS.values(), *(f"{name} pw" for name in STRANGE), ZOOKEEPER_PASSWORD}
@@ -249,7 +283,7 @@ def test_no_secret_is_in_any_output_and_every_file_is_private(move: Move) -> Non
     secrets |= set(generated.values())
     texts = [done.stdout + done.stderr for done in move.said.values()] + [(move.folder / "plan.json").read_text()]
     assert [secret for secret in secrets if any(secret in text for text in texts)] == []
-    for name in ("kafka-metadata-export.json", "new-passwords", "plan.json"):
+    for name in ("kafka-metadata-export.json", "new-passwords", "plan.json", "mirror.sqlite"):
         assert (move.folder / name).stat().st_mode & 0o777 == 0o600
 
 

@@ -153,6 +153,18 @@ def test_a_key_is_moved_with_its_iterations_whatever_they_are() -> None:
     assert plan.actions == (UpsertUser(user="alice", mechanism="SCRAM-SHA-256", iterations=1, secret="key"),)
 
 
+def test_old_brokers_take_neither_passwords_nor_quotas() -> None:
+    desired = source(user("alice", credential("x")), quotas=(quota({"x": 1.0}, user="alice"),))
+    given = Passwords(given={"alice": Secret("x")}, generate=True)
+    plan = plan_of(desired, snapshot(id="dest", version="2.5"), given)
+    assert plan.actions == ()
+    assert "--secrets" in reasons(plan)["user alice"]
+    assert "x=1 with kafka-configs" in reasons(plan)["quota user 'alice'"]
+    plan = plan_of(desired, snapshot(id="dest", version="2.5"), Passwords(keys=True))
+    assert [action.secret for action in plan.actions if isinstance(action, UpsertUser)] == ["key"]
+    assert len(plan_of(desired, snapshot(id="dest", version=None), given).actions) == 2
+
+
 def test_users_that_exist_are_left_as_they_are() -> None:
     actual = replace(DEST, users=(user("alice", bare(iterations=8192)), user("zoe", bare())))
     plan = plan_of(source(user("alice", bare())), actual, Passwords(generate=True))

@@ -18,12 +18,13 @@ from kafka_meta.cli.screen import Screen
 from kafka_meta.cli.sides import dest_settings, file_to_read, options, policy, principal, side
 from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Progress
+from kafka_meta.export import read_dest as read_destination
 from kafka_meta.files import dumps, encode_plan, encode_results, read_metadata, read_plan, write_private
 from kafka_meta.files.metadata import iso_time
 from kafka_meta.files.writing import require_writable
 from kafka_meta.journal import Journal, default_path
 from kafka_meta.mirror.migrate import traces
-from kafka_meta.model import EVERYTHING, Snapshot, User
+from kafka_meta.model import Snapshot, User
 from kafka_meta.plan import (
     NO_TRACES,
     CreateTopic,
@@ -137,7 +138,7 @@ def import_snapshot(
 
 def read_dest(dest: ClusterSettings, source_id: str | None, emit: Emit) -> Snapshot:
     """The destination as it is, without the offsets of its logs; raises KafkaMetaError when it is the source."""
-    actual = cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=round(time.time() * 1000), offsets=False)
+    actual = read_destination(dest, emit=emit, taken_at_ms=round(time.time() * 1000))
     if source_id is not None and actual.cluster.id == source_id:
         raise KafkaMetaError(
             f"the destination is the source itself: both have the cluster id {source_id}",
@@ -236,9 +237,9 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, vault
                     meter.emit(step)
             for waiting in writer.settle():
                 meter.emit(waiting)
-    except BaseException as interruption:
+    except BaseException:
         # ^C, SIGTERM, a lost destination: what was done is said in any case.
-        _finish(plan, results, screen, interrupted=type(interruption).__name__)
+        _finish(plan, results, screen, left=total - len(results))
         raise
     failed = any(result.outcome == "failed" for result in results) or bool(plan.refused)
     if well > FEW and not screen.verbose:
@@ -247,14 +248,14 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, vault
     return ExitStatus.FAILED if failed else ExitStatus.DONE
 
 
-def _finish(plan: Plan, results: Sequence[Result], screen: Screen, *, interrupted: str | None = None) -> None:
+def _finish(plan: Plan, results: Sequence[Result], screen: Screen, *, left: int | None = None) -> None:
+    """`left`: how many have no result, when something interrupted us."""
     document = encode_results(results, plan)
-    document["interrupted"] = interrupted is not None
+    document["interrupted"] = left is not None
     screen.document(document)
     totals = {name: count for name, count in document["totals"].items() if count or name == "done"}
     screen.result(["", totals_line(totals)])
-    left = len(plan.actions) - sum(1 for result in results if result.action in plan.actions)
-    if interrupted is not None:
+    if left is not None:
         screen.result(
             [f"stopped: {left} of {len(plan.actions)} actions have no answer; run the same command again, it completes"]
         )

@@ -53,7 +53,8 @@ DestZk: TypeAlias = Annotated[
         "--dest-zk-connect",
         metavar="HOST:PORT,…/CHROOT",
         rich_help_panel=DEST,
-        help="ZooKeeper of a destination that runs with it: takes exported keys of users as they are.",
+        help="ZooKeeper of a destination that runs with it: takes exported keys of users as they are, "
+        "and tells users and quotas of brokers before 2.7.",
     ),
 ]
 FileName: TypeAlias = Annotated[

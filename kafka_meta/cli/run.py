@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import signal
@@ -18,6 +17,7 @@ from kafka_meta import __version__
 from kafka_meta.cli import commands
 from kafka_meta.cli.spelling import normalise
 from kafka_meta.errors import ExitStatus, KafkaMetaError
+from kafka_meta.files import dumps
 from kafka_meta.render import visible
 
 
@@ -77,8 +77,7 @@ def run(arguments: list[str]) -> int:
 
 def _complain(message: str, hint: str | None, as_json: bool) -> None:
     if as_json:
-        text = json.dumps({"kind": "kafka-meta-error", "message": message, "hint": hint}, ensure_ascii=False)
-        print(text, file=sys.stderr)
+        sys.stderr.write(dumps({"kind": "kafka-meta-error", "message": message, "hint": hint}, in_one_line=True))
         return
     print(f"kafka-meta: {visible(message)}", file=sys.stderr)
     for line in (hint or "").splitlines():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -54,7 +53,7 @@ class Screen:
             _write(self.err, visible(text))
 
     def _json_line(self, line: dict[str, Any]) -> None:
-        sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
+        sys.stderr.write(dumps(line, in_one_line=True))
         sys.stderr.flush()
 
     def progress(self) -> Meter:

@@ -43,6 +43,7 @@ def verify(
     source_config: given.SourceConfig = None,
     dest_bootstrap_servers: given.DestBootstrap = None,
     dest_config: given.DestConfig = None,
+    dest_zk_connect: given.DestZk = None,
     only: given.Only = None,
     include_topics: given.IncludeTopics = None,
     exclude_topics: given.ExcludeTopics = None,

@@ -5,7 +5,7 @@ Each function gives a verdict for each try, in order. An action never changes wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -173,8 +173,8 @@ def _changes(action: SetConfigs) -> ConfigResource:
     )
 
 
-def create_acls(tools: Tools, tries: Sequence[Try[CreateAcl]]) -> list[Verdict]:
-    existing: frozenset[Acl] = frozenset(wire.acls(tools.wire)[0] or ())
+def create_acls(tools: Tools, tries: Sequence[Try[CreateAcl]], existing: Set[Acl]) -> list[Verdict]:
+    """`existing` may be a little older than the attempt: to create a rule that is there changes nothing."""
     new = [attempt.action.acl for attempt in tries if attempt.action.acl not in existing]
     try:
         answers = wire.create_acls(tools.wire, new) if new else []

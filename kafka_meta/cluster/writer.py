@@ -98,8 +98,7 @@ class Writer:
                 changes = cast(Sequence[SetConfigs], actions)
                 yield from self._results(_requests(changes, lambda change: len(change.configs)), attempts.set_configs)
             case CreateAcl():
-                rules = cast(Sequence[CreateAcl], actions)
-                yield from self._results(_requests(rules, most=_ACLS_A_REQUEST), attempts.create_acls)
+                yield from self._rules(cast(Sequence[CreateAcl], actions))
             case UpsertUser():
                 yield from self._users(cast(Sequence[UpsertUser], actions))
             case SetQuota():
@@ -110,6 +109,12 @@ class Writer:
                 yield from self._results(_requests(commits, most=_GROUPS_AT_ONCE), attempts.commit_offsets)
             case _:
                 assert_never(first)
+
+    def _rules(self, actions: Sequence[CreateAcl]) -> Iterator[Result | Waiting]:
+        # Once for all requests: there may be tens of thousands, and each answer has all of them.
+        existing = frozenset(wire.acls(self._wire)[0] or ())
+        requests = _requests(actions, most=_ACLS_A_REQUEST)
+        yield from self._results(requests, lambda tools, tries: attempts.create_acls(tools, tries, existing))
 
     def _users(self, actions: Sequence[UpsertUser]) -> Iterator[Result | Waiting]:
         yield from self._vault.write_keys([action for action in actions if action.secret == "key"])

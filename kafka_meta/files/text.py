@@ -32,10 +32,22 @@ class _Refused:
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 
 
-def dumps(document: Mapping[str, object]) -> str:
+def dumps(document: Mapping[str, object], *, in_one_line: bool = False) -> str:
     """A document as text: sorted, so that equal documents are equal texts, and a line for every topic, group or rule,
-    for who compares two of them. Python's own indentation takes eight times as long."""
-    return "{\n" + ",\n".join(f" {_encode(name)}: {_member(document[name])}" for name in sorted(document)) + "\n}\n"
+    for who compares two of them. Python's own indentation takes eight times as long.
+
+    What would deceive whoever looks at it on a terminal (controls, bidi marks) is written as an escape.
+    """
+    # Outside of strings there is nothing but printable ASCII and the ends of lines.
+    return re.sub(r"[^\n -~]", _escape, _encode(document) if in_one_line else _in_lines(document)) + "\n"
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
+
+
+def _in_lines(document: Mapping[str, object]) -> str:
+    return "{\n" + ",\n".join(f" {_encode(name)}: {_member(document[name])}" for name in sorted(document)) + "\n}"
 
 
 def _member(value: object) -> str:

@@ -182,7 +182,10 @@ def traces(journal: Journal) -> Traces:
     """What `compare` must not take for drift on the destination."""
     names = {each.begun.topic: each.begun.dest_topic for each in journal.positions()}
     return Traces(
-        guarded={topic: {name: GUARD[name] for name in previous} for topic, previous in journal.guards().items()},
+        guarded={
+            topic: {name: (GUARD[name], before) for name, before in previous.items()}
+            for topic, previous in journal.guards().items()
+        },
         positions={
             (each.group, names[each.topic], each.partition): each.offset
             for each in journal.committed()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from kafka_meta.model import Quota, Snapshot
 from kafka_meta.plan.actions import SetQuota, describe_entity, quota_text
+from kafka_meta.plan.configs import parse_version
 from kafka_meta.plan.draft import Difference, Draft
 from kafka_meta.plan.policy import Policy
 
@@ -21,12 +22,14 @@ def compare_quotas(desired: Snapshot, actual: Snapshot, policy: Policy, draft: D
         if desired.quotas:
             draft.cannot_compare("quotas", "the destination's quotas could not be read")
         return
+    version = parse_version(actual.cluster.version)
+    takes_quotas = version is None or version >= (2, 6)  # KIP-546
     there = {_key(quota): quota.values for quota in actual.quotas if quota.values}
     for quota in desired.quotas:
         if quota.entity.keys() - KINDS:
             draft.refuse(f"quota {describe_entity(quota.entity)}", "this version of kafka-meta does not know its kind")
         elif quota.values:
-            _compare(quota, there.get(_key(quota), {}), policy, draft)
+            _compare(quota, there.get(_key(quota), {}), policy, draft, takes_quotas=takes_quotas)
     wanted = {_key(quota): quota.values for quota in desired.quotas}
     for quota in actual.quotas:
         own = wanted.get(_key(quota), {})
@@ -42,7 +45,7 @@ def compare_quotas(desired: Snapshot, actual: Snapshot, policy: Policy, draft: D
                 )
 
 
-def _compare(quota: Quota, found: Mapping[str, float], policy: Policy, draft: Draft) -> None:
+def _compare(quota: Quota, found: Mapping[str, float], policy: Policy, draft: Draft, *, takes_quotas: bool) -> None:
     resource = f"quota {describe_entity(quota.entity)}"
     to_set: dict[str, float] = {}
     for name, value in sorted(quota.values.items()):
@@ -54,7 +57,10 @@ def _compare(quota: Quota, found: Mapping[str, float], policy: Policy, draft: Dr
         else:
             reason = "quotas that exist are left as they are (--on-drift set)"
             draft.drifts(resource, name, quota_text(value), quota_text(now), reason)
-    if to_set:
+    if to_set and not takes_quotas:
+        values = ",".join(f"{name}={quota_text(value)}" for name, value in to_set.items())
+        draft.refuse(resource, f"brokers before 2.6 take no quotas: set {values} with kafka-configs --zookeeper")
+    elif to_set:
         previous = {name: found.get(name) for name in to_set}
         draft.quotas.append(SetQuota(entity=quota.entity, values=to_set, previous=previous))
     elif all(found.get(name) == value for name, value in quota.values.items()):

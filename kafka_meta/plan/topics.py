@@ -97,7 +97,7 @@ def _compare_existing(
     policy: Policy,
     home: Home,
     source_defaults: Mapping[str, str] | None,
-    guarded: Mapping[str, str],
+    guarded: Mapping[str, tuple[str, str | None]],
     draft: Draft,
 ) -> None:
     resource = f"topic {there.name}"
@@ -137,7 +137,7 @@ def _compare_configs(
     name: str,
     wanted: Mapping[str, str],
     found: Mapping[str, str],
-    guarded: Mapping[str, str],
+    guarded: Mapping[str, tuple[str, str | None]],
     policy: Policy,
     draft: Draft,
 ) -> None:
@@ -145,20 +145,25 @@ def _compare_configs(
     draft.equal["configs"] += len(wanted) - len(to_set)
     # To set them now would let the broker delete what has been copied and not been read.
     kept = {
-        config
-        for config in guarded
-        if found.get(config) == guarded[config] and (config in to_set or config not in wanted)
+        config: before
+        for config, (now, before) in guarded.items()
+        if found.get(config) == now and (config in to_set or config not in wanted)
     }
-    for config in sorted(kept):
-        reason = "keeps what was copied until mirror --release"
-        draft.intend(f"topic {name}", config, to_set.pop(config, None), found[config], reason)
+    for config, before in sorted(kept.items()):
+        ought = to_set.pop(config, None)
+        if same_value(config, before, ought):
+            reason = "keeps what was copied until mirror --release"
+            draft.intend(f"topic {name}", config, ought, found[config], reason)
+        else:
+            reason = f"keeps what was copied; mirror --release will put {before or 'the default'} back"
+            draft.drifts(f"topic {name}", config, ought, found[config], reason)
     if to_set and policy.on_drift == "set":
         previous = {config: found.get(config) for config in to_set}
         draft.configs.append(SetConfigs(topic=name, configs=to_set, previous=previous))
     else:
         for config, value in to_set.items():
             draft.drifts(f"topic {name}", config, value, found.get(config), "left alone; --on-drift set")
-    for config in sorted(found.keys() - wanted.keys() - NOT_PINNED - kept):
+    for config in sorted(found.keys() - wanted.keys() - NOT_PINNED - kept.keys()):
         draft.drifts(f"topic {name}", config, None, found[config], "overridden only on the destination; left alone")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kafka_meta.model import ScramCredential, Secret, Snapshot
 from kafka_meta.plan.actions import SecretOrigin, UpsertUser
+from kafka_meta.plan.configs import parse_version
 from kafka_meta.plan.draft import Draft
 from kafka_meta.plan.scram import HASHES, fits, fitted_iterations
 
@@ -33,6 +34,8 @@ def compare_users(desired: Snapshot, actual: Snapshot, passwords: Passwords, dra
         if desired.users:
             draft.cannot_compare("users", "the destination's users could not be read")
         return
+    version = parse_version(actual.cluster.version)
+    takes_passwords = version is None or version >= (2, 7)  # KIP-554
     there = {user.name: {each.mechanism: each for each in user.credentials} for user in actual.users}
     for user in sorted(desired.users, key=lambda user: user.name):
         for credential in sorted(user.credentials):
@@ -40,7 +43,7 @@ def compare_users(desired: Snapshot, actual: Snapshot, passwords: Passwords, dra
             if found is not None:
                 _compare(user.name, credential, found, draft)
             else:
-                _create(user.name, credential, passwords, draft)
+                _create(user.name, credential, passwords, draft, takes_passwords=takes_passwords)
     wanted = {(user.name, credential.mechanism) for user in desired.users for credential in user.credentials}
     for name, credentials in sorted(there.items()):
         for mechanism in sorted(credentials):
@@ -62,14 +65,22 @@ def _compare(user: str, credential: ScramCredential, found: ScramCredential, dra
 
 
 _PLAUSIBLE = 1_000_000
+_NEEDS_KEY = (
+    "brokers before 2.7 take no passwords: export its key (--secrets), and import with --dest-zk-connect, or create it "
+    "with kafka-configs --zookeeper"
+)
 _LIMITS = "brokers take 4096 to 16384 iterations"
 
 
-def _create(user: str, credential: ScramCredential, passwords: Passwords, draft: Draft) -> None:
+def _create(
+    user: str, credential: ScramCredential, passwords: Passwords, draft: Draft, *, takes_passwords: bool
+) -> None:
     resource, mechanism = f"user {user}", credential.mechanism
     secret = _origin(user, credential, passwords)
     if mechanism not in HASHES:
         draft.refuse(resource, f"{mechanism} is no mechanism that this version of kafka-meta knows")
+    elif secret != "key" and not takes_passwords:
+        draft.refuse(resource, _NEEDS_KEY)
     elif secret is None:
         draft.refuse(resource, NEEDS_PASSWORD)
     elif secret == "passwords" and credential.iterations > _PLAUSIBLE:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from kafka_meta.errors import KafkaMetaError
+from kafka_meta.files import write_private
 from kafka_meta.playground import guard
 from kafka_meta.playground.design import DEST, PLAINTEXT, SOURCE, Design, broker_settings
 from kafka_meta.playground.jars import ZOOKEEPER_FROM, fetch, java
@@ -375,8 +376,8 @@ def _is_registered(port: int, id: int) -> bool:
 
 def _write_properties(path: Path, settings: Mapping[str, str]) -> Path:
     """Java's format: a backslash is the only character that our values need escaped."""
-    path.write_text("".join(f"{name}={value}\n".replace("\\", "\\\\") for name, value in settings.items()))
-    path.chmod(0o600)
+    # It may hold passwords of stores and logins.
+    write_private(path, "".join(f"{name}={value}\n".replace("\\", "\\\\") for name, value in settings.items()))
     return path
 
 

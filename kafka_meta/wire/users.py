@@ -7,8 +7,9 @@ the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
 from kafka.protocol.admin import (
     AlterClientQuotasRequest,
@@ -21,6 +22,8 @@ from kafka_meta.model import Gap, Quota, Remark, ScramCredential, User
 from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
 
 _MECHANISMS: Mapping[int, str] = {1: "SCRAM-SHA-256", 2: "SCRAM-SHA-512"}
+_RESOURCE_NOT_FOUND = 91
+_ASK_ZOOKEEPER = "ZooKeeper does (--source-zk-connect, --dest-zk-connect)"
 _KINDS: Mapping[str, str] = {"user": "user", "client-id": "clientId", "ip": "ip"}
 """Kinds of entities as brokers and as we spell them (`org.apache.kafka.common.quota.ClientQuotaEntity`)."""
 
@@ -42,14 +45,15 @@ class Upsertion:
 def users(wire: Wire) -> tuple[tuple[User, ...] | None, tuple[Gap, ...]]:
     """Users with a SCRAM credential, without keys (KIP-554, since 2.7); None when brokers do not tell."""
     if not wire.speaks(DescribeUserScramCredentialsRequest):
-        return None, (Remark(resource="users", reason="brokers before 2.7 do not tell SCRAM users; ZooKeeper does"),)
+        return None, (Remark(resource="users", reason=f"brokers before 2.7 do not tell SCRAM users; {_ASK_ZOOKEEPER}"),)
     try:
         # Empty and null both mean all; a broker that refuses stumbles over the null and never answers (tried on 3.9).
         answer = wire.ask(DescribeUserScramCredentialsRequest(users=[]))
+        if answer.error_code:
+            return None, (Remark(resource="users", reason=error_text(answer.error_code, answer.error_message)),)
+        are_nodes = _are_nodes(wire, [told.user for told in answer.results if "%" in told.user])
     except Unanswered as silence:
         return None, (Remark(resource="users", reason=silence.reason),)
-    if answer.error_code:
-        return None, (Remark(resource="users", reason=error_text(answer.error_code, answer.error_message)),)
     gaps = tuple(
         Remark(resource=f"user {told.user}", reason=error_text(told.error_code, told.error_message))
         for told in answer.results
@@ -69,13 +73,27 @@ def users(wire: Wire) -> tuple[tuple[User, ...] | None, tuple[Gap, ...]]:
         for told in answer.results
         if not told.error_code
     ]
+    if are_nodes:
+        found = [replace(user, name=unquote(user.name)) for user in found]
     return tuple(sorted(found, key=lambda user: user.name)), gaps
+
+
+def _are_nodes(wire: Wire, names: Sequence[str]) -> bool:
+    """Whether these, with a `%`, are nodes of ZooKeeper (`al%20ice`): 2.8 tells such, yet asked by name it wants names.
+
+    Were they names of users, each would be found under its own.
+    """
+    if not names:
+        return False
+    request = DescribeUserScramCredentialsRequest
+    answer = wire.ask(request(users=[request.UserName(name=name) for name in names]))
+    return any(told.error_code == _RESOURCE_NOT_FOUND for told in answer.results)
 
 
 def quotas(wire: Wire) -> tuple[tuple[Quota, ...] | None, tuple[Gap, ...]]:
     """Of users, client ids, both together, and addresses (KIP-546, since 2.6); None when brokers do not tell."""
     if not wire.speaks(DescribeClientQuotasRequest):
-        return None, (Remark(resource="quotas", reason="brokers before 2.6 do not tell quotas; ZooKeeper does"),)
+        return None, (Remark(resource="quotas", reason=f"brokers before 2.6 do not tell quotas; {_ASK_ZOOKEEPER}"),)
     try:
         answer = wire.ask(DescribeClientQuotasRequest(components=[], strict=False))
     except Unanswered as silence:

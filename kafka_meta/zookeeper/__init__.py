@@ -25,7 +25,7 @@ from kafka_meta.zookeeper.reading import Reading
 from kafka_meta.zookeeper.session import connected
 from kafka_meta.zookeeper.topics import topics
 
-__all__ = ["DEFAULTS_GAP", "GROUPS_GAP", "identify", "read", "write_credentials"]
+__all__ = ["DEFAULTS_GAP", "GROUPS_GAP", "identify", "read", "read_users_and_quotas", "write_credentials"]
 
 DEFAULTS_GAP = Remark(resource="defaults", reason="broker-level defaults are not in ZooKeeper")
 GROUPS_GAP = Remark(resource="groups", reason="groups that keep their positions in the brokers are not in ZooKeeper")
@@ -35,6 +35,15 @@ def identify(settings: ZooKeeperSettings) -> Cluster:
     """Which cluster is under the chroot. Raises `KafkaMetaError` as `read` does."""
     with connected(settings) as session:
         return cluster(Reading(session, EVERYTHING, silent), find(session, settings.connect))
+
+
+def read_users_and_quotas(settings: ZooKeeperSettings, *, emit: Emit) -> Snapshot:
+    """Nothing else: for a destination whose brokers are too old to tell them. Raises as `read` does."""
+    with connected(settings) as session:
+        reading = Reading(session, EVERYTHING, emit)
+        described = cluster(reading, find(session, settings.connect))
+        users, quotas = users_and_quotas(reading, secrets=False)
+    return Snapshot(taken_at_ms=0, cluster=described, users=users, quotas=quotas, gaps=sorted_remarks(reading.gaps))
 
 
 def read(

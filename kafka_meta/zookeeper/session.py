@@ -28,7 +28,11 @@ from kafka_meta.settings import ZooKeeperSettings
 from kafka_meta.zookeeper.multiread import Absence, Answer, MultiRead, Operation
 
 BATCH = 100
-"""Nodes in one request."""
+"""Nodes in one request, at most; the first requests ask for `FIRST`."""
+FIRST = 5
+ANSWER_BYTES = 4 << 20
+"""In one answer, by the largest node so far: a hundred rules' nodes of 1 MB in one take down a ZooKeeper of little
+memory."""
 IN_FLIGHT = 5
 """Requests that wait for their answers at the same time."""
 PATIENCE_S = 15.0
@@ -72,10 +76,14 @@ class Session:
     def _answers(self, operation: Operation, paths: Iterable[str]) -> Iterator[Answer]:
         remaining = (self.root + path for path in paths)
         in_flight: deque[tuple[Sequence[str], Pending]] = deque()
-        while batch := list(islice(remaining, BATCH)):
+        count, largest = FIRST, 1
+        while batch := list(islice(remaining, count)):
             in_flight.append((batch, self._connection.ask(operation, batch)))
             if len(in_flight) == IN_FLIGHT:
-                yield from self._connection.answers(operation, *in_flight.popleft())
+                answers = self._connection.answers(operation, *in_flight.popleft())
+                largest = max(largest, *map(_size, answers))
+                count = min(BATCH, 2 * count, max(1, ANSWER_BYTES // largest))
+                yield from answers
         while in_flight:
             yield from self._connection.answers(operation, *in_flight.popleft())
 
@@ -185,6 +193,10 @@ class _Connection:
         if not use_ssl and any(sign in cause for sign in ("broken", "during read", "reset")):
             return "if the port expects TLS, set zookeeper.ssl.client.enable=true; else check what listens there"
         return "check host and port in zookeeper.connect, and that ZooKeeper runs there"
+
+
+def _size(answer: Answer) -> int:
+    return sum(map(len, answer)) if isinstance(answer, list) else len(answer)
 
 
 def _single(operation: Operation, pending: Any) -> Answer:
