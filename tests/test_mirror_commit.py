@@ -131,6 +131,7 @@ def test_metadata_verify_takes_what_mirror_has_left_as_intended(small: Mirror) -
     assert "does not exist" in run("verify", "--journal", "another.sqlite").stderr
 
 
+@pytest.mark.long
 def test_a_guarded_destination_verifies_as_equal_before_and_after_its_release(small: Mirror) -> None:
     for servers in (small.source, small.dest):
         set_config(servers, small.topic, "retention.ms", "600000")

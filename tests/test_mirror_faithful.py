@@ -42,6 +42,7 @@ def contents(found: Sequence[Row]) -> list[tuple[Any, ...]]:
     return [row[1:] for row in found]
 
 
+@pytest.mark.long
 def test_odd_records_of_every_codec_arrive_as_they_were(
     source: Cluster, dest: Cluster, cli: Cli, tmp_path: Path
 ) -> None:

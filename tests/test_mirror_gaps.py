@@ -78,6 +78,7 @@ def test_a_compacted_topic(cleaning: Cluster, dest: Cluster, cli: Cli, tmp_path:
     assert config(mirror.dest, mirror.topic, "cleanup.policy") == "compact"
 
 
+@pytest.mark.long
 def test_transactions_of_which_a_third_is_aborted(source: Cluster, dest: Cluster, cli: Cli, tmp_path: Path) -> None:
     mirror = Mirror(cli, source, dest, tmp_path, r"aborted\..*", "aborted")
     for servers in (mirror.source, mirror.dest):
@@ -142,6 +143,7 @@ def test_an_open_transaction_at_the_end_is_left_there(source: Cluster, dest: Clu
     assert [row[2] for row in rows(mirror.dest, mirror.topic, 0)][-3:] == [b"49", b"pending", b"behind it"]
 
 
+@pytest.mark.long
 def test_batches_cut_at_both_ends(source: Cluster, dest: Cluster, cli: Cli, tmp_path: Path) -> None:
     mirror = Mirror(cli, source, dest, tmp_path, r"cut\..*", "cut")
     for servers in (mirror.source, mirror.dest):

@@ -50,6 +50,7 @@ def test_a_tool_reads_what_is_given_to_it(dest: Cluster) -> None:
     assert counted == "playground.input:0:2\n"
 
 
+@pytest.mark.long
 def test_a_broker_comes_back_with_its_data_after_a_crash() -> None:
     with playground.kraft_cluster() as one:
         where = ("--bootstrap-server", one.bootstrap_servers)
@@ -82,6 +83,7 @@ def test_a_broker_that_does_not_start_shows_its_log_and_leaves_nothing(monkeypat
     assert not directory.exists()
 
 
+@pytest.mark.long
 def test_a_cluster_whose_port_was_taken_meanwhile_starts_on_others(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = [taken.getsockname()[1]]
