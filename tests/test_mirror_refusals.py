@@ -206,6 +206,18 @@ def test_a_source_that_somebody_reads_from(small: Mirror) -> None:
 
 
 @pytest.mark.long
+def test_a_finished_copy_that_somebody_has_written_behind_is_not_continued(small: Mirror) -> None:
+    small.document("--commit")
+    produce(small.dest, small.topic, 0, [b"not ours"])
+    assert "somebody else has written there" not in small().stdout
+    produce(small.source, small.topic, 0, [b"more"])
+    commit(small.source, small.group, {(small.topic, 0): 101})
+    assert "ends at 61, what was copied at 60: somebody else has written there" in small().stdout
+    assert small("--commit").returncode == 1
+    assert watermarks(small.dest, small.topic, 0) == (0, 61)
+
+
+@pytest.mark.long
 def test_a_source_topic_that_has_been_recreated_since(small: Mirror) -> None:
     small.document("--commit")
     client = admin(small.source)

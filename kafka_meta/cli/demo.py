@@ -53,6 +53,7 @@ def _keep(screen: Screen) -> int:
     pair = playground.start_detached_pair(STATE_FILE)
     try:
         _fill(pair.source_bootstrap_servers)
+        _produce(pair.source_bootstrap_servers)
         Path(FILE_NAME).write_text(
             f'[source]\nbootstrap-servers = "{pair.source_bootstrap_servers}"\n'
             f'zk-connect = "{pair.source_zookeeper_connect}"\n\n'
@@ -79,7 +80,7 @@ def _journey(screen: Screen) -> int:
     screen.say("Starting two clusters (the first time, Maven fetches them) …")
     with playground.pair() as (source, dest), tempfile.TemporaryDirectory(prefix="kafka-meta-demo-") as folder:
         _fill(source.bootstrap_servers)
-        _produce(source)
+        _produce(source.bootstrap_servers)
         screen.say(f"source:      Kafka {source.version}, ZooKeeper mode, at {source.bootstrap_servers}")
         screen.say(f"destination: Kafka {dest.version}, KRaft, at {dest.bootstrap_servers}")
         from_source = ["--source-bootstrap-servers", source.bootstrap_servers]
@@ -120,12 +121,17 @@ def _fill(bootstrap_servers: str) -> None:
         _run([*arguments, "--group-offsets", "same", "--commit"], Path.cwd(), quiet=True)
 
 
-def _produce(source: playground.Cluster) -> None:
-    source.tool(
+def _produce(bootstrap_servers: str) -> None:
+    """Records that no group has read yet."""
+    command = [
+        *(playground.java(), "-Xmx256m", "-cp", f"{playground.fetch('4.3.1')}/*"),
         "org.apache.kafka.tools.ProducerPerformance",
         *("--topic", "orders", "--num-records", str(RECORDS), "--record-size", "100", "--throughput", "-1"),
-        *("--producer-props", f"bootstrap.servers={source.bootstrap_servers}"),
-    )
+        *("--producer-props", f"bootstrap.servers={bootstrap_servers}"),
+    ]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise KafkaMetaError("the demo's records could not be written", done.stderr[-1000:])
 
 
 def _show(screen: Screen, title: str, arguments: list[str], folder: str) -> None:

@@ -45,7 +45,9 @@ def run(arguments: list[str]) -> int:
     """One command line; every way out of it is an exit status of `errors.ExitStatus`."""
     as_json = _wants_json(arguments)
     try:
-        status = commands.app(normalise(arguments), prog_name="kafka-meta", standalone_mode=False)
+        status = commands.app(normalise(arguments or ["--help"]), prog_name="kafka-meta", standalone_mode=False)
+        if not arguments:
+            return ExitStatus.USAGE
         if status == ExitStatus.INTERRUPTED:  # what typer makes of a KeyboardInterrupt, without a word
             _complain("interrupted", None, as_json)
         return int(status or ExitStatus.DONE)

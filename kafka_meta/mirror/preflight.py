@@ -218,17 +218,23 @@ def _bound(
             found.find(
                 f"topic {here.name}",
                 f"it has been recreated on the source: its id was {old.source_topic_id} when its copy began, now it is "
-                f"{here.id}; --restart begins anew, once the destination topic is empty",
+                f"{here.id}; once the destination topic is empty, --release and then --restart begin anew",
             )
         elif _another(old.dest_topic_id, there.id):
             found.find(
                 f"topic {there.name}",
                 f"it has been recreated on the destination: its id was {old.dest_topic_id} when the copy began, now it "
-                f"is {there.id}; --restart begins anew, once it is empty",
+                f"is {there.id}; once it is empty, --release and then --restart begin anew",
             )
         elif old.dest_topic != there.name:
             found.find(
                 f"topic {here.name}", f"its copy went to {old.dest_topic} so far: give the same --rename as then"
+            )
+        elif _is_another_log(each, there, position):
+            found.find(
+                place,
+                f"its log on the destination ends at {there.partitions[each.partition].end_offset}, what was copied at "
+                f"{position.dest_end}: somebody else has written there, or it was truncated; nothing can follow",
             )
         else:
             yield _as_begun(each, here, there, base=old.base, start=old.start)
@@ -240,10 +246,17 @@ def _bound(
     elif end > start and not allowed.append:
         found.find(
             place,
-            f"it is not empty on the destination: offsets {start} to {end}; --append copies behind what is there",
+            f"it is not empty on the destination: offsets {start} to {end}; --append copies behind what is there "
+            "(what an earlier copy has brought is continued by its own --journal)",
         )
     else:
         yield _as_begun(each, here, there, base=end, start=each.start)
+
+
+def _is_another_log(each: Range, there: Topic, position: Position) -> bool:
+    """Of a partition whose copy had come to its end, and has more to bring now."""
+    end = there.partitions[each.partition].end_offset
+    return position.done and each.end > position.begun.end and end is not None and end != position.dest_end
 
 
 def _another(then: str | None, now: str | None) -> bool:
