@@ -328,6 +328,7 @@ def end_by(process: subprocess.Popen[bytes], number: int) -> tuple[str, str]:
     return said.decode(), complained.decode()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "SIGTERM")]
 )
