@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from guarded import Guarded, by_tls
+from kafka.net.selector import NetworkSelector
 from kafka.protocol.admin import ListGroupsRequest
 
 from kafka_meta import playground, wire
@@ -21,6 +23,7 @@ from kafka_meta.errors import KafkaMetaError
 from kafka_meta.model import Secret
 from kafka_meta.playground import Cluster
 from kafka_meta.settings import ClusterSettings, Sasl
+from kafka_meta.wire import connection as wires
 from kafka_meta.wire.versions import release
 
 pytest_plugins = ["guarded"]
@@ -307,3 +310,47 @@ def test_a_broker_that_dies_is_a_reason_and_not_a_crash(dest: Cluster) -> None:
         with pytest.raises(wire.Unanswered):
             connection.ask(ListGroupsRequest(), broker=999)
         assert connection.ask(ListGroupsRequest()).error_code == 0
+
+
+@contextmanager
+def looping(address: str, **configs: object) -> Iterator[wire.Wire]:
+    """Nobody was met at that address yet."""
+    net = NetworkSelector()
+    manager = wires.Manager(net, bootstrap_servers=[address], **configs)
+    net.start()
+    with wire.Wire(net, manager, version=None, kraft=True) as connection:
+        yield connection
+
+
+def test_a_broker_that_takes_the_connection_and_hangs_before_tls_is_given_up_in_time() -> None:
+    tls = {"security_protocol": "SSL", "ssl_context": ssl.create_default_context()}
+    setup = {"socket_connection_setup_timeout_ms": 300, "socket_connection_setup_timeout_max_ms": 300}
+    with listener(says=None) as address, looping(address, **tls, **setup, request_timeout_ms=60_000) as connection:
+        started = time.monotonic()
+        with pytest.raises(wire.Unanswered, match="did not answer in time") as silence:
+            connection.ask(ListGroupsRequest(), "bootstrap-0")
+        assert silence.value.retriable
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_who_waits_for_an_answer_hears_that_the_loop_has_died() -> None:
+    with listener(says=None) as address, looping(address) as connection:
+
+        def die(*_: object) -> None:
+            raise OSError("no more files")
+
+        connection._net._selector.select = die
+        with pytest.raises(OSError, match="no more files"):
+            connection.ask(ListGroupsRequest(), "bootstrap-0")
+
+
+def test_closing_does_not_wait_for_a_loop_that_is_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wires, "_CLOSING_SECONDS", 0.3)
+    answer = threading.Event()
+    with listener(says=None) as address:
+        with looping(address) as connection:
+            connection._net.call_soon_threadsafe(answer.wait)  # as a resolver may be
+            started = time.monotonic()
+        assert time.monotonic() - started < 3
+        answer.set()

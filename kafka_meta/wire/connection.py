@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, TypeAlias
 
 from kafka import errors
+from kafka.future import Future
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
@@ -22,6 +25,11 @@ RECEIVE_MAX_BYTES = 512 * 1024 * 1024
 
 _IN_FLIGHT = 2
 _PAUSE_SECONDS = 0.05
+_LOOK_SECONDS = 1.0
+"""How often a wait for answers looks whether the loop still runs."""
+_CLOSING_SECONDS = 3.0
+_GRACE_SECONDS = 0.2
+"""TCP has its own time and tells more; it ends first."""
 
 _LIBRARY = logging.getLogger("kafka")
 
@@ -36,14 +44,29 @@ def keep_library_quiet() -> None:
 
 
 class Manager(KafkaConnectionManager):  # type: ignore[misc]  # comes without type information
-    """Hears a broker's last words.
+    """Hears a broker's last words, and does not wait for ever for its first ones.
 
     Brokers say why they refuse a login and hang up; where both arrive at once, kafka-python's transport throws the
     words away. The end of the connection shows at the next look.
+
+    A broker that hangs still takes connections: its machine does that for it. kafka-python waits for the answer to a
+    TLS handshake without an end, and so does everything that is asked of that broker.
     """
 
-    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
-        transport = await super()._build_transport(node, timeout_at=timeout_at)
+    async def _build_transport(self, node: Any, timeout_at: float) -> Any:
+        made, build = Future(), super()._build_transport
+
+        async def make() -> None:
+            try:
+                made.success(await build(node, timeout_at=timeout_at))
+            except Exception as error:
+                made.failure(error)
+
+        making = self._net.call_soon(make)
+        try:
+            transport = await self.wait_for(made, max(0.0, timeout_at + _GRACE_SECONDS - time.monotonic()) * 1000)
+        finally:
+            self._net.cancel(making)
         receive = transport._sock_recv
 
         def all_that_came() -> tuple[bytes, Exception | None]:
@@ -85,11 +108,7 @@ class Wire:
         self.close()
 
     def close(self) -> None:
-        try:
-            self._net.run(self._manager.close)
-        finally:
-            self._net.stop(timeout_ms=1000)
-            self._net.close()
+        hang_up(self._net, self._manager)
 
     @property
     def release(self) -> tuple[int, ...] | None:
@@ -153,10 +172,17 @@ class Wire:
             for _ in range(min(_IN_FLIGHT, len(positions))):
                 self._manager.call_soon(serve, positions)
         for _ in requests:
-            position, answer = arrived.get()
+            position, answer = self._next(arrived)
             if isinstance(answer, Exception) and not isinstance(answer, Unanswered):
                 raise answer
             yield position, answer
+
+    def _next(self, arrived: SimpleQueue[tuple[int, Any]]) -> tuple[int, Any]:
+        while True:
+            with suppress(Empty):
+                return arrived.get(timeout=_LOOK_SECONDS)
+            # Each request has its time, but only while the loop runs: this raises what has ended it.
+            self._net.call_soon_threadsafe(_nothing)
 
     async def _send(self, request: Any, broker: BrokerId | None) -> Any:
         """kafka-python refuses what it cannot send now: to a throttled or busy connection, or one that just failed."""
@@ -168,6 +194,30 @@ class Wire:
                 if time.monotonic() > deadline:
                     raise
                 await self._net.sleep(_PAUSE_SECONDS)
+
+
+def hang_up(net: NetworkSelector, manager: Manager) -> None:
+    """Closes all connections, and ends the loop.
+
+    The loop does one thing at a time, and some it waits for: a resolver, an endpoint for tokens. Nobody who pressed ^C
+    waits with it: after some seconds it is left alone, and does not keep the process alive.
+    """
+
+    def close() -> None:
+        # What ended the loop was told to whoever asked something of it.
+        with suppress(Exception):
+            net.run(manager.close)
+        with suppress(Exception):
+            net.stop(timeout_ms=1000)
+            net.close()
+
+    closing = threading.Thread(target=close, name="hang up", daemon=True)
+    closing.start()
+    closing.join(timeout=_CLOSING_SECONDS)
+
+
+def _nothing() -> None:
+    pass
 
 
 def error_text(code: int, message: str | None = None) -> str:

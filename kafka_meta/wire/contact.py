@@ -10,7 +10,6 @@ import socket
 import ssl
 import struct
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ from kafka.protocol.metadata import ApiVersionsRequest
 
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.settings import ClusterSettings, TokenProvider
-from kafka_meta.wire.connection import RECEIVE_MAX_BYTES, Manager, Wire, keep_library_quiet
+from kafka_meta.wire.connection import RECEIVE_MAX_BYTES, Manager, Wire, hang_up, keep_library_quiet
 from kafka_meta.wire.versions import release
 
 RECONNECT_MAX_MS = 1_000
@@ -232,10 +231,7 @@ def _log_in(settings: ClusterSettings, address: Address, context: ssl.SSLContext
     try:
         api_versions, metadata_version = manager.run(meet)
     except BaseException as error:
-        with suppress(Exception):
-            net.run(manager.close)
-        net.stop(timeout_ms=1000)
-        net.close()
+        hang_up(net, manager)
         if isinstance(error, errors.KafkaError):
             raise _no_login(settings, address, error) from error
         raise
