@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kafka_meta.mirror.findings import Findings
+from kafka_meta.mirror.lease import group_of
 from kafka_meta.mirror.prepare import Preparation
-from kafka_meta.model import LEASE_GROUPS, Snapshot, Topic
+from kafka_meta.model import Snapshot, Topic
 from kafka_meta.plan import Policy
 from kafka_meta.wire import Wire
 from kafka_meta.wire.rights import group_operations, topic_operations
@@ -44,7 +45,7 @@ def look_at_rights(
     if dest_topics - told.keys():
         found.warn("destination", "its brokers do not say what we may do with the topics: the copy will find out")
     groups = {decided.group_name(group) for each in prepared.unconsumed.ranges for group in each.groups}
-    lease = f"{LEASE_GROUPS}{prepared.source.cluster.id}"
+    lease = group_of(str(prepared.source.cluster.id))
     for group, may in group_operations(to_dest, {*groups, lease}).items():
         if "READ" not in may:
             use = "that keeps a second copier away" if group == lease else "to set its positions"

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kafka.protocol.consumer import ListOffsetsRequest, OffsetForLeaderEpochRequest
+from kafka.protocol.consumer import OffsetForLeaderEpochRequest
 from kafka.protocol.metadata import MetadataRequest
 from kafka.protocol.producer import InitProducerIdRequest
 
 from kafka_meta.model import Broker
 from kafka_meta.wire.configs import broker_configs, effective
 from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
-from kafka_meta.wire.topics import LATEST, Place, topic_id
+from kafka_meta.wire.topics import LATEST, Place, by_leader, by_topic, list_offsets, topic_id
 
 _TOPICS_BY_NAME = 4
 """MetadataRequest from v4 (0.11) on can ask for a topic without creating it."""
@@ -87,11 +87,11 @@ def log_ends(wire: Wire, leaders: Mapping[Place, Leader]) -> dict[Place, int | F
     answers, found = _ask_leaders(
         wire,
         leaders,
-        lambda topics: OffsetForLeaderEpochRequest(
+        lambda places: OffsetForLeaderEpochRequest(
             replica_id=-1,
             topics=[
                 topic(topic=name, partitions=[asked(name, number) for number in numbers])
-                for name, numbers in topics.items()
+                for name, numbers in by_topic(places).items()
             ],
         ),
     )
@@ -112,20 +112,7 @@ def log_ends(wire: Wire, leaders: Mapping[Place, Leader]) -> dict[Place, int | F
 
 def listed_offsets(wire: Wire, leaders: Mapping[Place, Leader], at: int = LATEST) -> dict[Place, int | Failure]:
     """`LATEST` is the high watermark: what is on all replicas that count; `EARLIEST` where the log begins."""
-    topic = ListOffsetsRequest.ListOffsetsTopic
-    partition = topic.ListOffsetsPartition
-    answers, found = _ask_leaders(
-        wire,
-        leaders,
-        lambda topics: ListOffsetsRequest(
-            replica_id=-1,
-            isolation_level=0,
-            topics=[
-                topic(name=name, partitions=[partition(partition_index=number, timestamp=at) for number in numbers])
-                for name, numbers in topics.items()
-            ],
-        ),
-    )
+    answers, found = _ask_leaders(wire, leaders, lambda places: list_offsets(places, at))
     for answer in answers:
         for told_topic in answer.topics:
             for told in told_topic.partitions:
@@ -193,19 +180,16 @@ def new_producer(wire: Wire) -> tuple[int, int] | Failure:
 
 
 def _ask_leaders(
-    wire: Wire, leaders: Mapping[Place, Leader], request: Callable[[Mapping[str, Sequence[int]]], Any]
+    wire: Wire, leaders: Mapping[Place, Leader], request: Callable[[Sequence[Place]], Any]
 ) -> tuple[list[Any], dict[Place, int | Failure]]:
     """Each leader once about all its partitions: the answers, and the partitions of those that gave none."""
-    brokers: dict[int, dict[str, list[int]]] = {}
-    for (topic, partition), leader in leaders.items():
-        brokers.setdefault(leader.broker.id, {}).setdefault(topic, []).append(partition)
+    led = by_leader({place: leader.broker.id for place, leader in leaders.items()})
     answers: list[Any] = []
     failed: dict[Place, int | Failure] = {}
-    requests = [(broker, request(topics)) for broker, topics in brokers.items()]
-    for (broker, _), answer in zip(requests, wire.ask_all(requests), strict=True):
+    asked = wire.ask_all([(broker, request(places)) for broker, places in led.items()])
+    for places, answer in zip(led.values(), asked, strict=True):
         if isinstance(answer, Unanswered):
-            failure = Failure(reason=answer.reason, retriable=answer.retriable)
-            failed |= {place: failure for place, leader in leaders.items() if leader.broker.id == broker}
+            failed |= dict.fromkeys(places, Failure(reason=answer.reason, retriable=answer.retriable))
         else:
             answers.append(answer)
     return answers, failed

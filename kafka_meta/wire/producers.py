@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kafka.protocol.admin import DescribeProducersRequest
 
 from kafka_meta.wire.connection import Unanswered, Wire
-from kafka_meta.wire.topics import Place
+from kafka_meta.wire.topics import Place, by_leader, by_topic
 
 _NO_MARKER = -1
 
@@ -23,25 +23,17 @@ class Producers:
     """Partitions whose leaders told (KIP-664, since 2.8); READ on the topic is needed."""
 
 
+def describe_producers(places: Iterable[Place]) -> DescribeProducersRequest:
+    topic = DescribeProducersRequest.TopicRequest
+    topics = [topic(name=name, partition_indexes=numbers) for name, numbers in by_topic(places).items()]
+    return DescribeProducersRequest(topics=topics)
+
+
 def producers(wire: Wire, leaders: Mapping[Place, int]) -> Producers:
     idempotent: set[Place] = set()
     transactional: set[Place] = set()
     known: set[Place] = set()
-    by_leader: dict[int, dict[str, list[int]]] = {}
-    for (topic, partition), leader in leaders.items():
-        by_leader.setdefault(leader, {}).setdefault(topic, []).append(partition)
-    requests = [
-        (
-            leader,
-            DescribeProducersRequest(
-                topics=[
-                    DescribeProducersRequest.TopicRequest(name=topic, partition_indexes=partitions)
-                    for topic, partitions in topics.items()
-                ]
-            ),
-        )
-        for leader, topics in by_leader.items()
-    ]
+    requests = [(leader, describe_producers(places)) for leader, places in by_leader(leaders).items()]
     for answer in wire.ask_all(requests):
         if isinstance(answer, Unanswered):
             continue

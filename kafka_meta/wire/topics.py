@@ -124,6 +124,36 @@ def _partition(told: Any) -> Partition:
     )
 
 
+def by_leader(leaders: Mapping[Place, int]) -> dict[int, list[Place]]:
+    """Whom to ask about which partitions; both in order."""
+    found: dict[int, list[Place]] = {leader: [] for leader in sorted(set(leaders.values()))}
+    for place in sorted(leaders):
+        found[leaders[place]].append(place)
+    return found
+
+
+def by_topic(places: Iterable[Place]) -> dict[str, list[int]]:
+    """As requests name partitions."""
+    found: dict[str, list[int]] = {}
+    for topic, partition in places:
+        found.setdefault(topic, []).append(partition)
+    return found
+
+
+def list_offsets(places: Iterable[Place], at: int, *, committed: bool = False) -> ListOffsetsRequest:
+    """`committed`: `LATEST` is the last stable offset, not the high watermark."""
+    topic = ListOffsetsRequest.ListOffsetsTopic
+    partition = topic.ListOffsetsPartition
+    return ListOffsetsRequest(
+        replica_id=-1,
+        isolation_level=int(committed),
+        topics=[
+            topic(name=name, partitions=[partition(partition_index=number, timestamp=at) for number in numbers])
+            for name, numbers in by_topic(places).items()
+        ],
+    )
+
+
 def offsets(
     wire: Wire, leaders: Mapping[Place, int], at: int, *, emit: Emit = silent, tries: int = _TRIES
 ) -> tuple[dict[Place, int | None], dict[Place, str]]:
@@ -153,10 +183,10 @@ def _ask_offsets(
     moving: set[Place] = set()
     parts = [
         (leader, part)
-        for leader in sorted(set(leaders.values()))
-        for part in _batches((place for place in leaders if leaders[place] == leader), _PARTITIONS_A_REQUEST)
+        for leader, places in by_leader(leaders).items()
+        for part in _batches(places, _PARTITIONS_A_REQUEST)
     ]
-    answers = wire.ask_all([(leader, _offsets_request(part, at)) for leader, part in parts])
+    answers = wire.ask_all([(leader, list_offsets(part, at)) for leader, part in parts])
     for (_, part), answer in zip(parts, answers, strict=True):
         if isinstance(answer, Unanswered):
             failed |= dict.fromkeys(part, answer.reason)
@@ -186,19 +216,6 @@ def _leaders(wire: Wire, places: Iterable[Place]) -> dict[Place, int]:
         for partition in topic.partitions
         if partition.leader is not None and (name, partition.partition) in wanted
     }
-
-
-def _offsets_request(places: Iterable[Place], at: int) -> Any:
-    topics: dict[str, list[Any]] = {}
-    for topic, partition in places:
-        topics.setdefault(topic, []).append(
-            ListOffsetsRequest.ListOffsetsTopic.ListOffsetsPartition(partition_index=partition, timestamp=at)
-        )
-    return ListOffsetsRequest(
-        replica_id=-1,
-        isolation_level=0,
-        topics=[ListOffsetsRequest.ListOffsetsTopic(name=name, partitions=asked) for name, asked in topics.items()],
-    )
 
 
 def _batches(places: Iterable[Place], size: int) -> Iterable[list[Place]]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kafka.protocol.admin import DescribeProducersRequest, ListTransactionsRequest
-from kafka.protocol.consumer import ListOffsetsRequest
+from kafka.protocol.admin import ListTransactionsRequest
 
 from kafka_meta.wire.connection import Unanswered, Wire, error_text
-from kafka_meta.wire.topics import LATEST, Place
-
-_READ_COMMITTED = 1
+from kafka_meta.wire.producers import describe_producers
+from kafka_meta.wire.topics import LATEST, Place, by_leader, list_offsets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +29,11 @@ def stable_offsets(wire: Wire, leaders: Mapping[Place, int]) -> tuple[dict[Place
     """
     found: dict[Place, int] = {}
     failed: dict[Place, str] = {}
-    for leader, places in _by_leader(leaders):
-        partition = ListOffsetsRequest.ListOffsetsTopic.ListOffsetsPartition
-        topics = [
-            ListOffsetsRequest.ListOffsetsTopic(
-                name=name, partitions=[partition(partition_index=number, timestamp=LATEST) for number in numbers]
-            )
-            for name, numbers in _by_topic(places)
-        ]
-        try:
-            answer = wire.ask(ListOffsetsRequest(replica_id=-1, isolation_level=_READ_COMMITTED, topics=topics), leader)
-        except Unanswered as silence:
-            failed |= dict.fromkeys(places, silence.reason)
+    led = by_leader(leaders)
+    answers = wire.ask_all([(leader, list_offsets(places, LATEST, committed=True)) for leader, places in led.items()])
+    for places, answer in zip(led.values(), answers, strict=True):
+        if isinstance(answer, Unanswered):
+            failed |= dict.fromkeys(places, answer.reason)
             continue
         for topic in answer.topics:
             for told in topic.partitions:
@@ -58,14 +49,8 @@ def holders(wire: Wire, leaders: Mapping[Place, int]) -> dict[Place, Holder]:
     since 2.8)."""
     found: dict[Place, Holder] = {}
     names: dict[int, str] | None = None
-    for leader, places in _by_leader(leaders):
-        topics = [
-            DescribeProducersRequest.TopicRequest(name=name, partition_indexes=list(numbers))
-            for name, numbers in _by_topic(places)
-        ]
-        try:
-            answer = wire.ask(DescribeProducersRequest(topics=topics), leader)
-        except Unanswered:
+    for answer in wire.ask_all([(leader, describe_producers(places)) for leader, places in by_leader(leaders).items()]):
+        if isinstance(answer, Unanswered):
             continue
         for topic in answer.topics:
             for told in topic.partitions:
@@ -91,17 +76,3 @@ def _transactional_ids(wire: Wire) -> dict[int, str]:
         if not isinstance(answer, Unanswered) and not answer.error_code
         for state in answer.transaction_states
     }
-
-
-def _by_leader(leaders: Mapping[Place, int]) -> list[tuple[int, list[Place]]]:
-    return [
-        (leader, sorted(place for place in leaders if leaders[place] == leader))
-        for leader in sorted(set(leaders.values()))
-    ]
-
-
-def _by_topic(places: Iterable[Place]) -> list[tuple[str, list[int]]]:
-    topics: dict[str, list[int]] = {}
-    for topic, partition in places:
-        topics.setdefault(topic, []).append(partition)
-    return list(topics.items())
