@@ -19,6 +19,7 @@ from kafka_meta.wire.partitions import Leader, leaders
 from kafka_meta.wire.produce import Produce, Sent
 from tests.conftest import Cli
 from tests.mirrored import Mirror, small
+from tests.shop import until
 from tests.traffic import Row, commit, create, produce, rows, set_config, watermarks
 
 __all__ = ["small"]
@@ -171,15 +172,8 @@ def test_old_records_outlive_the_destinations_retention_until_released(
         assert mirror.document("--commit")["totals"]["arrived"] == 1_000
         # The same records without a guard: the broker deletes them at once.
         produce(mirror.dest, "month.unguarded", 0, records)
-        until(lambda: watermarks(mirror.dest, "month.unguarded", 0)[0] == 1_000)
+        until(lambda: watermarks(mirror.dest, "month.unguarded", 0)[0] == 1_000, "the broker deletes", seconds=60)
         assert watermarks(mirror.dest, mirror.topic, 0) == (0, 1_000)
         assert contents(rows(mirror.dest, mirror.topic, 0)) == contents(rows(mirror.source, mirror.topic, 0))
         assert mirror("--release").returncode == 0
-        until(lambda: watermarks(mirror.dest, mirror.topic, 0)[0] == 1_000)
-
-
-def until(condition: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+        until(lambda: watermarks(mirror.dest, mirror.topic, 0)[0] == 1_000, "the broker deletes", seconds=60)

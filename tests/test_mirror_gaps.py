@@ -17,6 +17,7 @@ from kafka_meta import playground
 from kafka_meta.playground import Cluster
 from tests.conftest import Cli
 from tests.mirrored import Mirror
+from tests.shop import until
 from tests.traffic import Row, commit, committed, config, create, produce, rows, set_config, watermarks
 
 
@@ -60,11 +61,11 @@ def test_a_compacted_topic(cleaning: Cluster, dest: Cluster, cli: Cli, tmp_path:
         produce(mirror.source, mirror.topic, 0, records, {"compression.type": dice.choice(["none", "lz4", "zstd"])})
         time.sleep(0.6)  # a segment's time; nothing tells when it is over but the clock
     produce(mirror.source, mirror.topic, 0, [{"key": b"rolls", "value": b"the segment"}])
-    until(lambda: len(rows(mirror.source, mirror.topic, 0)) < 600)
+    until(lambda: len(rows(mirror.source, mirror.topic, 0)) < 600, "the log is thinned", seconds=90)
     # Thinned enough; from here on the log stays as it is, once the cleaner has finished its round.
     set_config(mirror.source, mirror.topic, "retention.ms", "-1")
     set_config(mirror.source, mirror.topic, "cleanup.policy", "delete")
-    until(lambda: stays(lambda: len(rows(mirror.source, mirror.topic, 0))))
+    until(lambda: stays(lambda: len(rows(mirror.source, mirror.topic, 0))), "the cleaner is at rest", seconds=90)
     _, end = watermarks(mirror.source, mirror.topic, 0)
     groups = stand(mirror, 0, 700, end, dice)
     document = mirror.document("--commit")
@@ -228,10 +229,3 @@ def stays(count: Callable[[], int]) -> bool:
     before = count()
     time.sleep(1)
     return count() == before
-
-
-def until(condition: Callable[[], bool], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.3)

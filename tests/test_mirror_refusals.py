@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -23,6 +24,7 @@ from kafka_meta.playground import Cluster
 from kafka_meta.ranges import Range
 from tests.conftest import Cli, clean_environment, command_line
 from tests.mirrored import Mirror, small
+from tests.shop import until
 from tests.traffic import admin, commit, committed, config, create, produce, purge, rows, set_config, watermarks
 
 __all__ = ["small"]
@@ -222,7 +224,7 @@ def test_a_source_topic_that_has_been_recreated_since(small: Mirror) -> None:
     small.document("--commit")
     client = admin(small.source)
     client.delete_topics([small.topic])[small.topic].result(30)
-    poll(lambda: created(small))
+    until(lambda: created(small), "the topic is there again")
     produce(small.source, small.topic, 0, [b"another"] * 100)
     commit(small.source, small.group, {(small.topic, 0): 40})
     document = small.document("--commit", status=1)
@@ -274,26 +276,39 @@ def created(mirror: Mirror) -> bool:
     return True
 
 
-def poll(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 ACL_COMMAND = "org.apache.kafka.tools.AclCommand"
 LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 
 
-@pytest.mark.long
-def test_missing_rights_are_named_one_by_one(source: Cluster, cli: Cli, tmp_path: Path) -> None:
+@contextmanager
+def strict_cluster(folder: Path) -> Iterator[Cluster]:
+    """With `limited.properties` in the folder, for a user who has no rights yet."""
     with playground.kraft_cluster(
         listeners={"SASL": "SASL_PLAINTEXT"},
         settings={
             "listener.name.sasl.sasl.enabled.mechanisms": "PLAIN",
             "listener.name.sasl.plain.sasl.jaas.config": f'{LOGIN} user_limited="limited-secret";',
         },
-    ) as strict:
+    ) as cluster:
+        (folder / "limited.properties").write_text(
+            f"bootstrap.servers={cluster.bootstrap('SASL')}\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n"
+            f'sasl.jaas.config={LOGIN} username="limited" password="limited-secret";\n'
+        )
+        yield cluster
+
+
+READING = ("--operation", "Describe", "--operation", "Read", "--operation", "DescribeConfigs")
+
+
+def allow(cluster: Cluster, *rule: str) -> None:
+    """To the limited user."""
+    who = ("--bootstrap-server", cluster.bootstrap_servers, "--add", "--allow-principal", "User:limited")
+    cluster.tool(ACL_COMMAND, *who, *rule)
+
+
+@pytest.mark.long
+def test_missing_rights_are_named_one_by_one(source: Cluster, cli: Cli, tmp_path: Path) -> None:
+    with strict_cluster(tmp_path) as strict:
         mirror = Mirror(cli, source, strict, tmp_path, r"rights\..*", "rights")
         for servers in (mirror.source, mirror.dest):
             create(servers, {"rights.t": 1, "rights.hidden": 1})
@@ -302,24 +317,7 @@ def test_missing_rights_are_named_one_by_one(source: Cluster, cli: Cli, tmp_path
         commit(mirror.source, "rights.g", {("rights.t", 0): 0, ("rights.hidden", 0): 0})
         # So that the topic of the groups is there: asking for a coordinator would create it.
         commit(mirror.dest, "somebody", {("rights.t", 0): 0})
-        strict.tool(
-            ACL_COMMAND,
-            *("--bootstrap-server", strict.bootstrap_servers, "--add", "--allow-principal", "User:limited"),
-            *(
-                "--operation",
-                "Describe",
-                "--operation",
-                "Read",
-                "--operation",
-                "DescribeConfigs",
-                "--topic",
-                "rights.t",
-            ),
-        )
-        (tmp_path / "limited.properties").write_text(
-            f"bootstrap.servers={strict.bootstrap('SASL')}\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n"
-            f'sasl.jaas.config={LOGIN} username="limited" password="limited-secret";\n'
-        )
+        allow(strict, *READING, "--topic", "rights.t")
         done = cli(
             "mirror",
             *("--source-bootstrap-servers", mirror.source, "--dest-config", "limited.properties", *mirror.mine),
@@ -339,31 +337,18 @@ def test_missing_rights_are_named_one_by_one(source: Cluster, cli: Cli, tmp_path
 
 @pytest.mark.long
 def test_a_group_whose_positions_are_hidden_from_us(dest: Cluster, cli: Cli, tmp_path: Path) -> None:
-    with playground.kraft_cluster(
-        listeners={"SASL": "SASL_PLAINTEXT"},
-        settings={
-            "listener.name.sasl.sasl.enabled.mechanisms": "PLAIN",
-            "listener.name.sasl.plain.sasl.jaas.config": f'{LOGIN} user_limited="limited-secret";',
-        },
-    ) as source:
+    with strict_cluster(tmp_path) as source:
         mirror = Mirror(cli, source, dest, tmp_path, r"hidden\..*", "hidden")
         for servers in (mirror.source, mirror.dest):
             create(servers, {mirror.topic: 1})
         produce(mirror.source, mirror.topic, 0, [b"x"] * 5)
         commit(mirror.source, mirror.group, {(mirror.topic, 0): 2})
         commit(mirror.source, "hidden.secret", {(mirror.topic, 0): 0})
-        acls = (
-            ("--cluster", "--operation", "Describe", "--operation", "DescribeConfigs"),
-            ("--topic", "*", "--operation", "Describe", "--operation", "Read", "--operation", "DescribeConfigs"),
-            ("--group", mirror.group, "--operation", "Describe"),
+        allow(source, "--cluster", "--operation", "Describe", "--operation", "DescribeConfigs")
+        allow(
+            source, "--topic", "*", "--operation", "Describe", "--operation", "Read", "--operation", "DescribeConfigs"
         )
-        for rule in acls:
-            who = ("--bootstrap-server", source.bootstrap_servers, "--add", "--allow-principal", "User:limited")
-            source.tool(ACL_COMMAND, *who, *rule)
-        (tmp_path / "limited.properties").write_text(
-            f"bootstrap.servers={source.bootstrap('SASL')}\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n"
-            f'sasl.jaas.config={LOGIN} username="limited" password="limited-secret";\n'
-        )
+        allow(source, "--group", mirror.group, "--operation", "Describe")
         sides = ("--source-config", "limited.properties", "--dest-bootstrap-servers", mirror.dest)
         run = ("mirror", *sides, *mirror.mine, "--commit")
         done = cli(*run, env={"XDG_STATE_HOME": str(tmp_path)})
@@ -394,7 +379,7 @@ def midway(mirror: Mirror, act: Callable[[subprocess.Popen[str]], object]) -> tu
         text=True,
     )
     try:
-        poll(lambda: watermarks(mirror.dest, mirror.topic, 1)[1] > 0)
+        until(lambda: watermarks(mirror.dest, mirror.topic, 1)[1] > 0, "the first records have arrived")
         act(running)
         out, err = running.communicate(timeout=90)
     finally:

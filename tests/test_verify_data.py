@@ -11,7 +11,7 @@ from confluent_kafka import Consumer
 
 from kafka_meta.files import validate
 from tests.mirrored import Mirror, small
-from tests.test_mirror_refusals import poll
+from tests.shop import until
 from tests.traffic import admin, commit, create, produce, purge, set_config
 
 __all__ = ["small"]
@@ -62,7 +62,7 @@ def test_other_records_in_the_same_number_are_a_difference(small: Mirror) -> Non
     small.document("--commit")
     client = admin(small.dest)
     client.delete_topics([small.topic])[small.topic].result(30)
-    poll(lambda: small.topic not in client.list_topics(timeout=10).topics)
+    until(lambda: small.topic not in client.list_topics(timeout=10).topics, "the topic is gone")
     create(small.dest, {small.topic: 2})
     produce(small.dest, small.topic, 0, (b"%d" % (number + 1) for number in range(40, 100)))
     document = verify(small, status=3)
