@@ -154,13 +154,13 @@ def test_everything_ends_even_if_the_guard_was_killed() -> None:
 
 def test_a_kept_pair_outlives_its_starter_and_is_ended_by_its_file(tmp_path: Path) -> None:
     state = tmp_path / "pair.json"
-    starter = start_in_another_process(f"playground.start_detached_pair(Path({str(state)!r}))")
+    starter = start_in_another_process(f"with playground.kept_pair(Path({str(state)!r})): pass")
     assert starter.wait() == 0
     pair = playground.detached_pair(state)
     try:
         assert [len(guard.processes(directory)) for directory in pair.directories] == [2, 1]
-        with pytest.raises(KafkaMetaError, match="running already"):
-            playground.start_detached_pair(state)
+        with pytest.raises(KafkaMetaError, match="running already"), playground.kept_pair(state):
+            pass
     finally:
         playground.stop_detached(state)
     assert all(gone(directory) for directory in pair.directories)

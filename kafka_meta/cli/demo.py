@@ -50,22 +50,17 @@ def _keep(screen: Screen) -> int:
     if Path(FILE_NAME).exists():
         raise KafkaMetaError(f"{FILE_NAME} exists in this folder already", "Go to an empty folder, or move it away.")
     screen.say("Starting two clusters (the first time, Maven fetches them) …")
-    pair = playground.start_detached_pair(STATE_FILE)
-    try:
-        _fill(pair.source_bootstrap_servers)
-        _produce(pair.source_bootstrap_servers)
+    with playground.kept_pair(STATE_FILE) as (source, dest):
+        _fill(source)
         Path(FILE_NAME).write_text(
-            f'[source]\nbootstrap-servers = "{pair.source_bootstrap_servers}"\n'
-            f'zk-connect = "{pair.source_zookeeper_connect}"\n\n'
-            f'[dest]\nbootstrap-servers = "{pair.dest_bootstrap_servers}"\n'
+            f'[source]\nbootstrap-servers = "{source.bootstrap_servers}"\n'
+            f'zk-connect = "{source.zookeeper_connect}"\n\n'
+            f'[dest]\nbootstrap-servers = "{dest.bootstrap_servers}"\n'
         )
-    except BaseException:
-        playground.stop_detached(STATE_FILE)
-        raise
     screen.result(
         [
-            f"source       {pair.source_bootstrap_servers}  +  {pair.source_zookeeper_connect}",
-            f"destination  {pair.dest_bootstrap_servers}",
+            f"source       {source.bootstrap_servers}  +  {source.zookeeper_connect}",
+            f"destination  {dest.bootstrap_servers}",
             f"{FILE_NAME} in this folder names both. Now try:",
             "  kafka-meta export",
             "  kafka-meta import --commit",
@@ -79,8 +74,7 @@ def _keep(screen: Screen) -> int:
 def _journey(screen: Screen) -> int:
     screen.say("Starting two clusters (the first time, Maven fetches them) …")
     with playground.pair() as (source, dest), tempfile.TemporaryDirectory(prefix="kafka-meta-demo-") as folder:
-        _fill(source.bootstrap_servers)
-        _produce(source.bootstrap_servers)
+        _fill(source)
         screen.say(f"source:      Kafka {source.version}, ZooKeeper mode, at {source.bootstrap_servers}")
         screen.say(f"destination: Kafka {dest.version}, KRaft, at {dest.bootstrap_servers}")
         from_source = ["--source-bootstrap-servers", source.bootstrap_servers]
@@ -114,24 +108,16 @@ def _journey(screen: Screen) -> int:
     return ExitStatus.DONE
 
 
-def _fill(bootstrap_servers: str) -> None:
-    """Topics, groups and rules of a small shop: imported, as anything else is."""
+def _fill(source: playground.Cluster) -> None:
+    """Topics, groups and rules of a small shop: imported, as anything else is. Then records that no group has read."""
     with as_file(files("kafka_meta.playground") / "shop.json") as shop:
-        arguments = ["import", "--fileName", str(shop), "--dest-bootstrap-servers", bootstrap_servers]
+        arguments = ["import", "--fileName", str(shop), "--dest-bootstrap-servers", source.bootstrap_servers]
         _run([*arguments, "--group-offsets", "same", "--commit"], Path.cwd(), quiet=True)
-
-
-def _produce(bootstrap_servers: str) -> None:
-    """Records that no group has read yet."""
-    command = [
-        *(playground.java(), "-Xmx256m", "-cp", f"{playground.fetch('4.3.1')}/*"),
+    source.tool(
         "org.apache.kafka.tools.ProducerPerformance",
         *("--topic", "orders", "--num-records", str(RECORDS), "--record-size", "100", "--throughput", "-1"),
-        *("--producer-props", f"bootstrap.servers={bootstrap_servers}"),
-    ]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise KafkaMetaError("the demo's records could not be written", done.stderr[-1000:])
+        *("--producer-props", f"bootstrap.servers={source.bootstrap_servers}"),
+    )
 
 
 def _show(screen: Screen, title: str, arguments: list[str], folder: str) -> None:

@@ -10,8 +10,8 @@ by `pom.xml` next to this file, once, into the user's cache folder.
 
 from kafka_meta.playground.cluster import Broker, Cluster, kraft_cluster, pair, running, zookeeper_cluster
 from kafka_meta.playground.design import Design
-from kafka_meta.playground.detached import DetachedPair, detached_pair, start_detached_pair, stop_detached
-from kafka_meta.playground.jars import VERSIONS, fetch, java
+from kafka_meta.playground.detached import DetachedPair, detached_pair, kept_pair, stop_detached
+from kafka_meta.playground.jars import VERSIONS, fetch
 from kafka_meta.playground.process import free_port
 
 __all__ = [
@@ -23,11 +23,10 @@ __all__ = [
     "detached_pair",
     "fetch",
     "free_port",
-    "java",
+    "kept_pair",
     "kraft_cluster",
     "pair",
     "running",
-    "start_detached_pair",
     "stop_detached",
     "zookeeper_cluster",
 ]

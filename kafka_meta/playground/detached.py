@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.playground import guard
-from kafka_meta.playground.cluster import pair
+from kafka_meta.playground.cluster import Cluster, pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +24,13 @@ class DetachedPair:
     """One a cluster: what its processes are known by (see `guard`)."""
 
 
-def start_detached_pair(state_file: Path) -> DetachedPair:
-    """Starts a pair and leaves it running; `stop_detached` with the same file ends it."""
+@contextmanager
+def kept_pair(state_file: Path) -> Iterator[tuple[Cluster, Cluster]]:
+    """A pair that goes on when the block has ended well; `stop_detached` with the same file ends it."""
     if state_file.exists():
         raise KafkaMetaError(f"{state_file} says that a pair is running already.", "End that one first.")
     with pair() as (source, dest):
+        yield source, dest
         found = DetachedPair(
             source_bootstrap_servers=source.bootstrap_servers,
             source_zookeeper_connect=str(source.zookeeper_connect),
@@ -36,7 +40,6 @@ def start_detached_pair(state_file: Path) -> DetachedPair:
         state_file.write_text(json.dumps(asdict(found), indent=2, default=str) + "\n")
         source.detach()
         dest.detach()
-    return found
 
 
 def detached_pair(state_file: Path) -> DetachedPair:
