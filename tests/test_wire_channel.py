@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import random
+import socket
+import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 from kafka_meta.batches import Batch, Producer, forward, scan
+from kafka_meta.model import Broker
 from kafka_meta.playground import Cluster
+from kafka_meta.settings import ClusterSettings
+from kafka_meta.wire import channel as channels
 from kafka_meta.wire import connect
-from kafka_meta.wire.channel import Channel
+from kafka_meta.wire.channel import Channel, close_all
 from kafka_meta.wire.connection import Unanswered
 from kafka_meta.wire.fetch import Fetch, Fetched, Wanted
 from kafka_meta.wire.partitions import listed_offsets
@@ -126,3 +132,25 @@ def test_errors_of_a_partition_are_told_with_it(dest: Cluster, topic: str) -> No
     assert produced.error_code != 0
     assert end(dest, topic) == 100
     channel.close()
+
+
+def test_channels_to_a_host_that_takes_no_connection_are_left_alone_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "_CLOSING_SECONDS", 0.5)
+    with ExitStack() as stack:
+        deaf = stack.enter_context(socket.socket())
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(8):  # the kernel takes one or two, and is silent to all others
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with suppress(BlockingIOError):
+                waiting.connect(deaf.getsockname())
+        host, port = deaf.getsockname()
+        to_host = ClusterSettings(role="dest", bootstrap_servers=f"{host}:{port}", request_timeout_ms=5_000)
+        many = [Channel(to_host, Broker(id=number, host=host, port=port)) for number in range(10)]
+        for channel in many:
+            channel.ask(fetch("any"), lambda _: None)
+        time.sleep(0.2)  # into connecting, which nothing tells
+        started = time.monotonic()
+        close_all(many)
+        assert 0.4 < time.monotonic() - started < 2

@@ -11,7 +11,7 @@ from typing import Any
 
 from kafka_meta.model import Broker
 from kafka_meta.settings import ClusterSettings
-from kafka_meta.wire.channel import Channel
+from kafka_meta.wire.channel import Channel, close_all
 
 
 class Answers:
@@ -84,7 +84,5 @@ class Lines:
         return not any(line.under_way for line in self._lines.get(broker.id, ()))
 
     def close(self) -> None:
-        for lines in self._lines.values():
-            for line in lines:
-                line.channel.close()
-            lines.clear()
+        close_all(line.channel for lines in self._lines.values() for line in lines)
+        self._lines.clear()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
@@ -18,7 +17,7 @@ from kafka_meta.events import Emit, Progress, Waiting
 from kafka_meta.journal import Place
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import EARLIEST, Unanswered, Wire
-from kafka_meta.wire.channel import Channel
+from kafka_meta.wire.channel import Channel, close_all
 from kafka_meta.wire.connection import error_text, is_retriable
 from kafka_meta.wire.fetch import Fetch, Fetched, Wanted
 from kafka_meta.wire.partitions import Failure, leaders
@@ -60,9 +59,12 @@ def read(
 
     Brokers work on the next answer while one is looked at. Raises KafkaMetaError when nothing moves for two minutes.
     """
-    with ExitStack() as stack:
-        connection = stack.enter_context(wire.connect(settings))
-        yield from _Reading(settings, connection, spans, stage, emit, stack).run()
+    with wire.connect(settings) as connection:
+        reading = _Reading(settings, connection, spans, stage, emit)
+        try:
+            yield from reading.run()
+        finally:
+            reading.close()
 
 
 class _Reading:
@@ -73,10 +75,9 @@ class _Reading:
         spans: Mapping[Place, Span],
         stage: str,
         emit: Emit,
-        stack: ExitStack,
     ) -> None:
         self._settings, self._connection = settings, connection
-        self._spans, self._stage, self._emit, self._stack = spans, stage, emit, stack
+        self._spans, self._stage, self._emit = spans, stage, emit
         self._at = {place: span.start for place, span in spans.items() if span.start < span.end}
         """Where each partition that is not finished goes on."""
         self._unled = set(self._at)
@@ -95,6 +96,9 @@ class _Reading:
                 yield from self._take()
             elif self._at:
                 self._pause("the leaders of some partitions are moving")
+
+    def close(self) -> None:
+        close_all(self._channels.values())
 
     def _find_leaders(self) -> Iterator[tuple[Place, Lost]]:
         if not self._unled:
@@ -115,9 +119,7 @@ class _Reading:
                 continue
             broker = leader.broker
             if broker.id not in self._channels:
-                channel = Channel(self._settings, broker)
-                self._stack.callback(channel.close)
-                self._channels[broker.id] = channel
+                self._channels[broker.id] = Channel(self._settings, broker)
             self._waiting.setdefault(broker.id, deque()).append(place)
 
     def _ask(self) -> None:

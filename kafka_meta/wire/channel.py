@@ -18,7 +18,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -38,6 +38,7 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 _API_VERSIONS, _SASL_HANDSHAKE, _SASL_AUTHENTICATE = 18, 17, 36
 _PIECES_A_CALL = 512
 """Linux takes 1024 (IOV_MAX)."""
+_CLOSING_SECONDS = 5.0
 
 
 class Request(Protocol):
@@ -106,13 +107,18 @@ class Channel:
 
     def close(self) -> None:
         """Breaks off what is under way."""
+        close_all([self])
+
+    def _break_off(self) -> None:
         self._closed = True
         self._jobs.put(None)
         self._wake()
         if (connection := self._socket) is not None:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(timeout=5)
+
+    def _wait_for_the_end(self, deadline: float) -> None:
+        self._thread.join(timeout=max(0.0, deadline - time.monotonic()))
         self._waker.close()
         self._woken.close()
 
@@ -346,6 +352,17 @@ class Channel:
             raise TimeoutError
         if self._closed:
             raise ConnectionError("closed")
+
+
+def close_all(channels: Iterable[Channel]) -> None:
+    """Breaks off what is under way on all of them. A thread that is about to connect to a host that does not answer
+    cannot be stopped; a few seconds are for all together, whatever their number."""
+    channels = list(channels)
+    for channel in channels:
+        channel._break_off()
+    deadline = time.monotonic() + _CLOSING_SECONDS
+    for channel in channels:
+        channel._wait_for_the_end(deadline)
 
 
 _INT32 = struct.Struct(">i")
