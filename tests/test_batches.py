@@ -8,6 +8,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from kafka_meta.batches import (
     count_between,
     decide,
     forward,
+    join,
     rebuild,
     records,
     scan,
@@ -432,6 +434,49 @@ def test_forwarding_and_rebuilding_keep_every_record(content: list[Content], dat
     assert sent[0].header.max_timestamp == max(row[0] for row in content)
 
 
+def joined(log: bytes) -> Outgoing:
+    return join([batch for batch in scan(log) if isinstance(batch, Batch)], producer=PRODUCER, rank=7)
+
+
+@settings(deadline=None)
+@given(
+    parts=st.lists(st.tuples(contents, st.sampled_from([0, 1, 300])), min_size=2, max_size=5),
+    base=st.integers(0, 1 << 40),
+)
+def test_joined_batches_keep_every_record_and_not_the_gaps_between_them(
+    parts: list[tuple[list[Content], int]], base: int
+) -> None:
+    log, content, at = b"", list[Content](), list[int]()
+    for part, gap in parts:
+        first = (at[-1] + 1 if at else base) + gap
+        at += range(first, first + len(part))
+        log += a_batch(part, at[-len(part) :])
+        content += part
+    sent = joined(log)
+    assert plain(by_kafka_python(bytes(sent))) == plain(as_records(content, at))
+    assert plain(data_records(as_stored([sent]))) == plain(as_records(content, at))
+    assert [record.offset for record in data_records(as_stored([sent]))] == list(range(len(content)))
+    assert sent.source_end == at[-1] + 1
+    assert sent.header.max_timestamp == max(row[0] for row in content)
+    assert (sent.header.producer_id, sent.header.base_sequence) == (PRODUCER.id, 7)
+
+
+def test_joined_batches_may_hold_thousands_of_records() -> None:
+    content: list[Content] = [(number, None, b"%d" % number, []) for number in range(20_000)]
+    log = b"".join(a_batch(content[at : at + 500], range(at, at + 500)) for at in range(0, 20_000, 500))
+    sent = joined(log)
+    assert by_kafka_python(bytes(sent)) == as_records(content, range(20_000))
+
+
+@settings(deadline=None)
+@given(data=st.binary(max_size=300), count=st.integers(1, 1 << 31 - 1))
+def test_no_bytes_crash_joining(data: bytes, count: int) -> None:
+    header = HEADER.pack(5, 49 + len(data), 0, 2, 0, 0, count - 1, 0, 0, -1, -1, -1, count)
+    with suppress(MalformedBatch):
+        sent = joined(a_batch(ROWS[:2], [3, 4]) + sealed(header + data))
+        assert len(data_records(bytes(sent))) == 2 + count
+
+
 @settings(deadline=None)
 @given(content=contents, data=st.data(), magic=st.sampled_from([0, 1]), codec=st.sampled_from(OLD_CODECS))
 def test_messages_of_magic_0_and_1_become_batches_of_magic_2_with_the_same_records(
@@ -729,6 +774,24 @@ def test_a_record_that_lies_is_refused_with_what_was_seen(body: bytes, seen: str
     header = HEADER.pack(7, 49 + len(body), 0, 2, 0, 0, 0, 0, 0, -1, -1, -1, 1)
     with pytest.raises(MalformedBatch, match=f"at offset 7: .*({seen})"):
         data_records(sealed(header + body))
+
+
+@pytest.mark.parametrize(
+    ("count", "body", "seen"),
+    [
+        (1, b"\x01", "length is negative"),
+        (1, b"\x02\0\0\0", "longer than it says"),
+        (1, b"\x02" + b"\0" + b"\xff" * 11, "more than 10 bytes"),
+        (1, b"\x0c\0\0\2\1\1\0", "do not follow each other"),
+        (1, b"\x0c\0\0\0\1\1\0\0", "take 7 bytes, it has 8"),
+        (1, b"\x0e\0\0\0\1\1\0", "take 8 bytes, it has 7"),
+        (2, b"\x0c\0\0\0\1\1\0", "ends before its 2 records do"),
+    ],
+)
+def test_a_record_that_lies_is_not_joined_with_others(count: int, body: bytes, seen: str) -> None:
+    header = HEADER.pack(7, 49 + len(body), 0, 2, 0, 0, count - 1, 0, 0, -1, -1, -1, count)
+    with pytest.raises(MalformedBatch, match=f"at offset 7: .*({seen})"):
+        joined(a_batch(ROWS[:3], [4, 5, 6]) + sealed(header + body))
 
 
 @pytest.mark.parametrize("length", [-1, 50, 1 << 30])

@@ -176,6 +176,66 @@ def packed(part: Contents) -> bytes:
     return b"".join(parts)
 
 
+def renumbered(batch: Batch, *, first: int, base_timestamp: int) -> list[bytes]:
+    """The batch's records as the ones from `first` on of a larger batch; uncompressed and gapless ones only.
+
+    One pass that leaves the bodies alone: taking the batch apart and packing it again costs three times as much.
+    Raises MalformedBatch.
+    """
+    header = batch.header
+    try:
+        return _renumber(bytes(batch.body), header.record_count, first, header.base_timestamp - base_timestamp)
+    except ValueError as error:
+        raise MalformedBatch(header.base_offset, str(error)) from error
+    except IndexError as error:
+        raise MalformedBatch(header.base_offset, f"it ends before its {header.record_count} records do") from error
+
+
+def _renumber(data: bytes, count: int, first: int, later_ms: int) -> list[bytes]:
+    parts: list[bytes] = []
+    small, varints = _SMALL, _VARINTS
+    position = 0
+    timestamp, moment = -1, b""
+    for delta in range(count):
+        number = data[position]
+        position += 1
+        if number > 127:
+            following = data[position]
+            if following > 127:
+                number, position = _rest_of_varint(data, position, number)
+            else:
+                number = following << 7 | number & 127
+                position += 1
+        if number & 1:
+            raise ValueError("a record's length is negative")
+        end = position + (number >> 1)
+        number = data[position + 1]
+        position += 2
+        if number > 127:
+            number, position = _rest_of_varint(data, position, number)
+        if number != timestamp:
+            # Neighbours often have the same.
+            timestamp = number
+            later = (number >> 1 ^ -(number & 1)) + later_ms
+            moment = b"\0" + (varints[later] if 0 <= later < small else _varint(later))
+        number = data[position]
+        position += 1
+        if number > 127:
+            number, position = _rest_of_varint(data, position, number)
+        if number != delta << 1:
+            raise ValueError("its records' offsets do not follow each other")
+        if position > end:
+            raise ValueError("a record is longer than it says")
+        rank = first + delta
+        order = varints[rank] if rank < small else _varint(rank)
+        length = len(moment) + len(order) + end - position
+        parts += (varints[length] if length < small else _varint(length), moment, order, data[position:end])
+        position = end
+    if position != len(data):
+        raise ValueError(f"its {count} records take {position} bytes, it has {len(data)}")
+    return parts
+
+
 _INT32 = struct.Struct(">i")
 
 

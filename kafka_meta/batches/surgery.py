@@ -15,8 +15,7 @@ from kafka_meta.batches.errors import RecordTooLarge
 from kafka_meta.batches.format import (
     BEFORE_LENGTH_BYTES,
     CODEC_MASK,
-    CRC_AT,
-    CRC_STARTS_AT,
+    COVERED,
     HEADER,
     HEADER_BYTES,
     Batch,
@@ -26,7 +25,7 @@ from kafka_meta.batches.format import (
     MessageSet,
     TimestampType,
 )
-from kafka_meta.batches.records import Contents, contents, packed, records
+from kafka_meta.batches.records import Contents, contents, packed, records, renumbered
 
 SEQUENCES = 1 << 31
 """A sequence number follows 2^31 - 1 with 0 (DefaultRecordBatch.incrementSequence)."""
@@ -130,23 +129,17 @@ def forward(batch: Batch, *, producer: Producer, rank: int) -> Outgoing:
     Only the codec stays of the attributes: the transaction is over, the log's own stamp and the delete horizon are
     the source's business.
     """
-    source = batch.header
-    header = Header(
-        0,
-        source.length,
-        source.partition_leader_epoch,
-        source.magic,
-        0,
-        source.attributes & CODEC_MASK,
-        source.last_offset_delta,
-        source.base_timestamp,
-        source.max_timestamp,
-        producer.id,
-        producer.epoch,
-        producer.sequence(rank),
-        source.record_count,
+    header = batch.header
+    return _sealed(
+        batch.body,
+        header.attributes & CODEC_MASK,
+        count=header.record_count,
+        base_timestamp=header.base_timestamp,
+        max_timestamp=header.max_timestamp,
+        producer=producer,
+        rank=rank,
+        source_end=header.next_offset,
     )
-    return _sealed(header, batch.body, source_end=batch.next_offset)
 
 
 def rebuild(
@@ -163,8 +156,16 @@ def rebuild(
     last_end = min(batch.next_offset, end)
     for piece, body in pieces:
         piece_end = piece.offsets[-1] + 1
-        source_end = last_end if piece_end > kept.offsets[-1] else piece_end
-        yield _encoded(piece, body, codec, producer=producer, rank=rank, source_end=source_end)
+        yield _sealed(
+            body,
+            codec,
+            count=len(piece),
+            base_timestamp=piece.timestamps[0],
+            max_timestamp=max(piece.timestamps),
+            producer=producer,
+            rank=rank,
+            source_end=last_end if piece_end > kept.offsets[-1] else piece_end,
+        )
         rank += len(piece)
 
 
@@ -185,35 +186,24 @@ def joinable(batch: Batch) -> bool:
 
 
 def join(batches: Sequence[Batch], *, producer: Producer, rank: int) -> Outgoing:
-    """Neighbours that `decide` would all forward, as one uncompressed batch; gaps between them vanish.
+    """Neighbours that are `joinable` and that `decide` would all forward, as one; gaps between them vanish.
     Raises MalformedBatch."""
-    parts = [contents(batch) for batch in batches]
-    joined = Contents(
-        offsets=[offset for part in parts for offset in part.offsets],
-        timestamps=[timestamp for part in parts for timestamp in part.timestamps],
-        bodies=[body for part in parts for body in part.bodies],
+    head = batches[0].header
+    parts: list[Buffer] = [batches[0].body]
+    count = head.record_count
+    for batch in batches[1:]:
+        parts += renumbered(batch, first=count, base_timestamp=head.base_timestamp)
+        count += batch.header.record_count
+    return _sealed(
+        b"".join(parts),
+        Codec.NONE,
+        count=count,
+        base_timestamp=head.base_timestamp,
+        max_timestamp=max(batch.header.max_timestamp for batch in batches),
+        producer=producer,
+        rank=rank,
+        source_end=batches[-1].next_offset,
     )
-    body = packed(joined)
-    return _encoded(joined, body, Codec.NONE, producer=producer, rank=rank, source_end=batches[-1].next_offset)
-
-
-def _encoded(part: Contents, body: bytes, codec: Codec, *, producer: Producer, rank: int, source_end: int) -> Outgoing:
-    header = Header(
-        base_offset=0,
-        length=HEADER_BYTES - BEFORE_LENGTH_BYTES + len(body),
-        partition_leader_epoch=-1,
-        magic=2,
-        crc=0,
-        attributes=codec,
-        last_offset_delta=len(part) - 1,
-        base_timestamp=part.timestamps[0],
-        max_timestamp=max(part.timestamps),
-        producer_id=producer.id,
-        producer_epoch=producer.epoch,
-        base_sequence=producer.sequence(rank),
-        record_count=len(part),
-    )
-    return _sealed(header, body, source_end=source_end)
 
 
 def _fitting(part: Contents, codec: Codec, limit: int | None) -> Iterator[tuple[Contents, bytes]]:
@@ -231,14 +221,27 @@ def _fitting(part: Contents, codec: Codec, limit: int | None) -> Iterator[tuple[
     yield from _fitting(part[middle:], codec, limit)
 
 
-def _sealed(header: Header, body: Buffer, *, source_end: int) -> Outgoing:
-    head = bytearray(HEADER.pack(*header))
-    crc = crc32c(body, crc32c(memoryview(head)[CRC_STARTS_AT:]))
-    _CRC.pack_into(head, CRC_AT, crc)
-    return Outgoing(Header(*header[:4], crc, *header[5:]), bytes(head), body, source_end)
+def _sealed(
+    body: Buffer,
+    attributes: int,
+    *,
+    count: int,
+    base_timestamp: int,
+    max_timestamp: int,
+    producer: Producer,
+    rank: int,
+    source_end: int,
+) -> Outgoing:
+    """`count` gapless records under a header of ours."""
+    covered = (
+        *(attributes, count - 1, base_timestamp, max_timestamp),
+        *(producer.id, producer.epoch, producer.sequence(rank), count),
+    )
+    crc = crc32c(body, crc32c(COVERED.pack(*covered)))
+    header = Header(0, HEADER_BYTES - BEFORE_LENGTH_BYTES + len(body), -1, 2, crc, *covered)
+    return Outgoing(header, HEADER.pack(*header), body, source_end)
 
 
-_CRC = struct.Struct(">I")
 _CONTROL_KEY = struct.Struct(">hh")
 """Version and type of a transaction marker."""
 _ABORT = 0
