@@ -10,7 +10,19 @@ from kafka_meta import cluster, stats, zookeeper
 from kafka_meta.cluster.clients import background
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit
-from kafka_meta.model import EVERYTHING, Acl, Cluster, Quota, Remark, Selection, Snapshot, Topic, User, sorted_remarks
+from kafka_meta.model import (
+    EVERYTHING,
+    Acl,
+    Cluster,
+    Quota,
+    Remark,
+    Selection,
+    Snapshot,
+    Topic,
+    Unmatched,
+    User,
+    sorted_remarks,
+)
 from kafka_meta.plan.configs import same_value
 from kafka_meta.settings import ClusterSettings
 
@@ -108,6 +120,7 @@ def merge(in_zookeeper: Snapshot, in_brokers: Snapshot, *, side: Literal["source
         left_out=_merge_left_out(in_zookeeper.left_out, in_brokers.left_out),
         disagreements=sorted_remarks((*in_zookeeper.disagreements, *in_brokers.disagreements, *disagreements)),
         signs=sorted_remarks((*in_zookeeper.signs, *in_brokers.signs)),
+        unmatched=_merge_unmatched(in_zookeeper, in_brokers),
     )
     return replace(merged, gaps=_remaining_gaps(in_zookeeper, in_brokers, merged))
 
@@ -219,6 +232,17 @@ def _merge_left_out(one: Iterable[Remark], other: Iterable[Remark]) -> tuple[Rem
     for remark in (*one, *other):
         reasons.setdefault(remark.resource, remark)
     return sorted_remarks(reasons.values())
+
+
+def _merge_unmatched(one: Snapshot, other: Snapshot) -> tuple[Unmatched, ...]:
+    """What neither view has a name for; a view without the section has no word in it."""
+    found: dict[str, Unmatched] = {}
+    for mine, theirs in ((other, one), (one, other)):
+        elsewhere = {each.option: each.names for each in theirs.unmatched}
+        for each in mine.unmatched:
+            if each.option in elsewhere or getattr(theirs, each.section) is None:
+                found.setdefault(each.option, replace(each, names=max(each.names, elsewhere.get(each.option, 0))))
+    return tuple(found.values())
 
 
 def _remaining_gaps(in_zookeeper: Snapshot, in_brokers: Snapshot, merged: Snapshot) -> tuple[Remark, ...]:

@@ -173,11 +173,11 @@ def test_the_environment_is_stronger_than_toml_and_a_flag_stronger_than_both(
     cli: Cli, source: Cluster, from_source: tuple[str, ...], tmp_path: Path
 ) -> None:
     (tmp_path / "kafka-meta.toml").write_text(
-        f'[source]\nbootstrap-servers = "{DEAD}"\n[policy]\ninclude-topics = "x"\n'
+        f'[source]\nbootstrap-servers = "{DEAD}"\n[policy]\ninclude-topics = "{ORDERS}"\n'
     )
     environment = {"KAFKA_META_SOURCE_BOOTSTRAP_SERVERS": source.bootstrap_servers}
     from_environment = cli("export", "--output", "json", env=environment)
-    assert json.loads(from_environment.stdout)["totals"]["topics"] == 0
+    assert json.loads(from_environment.stdout)["totals"]["topics"] == 1
     assert cli("export", *from_source, env={"KAFKA_META_SOURCE_BOOTSTRAP_SERVERS": DEAD}).returncode == 0
 
 
@@ -537,6 +537,58 @@ def test_a_cluster_is_not_imported_into_itself(
     assert check.returncode == 1
     assert "same cluster" in check.stdout
     assert topics(source) == before
+
+
+@pytest.mark.parametrize(
+    ("option", "expression", "near"), [("--include-topics", "cli.order", "cli.orders"), ("--include-groups", "no", "")]
+)
+def test_an_expression_that_chooses_nothing_is_refused_with_names_that_are_near(
+    option: str,
+    expression: str,
+    near: str,
+    cli: Cli,
+    file: Path,
+    from_source: tuple[str, ...],
+    to_dest: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    plan = ("import", "--fileName", str(file), *to_dest)
+    for command, where in (
+        (plan, str(file)),
+        ((*plan, "--commit"), str(file)),
+        (("verify", "--fileName", str(file), *to_dest), str(file)),
+        (("verify", *from_source, *to_dest), from_source[1]),
+        (("export", *from_source), from_source[1]),
+    ):
+        done = cli(*command, option, expression)
+        assert (done.returncode, done.stdout) == (2, ""), command
+        assert f"flag {option}: '{expression}' matches none of the " in done.stderr
+        assert where in done.stderr
+        assert near in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_expression_from_a_settings_file_is_refused_with_the_place_where_it_stands(
+    cli: Cli, file: Path, to_dest: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "kafka-meta.toml").write_text("[policy]\ninclude-topics = 'ours'\n")
+    done = cli("import", "--fileName", str(file), *to_dest)
+    assert done.returncode == 2
+    assert "kafka-meta.toml [policy] include-topics: 'ours' matches none" in done.stderr
+
+
+def test_an_exclusion_that_is_idle_is_said_and_no_reason_to_stop(
+    cli: Cli, file: Path, to_dest: tuple[str, ...]
+) -> None:
+    done = cli("import", "--fileName", str(file), *to_dest, "--exclude-topics", ".*-tmp")
+    assert done.returncode == 0, done.stderr
+    assert "'.*-tmp' matches none of the 2 topics of" in done.stderr
+
+
+def test_groups_that_zookeeper_cannot_know_are_not_missed(cli: Cli, source: Cluster) -> None:
+    assert source.zookeeper_connect is not None
+    done = cli("export", "--source-zk-connect", source.zookeeper_connect, "--include-groups", "cli-.*")
+    assert done.returncode == 0, done.stderr
 
 
 # Under the names of other tools.

@@ -12,7 +12,15 @@ import typer
 
 from kafka_meta import __version__
 from kafka_meta.cli import options as given
-from kafka_meta.cli.sides import DEFAULT_FILE, SECOND_FILE, file_to_write, options, side, source_settings
+from kafka_meta.cli.sides import (
+    DEFAULT_FILE,
+    SECOND_FILE,
+    file_to_write,
+    options,
+    require_matches,
+    side,
+    source_settings,
+)
 from kafka_meta.errors import ExitStatus, UsageError
 from kafka_meta.export import export as read_source
 from kafka_meta.files import dumps, encode_metadata, write_private
@@ -116,6 +124,7 @@ def export_to_file(
             sizes=chosen.evaluate is not False,
             statistics=None if chosen.evaluate is False else wanted,
         )
+        require_matches(chosen, snapshot, side(source), screen)
     document = encode_metadata(snapshot, created_by=CREATED_BY)
     text = dumps(document)
     if to_stdout and write:

@@ -15,7 +15,7 @@ from kafka_meta.apply import apply
 from kafka_meta.cli import options as given
 from kafka_meta.cli.passwords import PasswordFiles, password_files, passwords_for
 from kafka_meta.cli.screen import Screen
-from kafka_meta.cli.sides import dest_settings, file_to_read, options, policy, principal, side
+from kafka_meta.cli.sides import dest_settings, file_to_read, options, policy, principal, read_file, side
 from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Progress
 from kafka_meta.export import read_dest as read_destination
@@ -98,7 +98,7 @@ def import_(
     decided = policy(chosen)
     dest = dest_settings(flags, toml, session.screen)
     path = file_to_read(chosen)
-    desired = read_metadata(path)
+    desired = read_file(chosen, decided.selection, path, session.screen)
     name = f"{path} (cluster {desired.cluster.id or 'unknown'}, {iso_time(desired.taken_at_ms)})"
     files = password_files(chosen, desired.users or (), session.screen)
     return import_snapshot(

@@ -109,6 +109,10 @@ def read(
             ),
             disagreements=sorted_remarks(facts.disagreements),
             signs=sorted_remarks([*facts.signs, *_signs(connection, metadata, groups, facts)]),
+            unmatched=(
+                *(selection.unmatched(topics=metadata.topics) if "topics" in sections else ()),
+                *groups.unmatched,
+            ),
         )
 
 
