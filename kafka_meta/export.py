@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Literal, TypeVar
 
-from kafka_meta import cluster, stats, zookeeper
+from kafka_meta import cluster, zookeeper
 from kafka_meta.cluster.clients import background
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit
@@ -23,6 +23,7 @@ from kafka_meta.model import (
     User,
     sorted_remarks,
 )
+from kafka_meta.plan import plural
 from kafka_meta.plan.configs import same_value
 from kafka_meta.settings import ClusterSettings
 
@@ -39,22 +40,12 @@ def export(
     taken_at_ms: int,
     secrets: bool = False,
     sizes: bool = True,
-    statistics: stats.Wanted | None = None,
 ) -> Snapshot:
-    """What is on the source, from whatever `source` gives the address of; `statistics` are for sizing.
+    """What is on the source, from whatever `source` gives the address of.
 
     Raises UsageError when it gives none, KafkaMetaError when one cannot be reached or the two are not
     the same cluster.
     """
-    snapshot = _read(source, selection, emit=emit, taken_at_ms=taken_at_ms, secrets=secrets, sizes=sizes)
-    if statistics is None:
-        return snapshot
-    return replace(snapshot, stats=stats.collect(source, snapshot, statistics, emit=emit, now_ms=taken_at_ms))
-
-
-def _read(
-    source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at_ms: int, secrets: bool, sizes: bool
-) -> Snapshot:
     if source.zookeeper is None and not source.bootstrap_servers:
         raise UsageError("no address of the source is given", "Use --source-bootstrap-servers or --source-zk-connect.")
     if source.zookeeper is None:
@@ -181,7 +172,8 @@ def _merge_acls(
         return _first(in_brokers, in_zookeeper)
     only_here, only_there = set(in_zookeeper) - set(in_brokers), set(in_brokers) - set(in_zookeeper)
     if only_here or only_there:
-        reason = f"{len(only_here)} rules only in ZooKeeper, {len(only_there)} only in the brokers; the brokers' count"
+        here = plural(len(only_here), "rule")
+        reason = f"{here} only in ZooKeeper, {len(only_there):,} only in the brokers; the brokers' count"
         disagreements.append(Remark(resource="acls", reason=reason))
     return in_brokers
 

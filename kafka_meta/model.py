@@ -306,6 +306,8 @@ class Snapshot:
     defaults: Mapping[str, str] | None = None
     """Broker-level defaults by the name of the topic config that they stand in for: what a topic
     without an override gets. None when they could not be read."""
+    operations: frozenset[str] | None = None
+    """What we may do with the cluster resource; None where the brokers do not say. No file has it."""
     log_dirs: LogDirs | None = None
     """What the brokers' disks hold, for `stats`; no file has it."""
     stats: Mapping[str, object] | None = None

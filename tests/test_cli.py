@@ -369,6 +369,28 @@ def test_a_file_of_200_MB_of_brackets_is_refused_at_once(cli: Cli, to_dest: tupl
     assert len(done.stderr) < 1000
 
 
+def test_what_no_file_can_be_written_to_or_read_from_is_a_matter_of_the_command_line(
+    cli: Cli, file: Path, from_source: tuple[str, ...], to_dest: tuple[str, ...], tmp_path: Path
+) -> None:
+    into_nowhere = ("import", "--fileName", str(file), *to_dest)
+    for command, said in (
+        (("export", *from_source, "--fileName", "nowhere/x.json"), "the folder nowhere does not exist"),
+        (("export", *from_source, "--targetDirectory", "nowhere"), "the folder nowhere does not exist"),
+        (("export", *from_source, "--fileName", "."), "is a directory"),
+        (("export", *from_source, "--fileName", "/dev/null"), "is a device"),
+        ((*into_nowhere, "--save-plan", "nowhere/plan.json"), "the folder nowhere does not exist"),
+        ((*into_nowhere, "--generate-passwords", "nowhere/new.txt"), "the folder nowhere does not exist"),
+        ((*into_nowhere, "--passwords", "nowhere.txt"), "cannot read nowhere.txt"),
+        (("import", *to_dest, "--plan-file", "nowhere.json"), "--save-plan writes it"),
+        (("export", "--source-bootstrap-servers", "nowhere"), "'nowhere' is not an address of a broker"),
+        (("export", *from_source, "--sample", "-1"), "--sample '-1': expected a time"),
+    ):
+        done = cli(*command)
+        assert (done.returncode, done.stdout) == (2, ""), command
+        assert said in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 # What is shown.
 
 
@@ -396,10 +418,8 @@ def test_under_output_json_standard_output_is_one_document_and_standard_error_li
     for command, done in shown_as_json.items():
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         document = json.loads(done.stdout)
-        if command in ("plan", "result", "verify"):
-            validate(document, command, called=command)
-        else:
-            assert document["kind"] == f"kafka-meta-{command}"
+        validate(document, command, called=command)
+        assert document["kind"] == f"kafka-meta-{command}"
         assert all(line["event"] in ("note", "progress", "waiting") for line in json_lines(done.stderr)), command
     done_actions = json.loads(shown_as_json["result"].stdout)["results"]
     assert {result["outcome"] for result in done_actions} == {"done"}
@@ -536,6 +556,9 @@ def test_a_cluster_is_not_imported_into_itself(
     check = cli("check", *from_source, *to_itself)
     assert check.returncode == 1
     assert "same cluster" in check.stdout
+    told = json.loads(cli("check", *from_source, *to_itself, "--output", "json").stdout)
+    validate(told, "check", called="check")
+    assert "same cluster" in told["problem"]
     assert topics(source) == before
 
 
@@ -589,6 +612,19 @@ def test_groups_that_zookeeper_cannot_know_are_not_missed(cli: Cli, source: Clus
     assert source.zookeeper_connect is not None
     done = cli("export", "--source-zk-connect", source.zookeeper_connect, "--include-groups", "cli-.*")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_dry_run_with_something_refused_has_the_status_that_commit_would_have(
+    cli: Cli, file: Path, to_dest: tuple[str, ...]
+) -> None:
+    arguments = ("import", "--fileName", str(file), *to_dest, "--only", "topics", "--rename", r"cli\..*=cli.one")
+    shown = cli(*arguments, "--save-plan", "plan.json")
+    assert shown.returncode == 1
+    assert "would be called cli.one, as another topic already is" in shown.stdout
+    assert "1 item refused" in shown.stdout.splitlines()[-1]
+    reviewed = cli("import", *to_dest, "--plan-file", "plan.json", "--output", "json")
+    assert reviewed.returncode == 1
+    assert json.loads(reviewed.stdout)["totals"]["refused"] == 1
 
 
 # Under the names of other tools.

@@ -13,7 +13,7 @@ from kafka_meta import host
 from kafka_meta.cli.screen import Screen
 from kafka_meta.errors import UsageError
 from kafka_meta.files import read_metadata
-from kafka_meta.model import Selection, Snapshot
+from kafka_meta.model import Snapshot
 from kafka_meta.plan import SECTIONS, GroupOffsets, Policy, Section, parse_hosts, parse_renames
 from kafka_meta.render import visible
 from kafka_meta.settings import ClusterSettings, PolicyOptions, Toml, policy_options, resolve
@@ -131,7 +131,7 @@ def require_matches(given: PolicyOptions, found: Snapshot, where: str, screen: S
     for each in found.unmatched:
         if each.section in unknown:
             continue
-        told = f"{given.origins[each.option]}: {getattr(given, each.option)!r} matches "
+        told = f"{given.origins[each.option]}: '{getattr(given, each.option)}' matches "
         told += f"none of the {each.names:,} {each.section} of {where}" if each.names else "nothing: "
         told += "" if each.names else f"{where} has no {each.section}"
         if each.option.startswith("exclude"):
@@ -145,7 +145,17 @@ def require_matches(given: PolicyOptions, found: Snapshot, where: str, screen: S
         raise UsageError("; ".join(refused), "\n".join(hints))
 
 
-def read_file(given: PolicyOptions, selection: Selection, path: Path, screen: Screen) -> Snapshot:
+def say_idle_rules(given: PolicyOptions, decided: Policy, source: Snapshot, screen: Screen) -> None:
+    """Names the rules that change nothing: most often they are misspelt, and names stay as they were."""
+    for rule in decided.idle_renames(source):
+        first = " that an earlier rule does not rename" if len(decided.renames) > 1 else ""
+        screen.say(f"{given.origins['rename']}: '{rule}' renames nothing: there is no such {rule.kind}{first}")
+    there = {acl.host for acl in source.acls or ()}
+    for host_there in decided.hosts.keys() - there if source.acls is not None else ():
+        screen.say(f"{given.origins['map_host']}: no ACL of the source is about the host {host_there}")
+
+
+def read_file(given: PolicyOptions, decided: Policy, path: Path, screen: Screen) -> Snapshot:
     """What is in the file; raises UsageError for a file that cannot be used, and as `require_matches`."""
     found = read_metadata(path)
     # A rule may be about a topic or a group that is not there yet.
@@ -157,8 +167,9 @@ def read_file(given: PolicyOptions, selection: Selection, path: Path, screen: Sc
             ("groups", "GROUP", None if found.groups is None else [group.id for group in found.groups]),
         )
     }
-    found = replace(found, unmatched=selection.unmatched(topics=names["topics"], groups=names["groups"]))
+    found = replace(found, unmatched=decided.selection.unmatched(topics=names["topics"], groups=names["groups"]))
     require_matches(given, found, str(path), screen)
+    say_idle_rules(given, decided, found, screen)
     return found
 
 

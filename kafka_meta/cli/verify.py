@@ -20,6 +20,7 @@ from kafka_meta.cli.sides import (
     policy,
     read_file,
     require_matches,
+    say_idle_rules,
     side,
     source_settings,
 )
@@ -103,10 +104,11 @@ def verify(
                 source, decided.selection, emit=meter.emit, taken_at_ms=round(time.time() * 1000), sizes=False
             )
             require_matches(chosen, desired, name, screen)
+            say_idle_rules(chosen, decided, desired, screen)
         else:
             path = file_to_read(chosen)
             name = str(path)
-            desired = read_file(chosen, decided.selection, path, screen)
+            desired = read_file(chosen, decided, path, screen)
         actual = read_dest(dest, desired.cluster.id, meter.emit)
         plan = make_plan(desired, actual, dest, decided, meter.emit, journal=journal)
     answer = report(plan, ignore_extra=ignore_extra)

@@ -91,6 +91,7 @@ def read(
             users=users,
             quotas=quotas,
             defaults=facts.defaults,
+            operations=metadata.cluster_operations,
             log_dirs=log_dirs,
             gaps=sorted_remarks(
                 [
