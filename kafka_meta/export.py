@@ -6,11 +6,24 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Literal, TypeVar
 
-from kafka_meta import cluster, stats, zookeeper
+from kafka_meta import cluster, zookeeper
 from kafka_meta.cluster.clients import background
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit
-from kafka_meta.model import EVERYTHING, Acl, Cluster, Quota, Remark, Selection, Snapshot, Topic, User, sorted_remarks
+from kafka_meta.model import (
+    EVERYTHING,
+    Acl,
+    Cluster,
+    Quota,
+    Remark,
+    Selection,
+    Snapshot,
+    Topic,
+    Unmatched,
+    User,
+    sorted_remarks,
+)
+from kafka_meta.plan import plural
 from kafka_meta.plan.configs import same_value
 from kafka_meta.settings import ClusterSettings
 
@@ -27,22 +40,12 @@ def export(
     taken_at_ms: int,
     secrets: bool = False,
     sizes: bool = True,
-    statistics: stats.Wanted | None = None,
 ) -> Snapshot:
-    """What is on the source, from whatever `source` gives the address of; `statistics` are for sizing.
+    """What is on the source, from whatever `source` gives the address of.
 
     Raises UsageError when it gives none, KafkaMetaError when one cannot be reached or the two are not
     the same cluster.
     """
-    snapshot = _read(source, selection, emit=emit, taken_at_ms=taken_at_ms, secrets=secrets, sizes=sizes)
-    if statistics is None:
-        return snapshot
-    return replace(snapshot, stats=stats.collect(source, snapshot, statistics, emit=emit, now_ms=taken_at_ms))
-
-
-def _read(
-    source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at_ms: int, secrets: bool, sizes: bool
-) -> Snapshot:
     if source.zookeeper is None and not source.bootstrap_servers:
         raise UsageError("no address of the source is given", "Use --source-bootstrap-servers or --source-zk-connect.")
     if source.zookeeper is None:
@@ -108,6 +111,7 @@ def merge(in_zookeeper: Snapshot, in_brokers: Snapshot, *, side: Literal["source
         left_out=_merge_left_out(in_zookeeper.left_out, in_brokers.left_out),
         disagreements=sorted_remarks((*in_zookeeper.disagreements, *in_brokers.disagreements, *disagreements)),
         signs=sorted_remarks((*in_zookeeper.signs, *in_brokers.signs)),
+        unmatched=_merge_unmatched(in_zookeeper, in_brokers),
     )
     return replace(merged, gaps=_remaining_gaps(in_zookeeper, in_brokers, merged))
 
@@ -168,7 +172,8 @@ def _merge_acls(
         return _first(in_brokers, in_zookeeper)
     only_here, only_there = set(in_zookeeper) - set(in_brokers), set(in_brokers) - set(in_zookeeper)
     if only_here or only_there:
-        reason = f"{len(only_here)} rules only in ZooKeeper, {len(only_there)} only in the brokers; the brokers' count"
+        here = plural(len(only_here), "rule")
+        reason = f"{here} only in ZooKeeper, {len(only_there):,} only in the brokers; the brokers' count"
         disagreements.append(Remark(resource="acls", reason=reason))
     return in_brokers
 
@@ -219,6 +224,17 @@ def _merge_left_out(one: Iterable[Remark], other: Iterable[Remark]) -> tuple[Rem
     for remark in (*one, *other):
         reasons.setdefault(remark.resource, remark)
     return sorted_remarks(reasons.values())
+
+
+def _merge_unmatched(one: Snapshot, other: Snapshot) -> tuple[Unmatched, ...]:
+    """What neither view has a name for; a view without the section has no word in it."""
+    found: dict[str, Unmatched] = {}
+    for mine, theirs in ((other, one), (one, other)):
+        elsewhere = {each.option: each.names for each in theirs.unmatched}
+        for each in mine.unmatched:
+            if each.option in elsewhere or getattr(theirs, each.section) is None:
+                found.setdefault(each.option, replace(each, names=max(each.names, elsewhere.get(each.option, 0))))
+    return tuple(found.values())
 
 
 def _remaining_gaps(in_zookeeper: Snapshot, in_brokers: Snapshot, merged: Snapshot) -> tuple[Remark, ...]:

@@ -7,8 +7,9 @@ Names are Kafka's own. Offsets are log offsets, sizes are bytes, times are milli
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -222,30 +223,19 @@ class LogDirs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """`None` for a whole section: it was not asked for or could not be read (then there is a gap)."""
+class Unmatched:
+    """An expression of a selection that matches none of the names there are."""
 
-    taken_at_ms: int
-    cluster: Cluster = Cluster()
-    topics: tuple[Topic, ...] | None = None
-    groups: tuple[Group, ...] | None = None
-    acls: tuple[Acl, ...] | None = None
-    users: tuple[User, ...] | None = None
-    quotas: tuple[Quota, ...] | None = None
-    defaults: Mapping[str, str] | None = None
-    """Broker-level defaults by the name of the topic config that they stand in for: what a topic
-    without an override gets. None when they could not be read."""
-    log_dirs: LogDirs | None = None
-    """What the brokers' disks hold, for `stats`; no file has it."""
-    stats: Mapping[str, object] | None = None
-    gaps: tuple[Remark, ...] = ()
-    """What could not be read."""
-    left_out: tuple[Remark, ...] = ()
-    """What was read and is not in the snapshot on purpose: internal topics, topics being deleted."""
-    disagreements: tuple[Remark, ...] = ()
-    """Where ZooKeeper and the brokers, or one broker and another, say different things."""
-    signs: tuple[Remark, ...] = ()
-    """Traces of what does not move by itself: Connect, Streams, schema registry, tokens, …"""
+    option: str
+    """The field of `Selection`."""
+    names: int
+    """How many names there are."""
+    near: tuple[str, ...] = ()
+    """Names that an include expression may have meant, at most three."""
+
+    @property
+    def section(self) -> str:
+        return "topics" if self.option.endswith("topics") else "groups"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +254,26 @@ class Selection:
     def group(self, name: str) -> bool:
         return _selected(name, self.include_groups, self.exclude_groups)
 
+    def unmatched(
+        self, *, topics: Collection[str] | None = None, groups: Collection[str] | None = None
+    ) -> tuple[Unmatched, ...]:
+        """The expressions that match none of all these names; of names that are not known (None) nothing is said."""
+        given = (
+            ("include_topics", self.include_topics, topics),
+            ("exclude_topics", self.exclude_topics, topics),
+            ("include_groups", self.include_groups, groups),
+            ("exclude_groups", self.exclude_groups, groups),
+        )
+        return tuple(
+            Unmatched(
+                option=option,
+                names=len(names),
+                near=_near(expression, names) if option.startswith("include") else (),
+            )
+            for option, expression, names in given
+            if expression is not None and names is not None and not any(map(expression.fullmatch, names))
+        )
+
 
 EVERYTHING = Selection()
 
@@ -272,6 +282,45 @@ def _selected(name: str, include: re.Pattern[str] | None, exclude: re.Pattern[st
     if include is not None and not include.fullmatch(name):
         return False
     return exclude is None or not exclude.fullmatch(name)
+
+
+def _near(expression: re.Pattern[str], names: Collection[str]) -> tuple[str, ...]:
+    """Names of which it matches a part, else those that are spelt much like it."""
+    if parts := sorted(filter(expression.search, names)):
+        return tuple(parts[:3])
+    by_lower = {name.lower(): name for name in names}
+    return tuple(by_lower[name] for name in difflib.get_close_matches(expression.pattern.lower(), by_lower, 3))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """`None` for a whole section: it was not asked for or could not be read (then there is a gap)."""
+
+    taken_at_ms: int
+    cluster: Cluster = Cluster()
+    topics: tuple[Topic, ...] | None = None
+    groups: tuple[Group, ...] | None = None
+    acls: tuple[Acl, ...] | None = None
+    users: tuple[User, ...] | None = None
+    quotas: tuple[Quota, ...] | None = None
+    defaults: Mapping[str, str] | None = None
+    """Broker-level defaults by the name of the topic config that they stand in for: what a topic
+    without an override gets. None when they could not be read."""
+    operations: frozenset[str] | None = None
+    """What we may do with the cluster resource; None where the brokers do not say. No file has it."""
+    log_dirs: LogDirs | None = None
+    """What the brokers' disks hold, for `stats`; no file has it."""
+    stats: Mapping[str, object] | None = None
+    gaps: tuple[Remark, ...] = ()
+    """What could not be read."""
+    left_out: tuple[Remark, ...] = ()
+    """What was read and is not in the snapshot on purpose: internal topics, topics being deleted."""
+    disagreements: tuple[Remark, ...] = ()
+    """Where ZooKeeper and the brokers, or one broker and another, say different things."""
+    signs: tuple[Remark, ...] = ()
+    """Traces of what does not move by itself: Connect, Streams, schema registry, tokens, …"""
+    unmatched: tuple[Unmatched, ...] = ()
+    """Expressions of the selection that no name matched when this was read; no file has it."""
 
 
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})

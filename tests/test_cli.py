@@ -173,11 +173,11 @@ def test_the_environment_is_stronger_than_toml_and_a_flag_stronger_than_both(
     cli: Cli, source: Cluster, from_source: tuple[str, ...], tmp_path: Path
 ) -> None:
     (tmp_path / "kafka-meta.toml").write_text(
-        f'[source]\nbootstrap-servers = "{DEAD}"\n[policy]\ninclude-topics = "x"\n'
+        f'[source]\nbootstrap-servers = "{DEAD}"\n[policy]\ninclude-topics = "{ORDERS}"\n'
     )
     environment = {"KAFKA_META_SOURCE_BOOTSTRAP_SERVERS": source.bootstrap_servers}
     from_environment = cli("export", "--output", "json", env=environment)
-    assert json.loads(from_environment.stdout)["totals"]["topics"] == 0
+    assert json.loads(from_environment.stdout)["totals"]["topics"] == 1
     assert cli("export", *from_source, env={"KAFKA_META_SOURCE_BOOTSTRAP_SERVERS": DEAD}).returncode == 0
 
 
@@ -369,6 +369,28 @@ def test_a_file_of_200_MB_of_brackets_is_refused_at_once(cli: Cli, to_dest: tupl
     assert len(done.stderr) < 1000
 
 
+def test_what_no_file_can_be_written_to_or_read_from_is_a_matter_of_the_command_line(
+    cli: Cli, file: Path, from_source: tuple[str, ...], to_dest: tuple[str, ...], tmp_path: Path
+) -> None:
+    into_nowhere = ("import", "--fileName", str(file), *to_dest)
+    for command, said in (
+        (("export", *from_source, "--fileName", "nowhere/x.json"), "the folder nowhere does not exist"),
+        (("export", *from_source, "--targetDirectory", "nowhere"), "the folder nowhere does not exist"),
+        (("export", *from_source, "--fileName", "."), "is a directory"),
+        (("export", *from_source, "--fileName", "/dev/null"), "is a device"),
+        ((*into_nowhere, "--save-plan", "nowhere/plan.json"), "the folder nowhere does not exist"),
+        ((*into_nowhere, "--generate-passwords", "nowhere/new.txt"), "the folder nowhere does not exist"),
+        ((*into_nowhere, "--passwords", "nowhere.txt"), "cannot read nowhere.txt"),
+        (("import", *to_dest, "--plan-file", "nowhere.json"), "--save-plan writes it"),
+        (("export", "--source-bootstrap-servers", "nowhere"), "'nowhere' is not an address of a broker"),
+        (("export", *from_source, "--sample", "-1"), "--sample '-1': expected a time"),
+    ):
+        done = cli(*command)
+        assert (done.returncode, done.stdout) == (2, ""), command
+        assert said in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 # What is shown.
 
 
@@ -396,10 +418,8 @@ def test_under_output_json_standard_output_is_one_document_and_standard_error_li
     for command, done in shown_as_json.items():
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         document = json.loads(done.stdout)
-        if command in ("plan", "result", "verify"):
-            validate(document, command, called=command)
-        else:
-            assert document["kind"] == f"kafka-meta-{command}"
+        validate(document, command, called=command)
+        assert document["kind"] == f"kafka-meta-{command}"
         assert all(line["event"] in ("note", "progress", "waiting") for line in json_lines(done.stderr)), command
     done_actions = json.loads(shown_as_json["result"].stdout)["results"]
     assert {result["outcome"] for result in done_actions} == {"done"}
@@ -536,7 +556,75 @@ def test_a_cluster_is_not_imported_into_itself(
     check = cli("check", *from_source, *to_itself)
     assert check.returncode == 1
     assert "same cluster" in check.stdout
+    told = json.loads(cli("check", *from_source, *to_itself, "--output", "json").stdout)
+    validate(told, "check", called="check")
+    assert "same cluster" in told["problem"]
     assert topics(source) == before
+
+
+@pytest.mark.parametrize(
+    ("option", "expression", "near"), [("--include-topics", "cli.order", "cli.orders"), ("--include-groups", "no", "")]
+)
+def test_an_expression_that_chooses_nothing_is_refused_with_names_that_are_near(
+    option: str,
+    expression: str,
+    near: str,
+    cli: Cli,
+    file: Path,
+    from_source: tuple[str, ...],
+    to_dest: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    plan = ("import", "--fileName", str(file), *to_dest)
+    for command, where in (
+        (plan, str(file)),
+        ((*plan, "--commit"), str(file)),
+        (("verify", "--fileName", str(file), *to_dest), str(file)),
+        (("verify", *from_source, *to_dest), from_source[1]),
+        (("export", *from_source), from_source[1]),
+    ):
+        done = cli(*command, option, expression)
+        assert (done.returncode, done.stdout) == (2, ""), command
+        assert f"flag {option}: '{expression}' matches none of the " in done.stderr
+        assert where in done.stderr
+        assert near in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_expression_from_a_settings_file_is_refused_with_the_place_where_it_stands(
+    cli: Cli, file: Path, to_dest: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "kafka-meta.toml").write_text("[policy]\ninclude-topics = 'ours'\n")
+    done = cli("import", "--fileName", str(file), *to_dest)
+    assert done.returncode == 2
+    assert "kafka-meta.toml [policy] include-topics: 'ours' matches none" in done.stderr
+
+
+def test_an_exclusion_that_is_idle_is_said_and_no_reason_to_stop(
+    cli: Cli, file: Path, to_dest: tuple[str, ...]
+) -> None:
+    done = cli("import", "--fileName", str(file), *to_dest, "--exclude-topics", ".*-tmp")
+    assert done.returncode == 0, done.stderr
+    assert "'.*-tmp' matches none of the 2 topics of" in done.stderr
+
+
+def test_groups_that_zookeeper_cannot_know_are_not_missed(cli: Cli, source: Cluster) -> None:
+    assert source.zookeeper_connect is not None
+    done = cli("export", "--source-zk-connect", source.zookeeper_connect, "--include-groups", "cli-.*")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_dry_run_with_something_refused_has_the_status_that_commit_would_have(
+    cli: Cli, file: Path, to_dest: tuple[str, ...]
+) -> None:
+    arguments = ("import", "--fileName", str(file), *to_dest, "--only", "topics", "--rename", r"cli\..*=cli.one")
+    shown = cli(*arguments, "--save-plan", "plan.json")
+    assert shown.returncode == 1
+    assert "would be called cli.one, as another topic already is" in shown.stdout
+    assert "1 item refused" in shown.stdout.splitlines()[-1]
+    reviewed = cli("import", *to_dest, "--plan-file", "plan.json", "--output", "json")
+    assert reviewed.returncode == 1
+    assert json.loads(reviewed.stdout)["totals"]["refused"] == 1
 
 
 # Under the names of other tools.

@@ -161,6 +161,8 @@ def test_ones_own_prices_count(cli: Cli, tmp_path: Path) -> None:
     [
         (("--provider", "nobody"), "--provider 'nobody' is not known"),
         (("--peak-traffic", "fast"), "--peak-traffic 'fast' is not a number"),
+        (("--peak-traffic", "-1"), "--peak-traffic -1.0 is not usable"),
+        (("--peak-traffic", "20", "--html", "nowhere/page.html"), "the folder nowhere does not exist"),
         (("--peak-traffic", "20 GB"), "GB cannot be turned into MB/s"),
         (("--partitions", "0"), "--partitions 0"),
         (("--scenario", "poetry"), "--scenario 'poetry' is not known"),
@@ -302,7 +304,11 @@ def test_a_file_without_statistics_is_sized_by_what_it_holds_and_marked_incomple
     assert (document["complete"], set(document["missing"])) == (False, {"write", "read"})
     done = cli("evaluate", "--provider", "redpanda")
     assert "INCOMPLETE: not known: write, read" in done.stdout
-    for words in ("write: not known: .*log directories", "read: not known: .*--metrics-url", "read: .*--peak-traffic"):
+    for words in (
+        "write: not known: .*with statistics once there are",
+        "read: not known: .*--metrics-url",
+        "read: .*--peak-traffic",
+    ):
         assert re.search(rf"^  ! {words}", done.stdout, re.MULTILINE), words
     compared = cli("evaluate", "--provider", "all")
     assert compared.returncode == 1

@@ -11,7 +11,7 @@ from snapshots import acl, any_snapshots, group, snapshot, topic
 
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.export import merge
-from kafka_meta.model import Acl, Cluster, Quota, Remark, ScramCredential, Secret, Snapshot, Topic, User
+from kafka_meta.model import Acl, Cluster, Quota, Remark, ScramCredential, Secret, Snapshot, Topic, Unmatched, User
 
 
 def in_zookeeper(**sections: object) -> Snapshot:
@@ -201,3 +201,16 @@ def test_keys_come_from_zookeeper_and_contradictions_about_users_and_quotas_are_
         "users": "1 only in ZooKeeper, 0 only in the brokers",
         "quotas": "1 only in ZooKeeper, 1 only in the brokers",
     }
+
+
+def test_an_expression_matches_nothing_when_neither_has_a_name_for_it() -> None:
+    topics, groups = (Unmatched(option=f"include_{section}", names=3) for section in ("topics", "groups"))
+    here = replace(in_zookeeper(topics=[], groups=[]), unmatched=(topics, replace(groups, names=5)))
+    there = replace(in_brokers(topics=[], groups=[]), unmatched=(groups,))
+    assert merge(here, there).unmatched == (replace(groups, names=5),)
+
+
+def test_a_side_that_could_not_tell_its_names_has_no_word_in_what_matches_nothing() -> None:
+    groups = Unmatched(option="include_groups", names=3)
+    there = replace(in_brokers(groups=[]), unmatched=(groups,))
+    assert merge(in_zookeeper(groups=None), there).unmatched == (groups,)

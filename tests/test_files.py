@@ -206,10 +206,17 @@ def test_results_and_reports_follow_their_schemas(plan: Plan, results: list[Resu
     validate(encode_verify(report(plan)), "verify", called="it")
 
 
-@pytest.mark.parametrize("name", ["metadata", "plan", "result", "verify", "error"])
+SCHEMAS = sorted(
+    path.name.removesuffix(".schema.json") for path in (Path(__file__).parent.parent / "schemas").iterdir()
+)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_schemas_are_schemas(name: str) -> None:
     Draft202012Validator.check_schema(schema(name))
     assert "$ref" not in json.dumps(schema(name))
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    assert f"`{name}`" in readme or f"schemas/{name}.schema.json" in readme
 
 
 @settings(deadline=None)

@@ -439,7 +439,9 @@ def test_renamed_topics_take_positions_and_rules_with_them() -> None:
     after = carried_out(dest(), plan.actions)
     answer = report(plan_of(desired, after, *arguments))
     assert answer.verdict == "equal"
-    assert answer.counts["topics"]["intended"] == 1
+    for section in ("topics", "groups"):
+        assert (answer.counts[section]["equal"], answer.counts[section]["intended"]) == (1, 1), section
+    assert (answer.counts["acls"]["equal"], answer.counts["acls"]["intended"]) == (2, 3)
 
 
 def test_two_topics_of_one_new_name_are_not_mixed() -> None:
@@ -1074,6 +1076,38 @@ def test_a_report_counts_every_kind_in_its_section() -> None:
     }
 
 
+def test_a_report_counts_what_differs_as_intended_once_and_not_as_equal_too() -> None:
+    configs = {"min.insync.replicas": "3", "retention.ms": "5"}
+    desired = snapshot(
+        brokers=3,
+        topics=[topic("old.there", factor=3, configs=configs), topic("old.drifts", factor=3), topic("old.missing")],
+    )
+    actual = dest(
+        brokers=1,
+        topics=[topic("new.there", configs={**configs, "min.insync.replicas": "1"}), topic("new.drifts", 2)],
+    )
+    answer = report(plan_of(desired, actual, "--rename", r"old\.(.*)=new.\1"))
+    counts = {section: {k: n for k, n in found.items() if n} for section, found in answer.counts.items()}
+    # new.drifts is a topic of another name as intended; its partitions are another row.
+    assert counts["topics"] == {"intended": 2, "missing": 1}
+    assert counts["partitions"] == {"equal": 2, "different": 1}
+    assert counts["configs"] == {"equal": 1, "intended": 1}
+    assert {each.aspect for each in answer.intended} == {"name", "replicationFactor", "min.insync.replicas"}
+
+
+def test_rules_that_rename_nothing_are_known() -> None:
+    source = snapshot(
+        topics=[topic("a"), topic("b")],
+        groups=[group("g", ("a", 0, 0))],
+        acls=[acl("ALLOW", "User:x", "READ", "TOPIC later.", pattern="PREFIXED")],
+    )
+    texts = ["a=x", "a|b=y", "a=z", "c=x", r"later\.=then.", "group:g=h", "group:a=b"]
+    idle = Policy(renames=parse_renames(texts)).idle_renames(source)
+    assert [str(rule) for rule in idle] == ["a=z", "c=x", "group:a=b"]
+    unknown = replace(source, groups=(), gaps=(Remark(resource="groups", reason="not in ZooKeeper"),))
+    assert Policy(renames=parse_renames(["group:g=h"])).idle_renames(unknown) == ()
+
+
 # Refusals by the destination's own validation
 
 
@@ -1137,7 +1171,7 @@ def test_a_half_committed_group_completes() -> None:
     [
         (dest(id="other", topics=[topic("old")]), "destination: the plan was made for cluster dest, this is other"),
         (dest(topics=[topic("old"), topic("new", 3)]), "topic new: it has been created meanwhile, otherwise"),
-        (dest(topics=[topic("old", 2)]), "topic old: it had 1 partitions, now 2"),
+        (dest(topics=[topic("old", 2)]), "topic old: it had 1 partition, now 2"),
         (
             dest(topics=[topic("old", configs={"retention.ms": "6"})]),
             "topic old: retention.ms was None, now 6",

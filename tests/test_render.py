@@ -14,6 +14,7 @@ from snapshots import group, snapshot, topic
 from kafka_meta import render
 from kafka_meta.model import Acl, Cluster, CommittedOffset, Group, Partition, Remark, Security, Snapshot, Topic
 from kafka_meta.plan import (
+    Action,
     AddPartitions,
     CommitOffsets,
     CreateAcl,
@@ -22,6 +23,8 @@ from kafka_meta.plan import (
     Plan,
     Result,
     SetConfigs,
+    SetQuota,
+    UpsertUser,
     report,
 )
 from kafka_meta.render import plan_lines, report_lines, result_line, size, snapshot_lines, unread_records, visible
@@ -170,7 +173,7 @@ def test_no_line_of_a_plan_lets_a_name_reach_the_terminal(plan: Plan, verbose: b
 @given(snapshot=snapshots, verbose=st.booleans())
 def test_no_line_of_an_export_lets_a_name_reach_the_terminal(snapshot: Snapshot, verbose: bool) -> None:
     assert_plain(snapshot_lines(snapshot, verbose=verbose))
-    assert_plain([render.cluster_words(snapshot.cluster), render.names(["\x1b[0m"])])
+    assert_plain([render.cluster_words(snapshot.cluster), render.names(["\x1b[0m"], verbose=True)])
 
 
 @MANY
@@ -229,6 +232,47 @@ def test_a_screen_shows_ten_and_says_how_many_more_there_are() -> None:
     assert not any("more" in line for line in full)
 
 
+def test_every_list_of_a_plan_and_of_a_report_is_shortened_on_a_screen() -> None:
+    names = [f"t{number}" for number in range(2000)]
+    remarks = tuple(Remark(resource=f"topic {name}", reason=f"reason of {name}") for name in names)
+    differences = tuple(Difference(resource=f"topic {name}", difference="extra") for name in names)
+    rule = Acl(
+        resource_type="TOPIC",
+        resource_name="t",
+        pattern_type="LITERAL",
+        principal="User:x",
+        host="*",
+        operation="READ",
+        permission="ALLOW",
+    )
+    actions: list[Action] = []
+    for name in names:
+        actions += (
+            CreateTopic(topic=name, partitions=1, replication_factor=1),
+            AddPartitions(topic=name, existing=1, total=2),
+            SetConfigs(topic=name, configs={"retention.ms": "5"}, previous={}),
+            CommitOffsets(group=name, offsets=(CommittedOffset(topic="t", partition=0, offset=0),)),
+            CreateAcl(acl=replace(rule, resource_name=name)),
+            UpsertUser(user=name, mechanism="SCRAM-SHA-256", iterations=4096, secret="generated"),
+            SetQuota(entity={"user": name}, values={"producer_byte_rate": 1.0}, previous={}),
+        )
+    plan = Plan(
+        source_id=None,
+        dest_id=None,
+        actions=tuple(actions),
+        drift=differences,
+        intended=differences,
+        extra=differences,
+        skipped=remarks,
+        refused=remarks,
+        unread=remarks,
+        warnings=remarks,
+    )
+    assert len(plan_lines(plan, verbose=False)) < 200
+    assert len(report_lines(report(plan), verbose=False)) < 60
+    assert max(len(line) for line in plan_lines(plan, verbose=False)) < 200
+
+
 def test_an_export_counts_what_was_read_and_says_what_was_not() -> None:
     found = snapshot(
         topics=[topic("a", 2, factor=3, end=5)],
@@ -236,7 +280,7 @@ def test_an_export_counts_what_was_read_and_says_what_was_not() -> None:
         acls=None,
     )
     text = "\n".join(snapshot_lines(found, verbose=False))
-    assert "1 topics  2 partitions, 6 replicas" in text
+    assert "1 topic   2 partitions, 6 replicas" in text
     assert "1 empty" in text
     assert "1 in ZooKeeper (old consumers)" in text
     assert "? ACLs    not read" in text
@@ -249,7 +293,7 @@ def test_an_export_counts_what_was_read_and_says_what_was_not() -> None:
 def test_sizes_that_are_not_known_are_not_counted_as_nothing() -> None:
     partitions = tuple(Partition(partition=n, size_bytes=s) for n, s in enumerate((1500, None)))
     found = snapshot(topics=[Topic(name="t", partitions=partitions)])
-    assert "1.5 kB without replicas (1 partitions not known)" in "\n".join(snapshot_lines(found, verbose=False))
+    assert "1.5 kB without replicas (1 partition not known)" in "\n".join(snapshot_lines(found, verbose=False))
 
 
 @pytest.mark.parametrize(

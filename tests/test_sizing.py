@@ -690,6 +690,21 @@ def test_what_could_not_be_read_reaches_the_recommendation() -> None:
     )
 
 
+def test_what_to_add_names_the_right_to_see_sizes_only_where_it_is_missing() -> None:
+    figures = {name: STATS["figures"][name] for name in ("topics", "partitions", "replicas", "replicationFactor")}
+    statistics = "export from the brokers with statistics"
+    for data, gaps, of_write, of_data in (
+        ([], STATS["gaps"], "the right to see the log directories", "the right to see the log directories"),
+        ([entry(0, "B")], [], f"{statistics} once there are records", "the topics are empty now"),
+        ([], [], statistics, statistics),  # export --no-evaluate
+    ):
+        needs = Needs.from_stats({**STATS, "figures": {**figures, "data": data}, "gaps": gaps})
+        found = recommend("alibaba", needs)
+        assert {"write", "data"} <= {*found.missing}
+        assert of_write in recommend_reason(found, "write")
+        assert of_data in recommend_reason(found, "data")
+
+
 def test_a_flag_overrides_the_file_and_is_marked_declared() -> None:
     needs = Needs.from_flags(peak_traffic=20, partitions=900).over(Needs.from_stats(STATS))
     assert needs.write is not None

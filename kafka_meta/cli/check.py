@@ -40,42 +40,41 @@ def check(
     source = source_settings(flags, toml, screen)
     if source.zookeeper is not None:
         zk = source.zookeeper
-        sides.append(_ask("source", zk.connect, lambda: _of_zookeeper(zookeeper.identify(zk))))
+        sides.append(_ask("source", "zookeeper", zk.connect, lambda: _of_cluster(zookeeper.identify(zk))))
     if source.bootstrap_servers:
-        sides.append(_ask("source", source.bootstrap_servers, lambda: _of_brokers(source, "export")))
+        sides.append(_ask("source", "brokers", source.bootstrap_servers, lambda: _of_brokers(source, "export")))
     dest = dest_settings_if_any(flags, toml, screen)
     if dest is not None:
-        sides.append(_ask("dest", dest.bootstrap_servers, lambda: _of_brokers(dest, "import")))
+        sides.append(_ask("dest", "brokers", dest.bootstrap_servers, lambda: _of_brokers(dest, "import")))
     else:
         screen.say("no destination given: only the source is checked")
-    failed = any(each["error"] or each["missing"] for each in sides) or _mixed(sides)
-    screen.document({"kind": "kafka-meta-check", "schemaVersion": "1.0", "sides": sides, "ok": not failed})
+    problem = _mixed(sides)
+    failed = problem is not None or any(each["error"] or each["missing"] for each in sides)
+    screen.document(
+        {"kind": "kafka-meta-check", "schemaVersion": "1.0", "sides": sides, "problem": problem, "ok": not failed}
+    )
     for each in sides:
         screen.result(access_lines(each))
-    if problem := _mixed(sides):
+    if problem is not None:
         screen.result(["", f"  ! {problem}"])
     screen.result(["", "not ready: see above" if failed else "ready"])
     return ExitStatus.FAILED if failed else ExitStatus.DONE
 
 
-def _ask(role: str, address: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _ask(role: str, via: str, address: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """One side's answer; a failure is an answer, too, so that the other side is still asked."""
-    nothing = {"clusterId": None, "version": None, "mode": None, "brokers": None, "principal": None}
-    base: dict[str, Any] = {"role": role, "address": address, **nothing, "operations": None, "missing": {}, "gaps": []}
+    base: dict[str, Any] = {"role": role, "via": via, "address": address}
+    base |= dict.fromkeys(("clusterId", "version", "mode", "brokers", "principal", "authorizer", "operations"))
+    base |= {"missing": {}, "gaps": []}
     try:
         return {**base, **ask(), "error": None, "hint": None}
     except KafkaMetaError as error:
         return {**base, "error": error.message, "hint": error.hint}
 
 
-def _of_zookeeper(found: Cluster) -> dict[str, Any]:
-    return {"via": "zookeeper", **_of_cluster(found)}
-
-
 def _of_brokers(settings: ClusterSettings, purpose: Purpose) -> dict[str, Any]:
     found = cluster.access(settings, purpose)
     return {
-        "via": "brokers",
         **_of_cluster(found.cluster),
         "principal": principal(settings),
         "operations": None if found.operations is None else sorted(found.operations),

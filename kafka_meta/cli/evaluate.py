@@ -208,7 +208,7 @@ def _amount(flag: str, text: str | None, unit: str) -> float | None:
     """A number, in `unit` unless another one is written behind it. Raises UsageError."""
     if text is None:
         return None
-    match = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]+(?:/s)?)?\s*", text)
+    match = re.fullmatch(r"\s*(-?[0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]+(?:/s)?)?\s*", text)
     if match is None:
         raise UsageError(f"{flag} {text!r} is not a number", f"For example: {flag} 20, which is 20 {unit}.")
     return convert(float(match[1]), match[2] or unit, unit)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kafka_meta import __version__
+from kafka_meta import __version__, stats
 from kafka_meta.cli import options as given
-from kafka_meta.cli.sides import DEFAULT_FILE, SECOND_FILE, file_to_write, options, side, source_settings
-from kafka_meta.errors import ExitStatus, UsageError
+from kafka_meta.cli.quantities import seconds
+from kafka_meta.cli.sides import (
+    DEFAULT_FILE,
+    SECOND_FILE,
+    file_to_write,
+    options,
+    require_matches,
+    side,
+    source_settings,
+)
+from kafka_meta.errors import ExitStatus
 from kafka_meta.export import export as read_source
 from kafka_meta.files import dumps, encode_metadata, write_private
 from kafka_meta.files.writing import require_writable
@@ -71,20 +80,12 @@ def export(
     flags = given.typed(ctx)
     if install_tsar:
         ctx.obj.screen.say(INSTALL_TSAR)
-    wanted = Wanted(sample_s=seconds(sample), metrics_urls=tuple(metrics_url or ()))
+    wanted = Wanted(
+        sample_s=0 if sample is None else seconds("--sample", sample), metrics_urls=tuple(metrics_url or ())
+    )
     for url in wanted.metrics_urls:
         require_url(url)
     return export_to_file(ctx.obj, flags, include_internal=include_internal, secrets=secrets, wanted=wanted, write=True)
-
-
-def seconds(text: str | None) -> float:
-    """Of `60s` or `5m`; 0 for None. Raises UsageError."""
-    if text is None:
-        return 0.0
-    match = re.fullmatch(r"([0-9]{1,6})(s|m)?", text)
-    if match is None or not int(match[1]):
-        raise UsageError(f"--sample {text!r} is not a time", "For example: --sample 60s, --sample 5m")
-    return float(match[1]) * (60 if match[2] == "m" else 1)
 
 
 def export_to_file(
@@ -106,16 +107,14 @@ def export_to_file(
     if write and not to_stdout:
         require_writable(path)
     source = source_settings(flags, toml, screen)
+    evaluate = chosen.evaluate is not False
+    now_ms = round(time.time() * 1000)
     with screen.progress() as meter:
-        snapshot = read_source(
-            source,
-            selection,
-            emit=meter.emit,
-            taken_at_ms=round(time.time() * 1000),
-            secrets=secrets,
-            sizes=chosen.evaluate is not False,
-            statistics=None if chosen.evaluate is False else wanted,
-        )
+        snapshot = read_source(source, selection, emit=meter.emit, taken_at_ms=now_ms, secrets=secrets, sizes=evaluate)
+        require_matches(chosen, snapshot, side(source), screen)
+        if evaluate:
+            statistics = stats.collect(source, snapshot, wanted, emit=meter.emit, now_ms=now_ms)
+            snapshot = replace(snapshot, stats=statistics)
     document = encode_metadata(snapshot, created_by=CREATED_BY)
     text = dumps(document)
     if to_stdout and write:
@@ -152,6 +151,7 @@ def _summary(snapshot: Snapshot, path: Path | None, size_bytes: int) -> dict[str
 
     return {
         "kind": "kafka-meta-export",
+        "schemaVersion": "1.0",
         "fileName": None if path is None else str(path),
         "sizeBytes": size_bytes,
         "clusterId": snapshot.cluster.id,

@@ -15,7 +15,7 @@ from kafka_meta.apply import apply
 from kafka_meta.cli import options as given
 from kafka_meta.cli.passwords import PasswordFiles, password_files, passwords_for
 from kafka_meta.cli.screen import Screen
-from kafka_meta.cli.sides import dest_settings, file_to_read, options, policy, principal, side
+from kafka_meta.cli.sides import dest_settings, file_to_read, options, policy, principal, read_file, side
 from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Progress
 from kafka_meta.export import read_dest as read_destination
@@ -37,6 +37,7 @@ from kafka_meta.plan import (
     UpsertUser,
     compare,
     partitions_to_measure,
+    plural,
     recheck,
     resource_of,
 )
@@ -98,7 +99,7 @@ def import_(
     decided = policy(chosen)
     dest = dest_settings(flags, toml, session.screen)
     path = file_to_read(chosen)
-    desired = read_metadata(path)
+    desired = read_file(chosen, decided, path, session.screen)
     name = f"{path} (cluster {desired.cluster.id or 'unknown'}, {iso_time(desired.taken_at_ms)})"
     files = password_files(chosen, desired.users or (), session.screen)
     return import_snapshot(
@@ -164,8 +165,7 @@ def make_plan(
     positions_at = None
     if decided.group_offsets.time_ms is not None and "groups" in decided.only:
         positions_at = cluster.offsets_at(dest, actual, decided.group_offsets.time_ms)
-    access = cluster.access(dest, "import")
-    operator = Operator(principal=principal(dest), cluster_operations=access.operations)
+    operator = Operator(principal=principal(dest), cluster_operations=actual.operations)
     return compare(
         desired,
         actual,
@@ -209,7 +209,13 @@ def _show(plan: Plan, screen: Screen) -> int:
         screen.result(["", "Nothing was changed. To do it: the same command with --commit"])
     else:
         screen.result(["", "Nothing was changed; there is nothing to do."])
-    return ExitStatus.DONE
+    if not plan.refused:
+        return ExitStatus.DONE
+    # As --commit would answer: a script that looks first shall not go on.
+    screen.result(
+        [f"exit status 1: {plural(len(plan.refused), 'item')} refused, see above; --commit would leave them out"]
+    )
+    return ExitStatus.FAILED
 
 
 def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, vault: cluster.Vault, screen: Screen) -> int:
@@ -256,9 +262,8 @@ def _finish(plan: Plan, results: Sequence[Result], screen: Screen, *, left: int 
     totals = {name: count for name, count in document["totals"].items() if count or name == "done"}
     screen.result(["", totals_line(totals)])
     if left is not None:
-        screen.result(
-            [f"stopped: {left} of {len(plan.actions)} actions have no answer; run the same command again, it completes"]
-        )
+        asked = plural(len(plan.actions), "action")
+        screen.result([f"stopped: no answer to {left:,} of {asked}; run the same command again, it completes"])
     elif totals.get("failed") or totals.get("refused"):
         failed = [result for result in results if result.outcome == "failed"]
         screen.result(f"  × {visible(resource_of(each.action))}: {visible(each.error or '')}" for each in failed[:FEW])
@@ -282,10 +287,11 @@ def _import_plan(session: Session, flags: dict[str, Any], path: Path, *, commit:
         actual = read_dest(dest, plan.source_id, meter.emit)
     open_plan, broken = recheck(plan, actual)
     if broken:
-        raise KafkaMetaError(
-            f"{path} no longer fits the destination; nothing was changed",
-            "\n".join(remark_line(remark) for remark in broken[:20]) + "\nMake a new plan with --save-plan.",
-        )
+        shown = broken if screen.verbose else broken[:FEW]
+        hints = [remark_line(remark) for remark in shown]
+        hints += [f"… {len(broken) - len(shown):,} more (--verbose)"] if len(shown) < len(broken) else []
+        hints.append("Make a new plan with --save-plan.")
+        raise KafkaMetaError(f"{path} no longer fits the destination; nothing was changed", "\n".join(hints))
     screen.result([f"{path}  →  {headline(actual, dest)}"])
     if not commit:
         return _show(open_plan, screen)

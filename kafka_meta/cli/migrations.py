@@ -18,6 +18,7 @@ from kafka_meta.mirror.guard import not_read_yet
 from kafka_meta.mirror.guard import release as put_back
 from kafka_meta.mirror.migrate import stands
 from kafka_meta.model import EVERYTHING, Remark
+from kafka_meta.plan import plural
 from kafka_meta.ranges import Unconsumed
 from kafka_meta.render import remark_line
 from kafka_meta.render.mirror import group_lines, next_lines, release_lines, standing_lines
@@ -129,7 +130,7 @@ def release(flags: Mapping[str, Any], toml: Toml | None, path: Path | None, scre
     if not before:
         screen.result(["nothing is guarded"])
     else:
-        screen.result([f"{done} of {len(before)} topics have their retention and compaction back"])
+        screen.result([f"retention and compaction are back on {done} of {plural(len(before), 'topic')}"])
     return ExitStatus.FAILED if still else ExitStatus.DONE
 
 
@@ -138,7 +139,7 @@ def restart(flags: Mapping[str, Any], toml: Toml | None, path: Path | None, scre
     with existing_journal(flags, toml, path, screen) as (dest, journal), screen.progress() as meter:
         if guards := journal.guards():
             raise KafkaMetaError(
-                f"the journal holds how {len(guards)} topics of the destination were before the copy",
+                f"the journal holds how {plural(len(guards), 'topic')} of the destination stood before the copy",
                 "First put them back: kafka-meta mirror --release",
             )
         actual = cluster.read(dest, EVERYTHING, emit=meter.emit, taken_at_ms=0, sections=frozenset({"topics"}))

@@ -14,7 +14,7 @@ from kafka_meta.files import read_passwords, write_passwords
 from kafka_meta.files.writing import require_writable
 from kafka_meta.model import Secret, Snapshot, User
 from kafka_meta.plan import Action, Passwords, UpsertUser
-from kafka_meta.render import names
+from kafka_meta.render import names, visible
 from kafka_meta.settings import ClusterSettings, PolicyOptions
 
 _RANDOM_BYTES = 24
@@ -34,9 +34,9 @@ class PasswordFiles:
         upserts = [action for action in actions if isinstance(action, UpsertUser)]
         for action in upserts:
             if action.secret == "passwords" and action.user not in self.given:
-                raise UsageError(f"the plan takes the password of {names([action.user])} from --passwords FILE")
+                raise UsageError(f"the plan takes the password of {visible(action.user)} from --passwords FILE")
             if action.secret == "generated" and self.new_file is None:
-                raise UsageError(f"the plan makes a password for {names([action.user])}: --generate-passwords FILE")
+                raise UsageError(f"the plan makes a password for {visible(action.user)}: --generate-passwords FILE")
         wanted = sorted({action.user for action in upserts if action.secret == "generated"})
         made = {user: self.generated.get(user) or Secret(secrets.token_urlsafe(_RANDOM_BYTES)) for user in wanted}
         if self.new_file is not None and made.keys() - self.generated.keys():
@@ -51,7 +51,7 @@ def password_files(chosen: PolicyOptions, users: Iterable[User], screen: Screen)
     if chosen.passwords is not None:
         given = read_passwords(Path(chosen.passwords), known)
         if strangers := sorted(given.keys() - set(known)):
-            screen.say(f"{chosen.passwords}: no users of the source: {names(strangers)}")
+            screen.say(f"{chosen.passwords}: no users of the source: {names(strangers, verbose=screen.verbose)}")
     if chosen.generate_passwords is None:
         return PasswordFiles(given=given)
     path = Path(chosen.generate_passwords)

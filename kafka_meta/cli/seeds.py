@@ -11,7 +11,7 @@ import typer
 from kafka_meta.cli import options as given
 from kafka_meta.cli.export import INSTALL_TSAR, export_to_file
 from kafka_meta.cli.imports import import_snapshot
-from kafka_meta.cli.sides import dest_settings, options, policy, side, source_settings
+from kafka_meta.cli.sides import dest_settings, options, policy, require_matches, say_idle_rules, side, source_settings
 from kafka_meta.errors import UsageError
 from kafka_meta.export import export as read_source
 from kafka_meta.plan import Section
@@ -118,7 +118,9 @@ def _migrate(ctx: typer.Context, flags: dict[str, Any], section: Section, *, com
     source = source_settings(flags, toml, screen)
     with screen.progress() as meter:
         desired = read_source(
-            source, chosen.selection(), emit=meter.emit, taken_at_ms=round(time.time() * 1000), sizes=False
+            source, decided.selection, emit=meter.emit, taken_at_ms=round(time.time() * 1000), sizes=False
         )
+        require_matches(chosen, desired, side(source), screen)
+        say_idle_rules(chosen, decided, desired, screen)
     name = f"{side(source)} (cluster {desired.cluster.id or 'unknown'})"
     return import_snapshot(session, desired, name, dest, decided, commit=commit)

@@ -12,7 +12,10 @@ from typing import Any
 from kafka_meta import host
 from kafka_meta.cli.screen import Screen
 from kafka_meta.errors import UsageError
+from kafka_meta.files import read_metadata
+from kafka_meta.model import Snapshot
 from kafka_meta.plan import SECTIONS, GroupOffsets, Policy, Section, parse_hosts, parse_renames
+from kafka_meta.render import visible
 from kafka_meta.settings import ClusterSettings, PolicyOptions, Toml, policy_options, resolve
 
 DEFAULT_FILE = "kafka-metadata-export.json"
@@ -117,6 +120,57 @@ def _on_drift(text: str | None) -> Any:
     if text in (None, "report", "set"):
         return text or "report"
     raise UsageError(f"--on-drift {text!r}: expected report or set")
+
+
+def require_matches(given: PolicyOptions, found: Snapshot, where: str, screen: Screen) -> None:
+    """Raises UsageError for an include expression that no name of `where` matches. An exclude expression may be there
+    for the case that something appears: it is only said to be idle. Nothing is said where names could not be read."""
+    unknown = {gap.resource for gap in found.gaps}
+    refused: list[str] = []
+    near: list[str] = []
+    for each in found.unmatched:
+        if each.section in unknown:
+            continue
+        told = f"{given.origins[each.option]}: '{getattr(given, each.option)}' matches "
+        told += f"none of the {each.names:,} {each.section} of {where}" if each.names else "nothing: "
+        told += "" if each.names else f"{where} has no {each.section}"
+        if each.option.startswith("exclude"):
+            screen.say(told)
+        else:
+            refused.append(told)
+            near += map(visible, each.near)
+    if refused:
+        hints = ["The expression must match a whole name." + (f" Near: {', '.join(near)}." if near else "")]
+        hints += (f"{gap.resource}: {gap.reason}" for gap in found.gaps if gap.resource == "cluster")
+        raise UsageError("; ".join(refused), "\n".join(hints))
+
+
+def say_idle_rules(given: PolicyOptions, decided: Policy, source: Snapshot, screen: Screen) -> None:
+    """Names the rules that change nothing: most often they are misspelt, and names stay as they were."""
+    for rule in decided.idle_renames(source):
+        first = " that an earlier rule does not rename" if len(decided.renames) > 1 else ""
+        screen.say(f"{given.origins['rename']}: '{rule}' renames nothing: there is no such {rule.kind}{first}")
+    there = {acl.host for acl in source.acls or ()}
+    for host_there in decided.hosts.keys() - there if source.acls is not None else ():
+        screen.say(f"{given.origins['map_host']}: no ACL of the source is about the host {host_there}")
+
+
+def read_file(given: PolicyOptions, decided: Policy, path: Path, screen: Screen) -> Snapshot:
+    """What is in the file; raises UsageError for a file that cannot be used, and as `require_matches`."""
+    found = read_metadata(path)
+    # A rule may be about a topic or a group that is not there yet.
+    rules = [acl for acl in found.acls or () if acl.pattern_type == "LITERAL" and acl.resource_name != "*"]
+    names = {
+        section: None if items is None else {*items, *(acl.resource_name for acl in rules if acl.resource_type == kind)}
+        for section, kind, items in (
+            ("topics", "TOPIC", None if found.topics is None else [topic.name for topic in found.topics]),
+            ("groups", "GROUP", None if found.groups is None else [group.id for group in found.groups]),
+        )
+    }
+    found = replace(found, unmatched=decided.selection.unmatched(topics=names["topics"], groups=names["groups"]))
+    require_matches(given, found, str(path), screen)
+    say_idle_rules(given, decided, found, screen)
+    return found
 
 
 def file_to_read(given: PolicyOptions) -> Path:

@@ -12,10 +12,21 @@ from kafka_meta.cli import options as given
 from kafka_meta.cli.imports import headline, make_plan, read_dest
 from kafka_meta.cli.migrations import existing_journal
 from kafka_meta.cli.screen import Screen
-from kafka_meta.cli.sides import dest_settings, file_to_read, has_source, options, policy, side, source_settings
+from kafka_meta.cli.sides import (
+    dest_settings,
+    file_to_read,
+    has_source,
+    options,
+    policy,
+    read_file,
+    require_matches,
+    say_idle_rules,
+    side,
+    source_settings,
+)
 from kafka_meta.errors import ExitStatus, UsageError
 from kafka_meta.export import export as read_source
-from kafka_meta.files import encode_verify, read_metadata
+from kafka_meta.files import encode_verify
 from kafka_meta.mirror.migrate import copied_of
 from kafka_meta.plan import report
 from kafka_meta.render import report_lines
@@ -90,12 +101,14 @@ def verify(
             source = source_settings(flags, toml, screen)
             name = side(source)
             desired = read_source(
-                source, chosen.selection(), emit=meter.emit, taken_at_ms=round(time.time() * 1000), sizes=False
+                source, decided.selection, emit=meter.emit, taken_at_ms=round(time.time() * 1000), sizes=False
             )
+            require_matches(chosen, desired, name, screen)
+            say_idle_rules(chosen, decided, desired, screen)
         else:
             path = file_to_read(chosen)
             name = str(path)
-            desired = read_metadata(path)
+            desired = read_file(chosen, decided, path, screen)
         actual = read_dest(dest, desired.cluster.id, meter.emit)
         plan = make_plan(desired, actual, dest, decided, meter.emit, journal=journal)
     answer = report(plan, ignore_extra=ignore_extra)

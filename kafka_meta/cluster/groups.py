@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from kafka_meta import wire
 from kafka_meta.cluster.clients import reason
 from kafka_meta.events import Emit, Progress
-from kafka_meta.model import LEASE_GROUPS, Gap, Group, Member, Remark, Selection
+from kafka_meta.model import LEASE_GROUPS, Gap, Group, Member, Remark, Selection, Unmatched
 from kafka_meta.wire import Described, Listing, Positions, Unanswered, Wire
 
 _AT_ONCE = 500
@@ -32,6 +32,7 @@ class Groups:
     found: list[Group] | None = None
     gaps: list[Gap] = field(default_factory=list)
     left_out: list[Remark] = field(default_factory=list)
+    unmatched: tuple[Unmatched, ...] = ()
 
 
 def read_groups(
@@ -48,6 +49,7 @@ def read_groups(
     if listings is None:
         return groups
     groups.found = []
+    groups.unmatched = selection.unmatched(groups=[listing.id for listing in listings])
     chosen: list[Listing] = []
     for listing in listings:
         if listing.id.startswith(LEASE_GROUPS) and not selection.include_internal:

@@ -91,6 +91,7 @@ def read(
             users=users,
             quotas=quotas,
             defaults=facts.defaults,
+            operations=metadata.cluster_operations,
             log_dirs=log_dirs,
             gaps=sorted_remarks(
                 [
@@ -109,6 +110,10 @@ def read(
             ),
             disagreements=sorted_remarks(facts.disagreements),
             signs=sorted_remarks([*facts.signs, *_signs(connection, metadata, groups, facts)]),
+            unmatched=(
+                *(selection.unmatched(topics=metadata.topics) if "topics" in sections else ()),
+                *groups.unmatched,
+            ),
         )
 
 

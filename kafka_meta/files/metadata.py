@@ -167,10 +167,13 @@ def _quota(quota: Quota) -> dict[str, Any]:
     return {"entity": dict(quota.entity), "values": dict(quota.values)}
 
 
+_WRITTEN_BY = "kafka-meta export writes it; --fileName names another."
+
+
 def read_metadata(path: Path) -> Snapshot:
     """Raises UsageError with the place for a file that is missing, unsound, of another kind, of a
     newer major version, or contradicts itself. Fields of a newer minor version are ignored."""
-    return decode_metadata(load(path), called=str(path))
+    return decode_metadata(load(path, written_by=_WRITTEN_BY), called=str(path))
 
 
 def decode_metadata(tree: Json, *, called: str) -> Snapshot:

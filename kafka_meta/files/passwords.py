@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from kafka_meta.errors import KafkaMetaError, UsageError
+from kafka_meta.errors import UsageError
 from kafka_meta.files.writing import write_private
 from kafka_meta.model import Secret
 
@@ -57,4 +57,4 @@ def _private_text(path: Path) -> str:
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8") from None
     except OSError as error:
-        raise KafkaMetaError(f"cannot read {path}: {error.strerror}") from None
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None

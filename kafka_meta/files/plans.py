@@ -172,9 +172,12 @@ def encode_verify(report: Report) -> dict[str, Any]:
     }
 
 
+_WRITTEN_BY = "kafka-meta import --save-plan writes it; --plan-file names another."
+
+
 def read_plan(path: Path) -> Plan:
     """Raises UsageError with the place for a file that is no sound plan."""
-    document = require_kind(load(path), PLAN_KIND, VERSION, called=str(path))
+    document = require_kind(load(path, written_by=_WRITTEN_BY), PLAN_KIND, VERSION, called=str(path))
     validate(document, "plan", called=str(path))
     return Plan(
         source_id=document["source"].get("clusterId"),

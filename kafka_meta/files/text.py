@@ -58,18 +58,21 @@ def _member(value: object) -> str:
     return _encode(value)
 
 
-def load(path: Path, *, max_bytes: int = MAX_BYTES) -> Json:
-    """Raises UsageError, with the file and the place, for anything that is not a sound JSON document."""
+def load(path: Path, *, written_by: str | None = None, max_bytes: int = MAX_BYTES) -> Json:
+    """Raises UsageError, with the file and the place, for anything that is not a sound JSON document.
+
+    `written_by` says where a file that does not exist would come from.
+    """
     try:
         with path.open("rb") as file:
             # One byte more than allowed tells a large file from an endless one (/dev/zero).
             raw = file.read(max_bytes + 1)
     except FileNotFoundError:
-        raise UsageError(f"{path} does not exist", "kafka-meta export writes it; --fileName names another.") from None
+        raise UsageError(f"{path} does not exist", written_by) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     if len(raw) > max_bytes:
-        raise UsageError(f"{path} is larger than {max_bytes:,} bytes", "No metadata file of a cluster is that large.")
+        raise UsageError(f"{path} is larger than {max_bytes:,} bytes", "No file of kafka-meta is that large.")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from kafka_meta.errors import KafkaMetaError
+from kafka_meta.errors import KafkaMetaError, UsageError
 
 
 def write_private(path: Path, text: str) -> None:
@@ -36,13 +36,13 @@ def write_private(path: Path, text: str) -> None:
 
 
 def require_writable(path: Path) -> None:
-    """Raises KafkaMetaError when `path` cannot become a file: before the work whose result it takes."""
+    """Raises UsageError when `path` cannot become a file: before the work whose result it takes."""
     if path.is_dir():
-        raise KafkaMetaError(f"{path} is a directory", "Name a file.")
+        raise UsageError(f"{path} is a directory", "Name a file.")
     if path.exists() and not path.is_file():
         # Replacing it would take /dev/null away from everybody.
-        raise KafkaMetaError(f"{path} is a device or a pipe, which cannot be replaced by a file", "Name a file.")
+        raise UsageError(f"{path} is a device or a pipe, which cannot be replaced by a file", "Name a file.")
     if not path.parent.is_dir():
-        raise KafkaMetaError(f"the folder {path.parent} does not exist", "Create it, or name another one.")
+        raise UsageError(f"the folder {path.parent} does not exist", "Create it, or name another one.")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise KafkaMetaError(f"no right to write into {path.parent}")
+        raise UsageError(f"no right to write into {path.parent}", "Name another folder.")

@@ -146,5 +146,5 @@ def _different(resource: str, aspect: str, source: Value, dest: Value, reason: s
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 topic`, `2 topics`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """`1 topic`, `2,000 topics`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

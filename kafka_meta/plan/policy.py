@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from kafka_meta.errors import UsageError
-from kafka_meta.model import EVERYTHING, Acl, Selection
+from kafka_meta.model import EVERYTHING, Acl, Selection, Snapshot
 
 Section: TypeAlias = Literal["topics", "groups", "acls", "users", "quotas"]
 SECTIONS: tuple[Section, ...] = ("topics", "groups", "acls", "users", "quotas")
@@ -30,6 +30,10 @@ class Rename:
     kind: Literal["topic", "group"]
     pattern: re.Pattern[str]
     replacement: str
+
+    def __str__(self) -> str:
+        """As it may be typed."""
+        return f"{'group:' if self.kind == 'group' else ''}{self.pattern.pattern}={self.replacement}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,25 @@ class Policy:
             if rule.kind == kind and (match := rule.pattern.fullmatch(name)):
                 return match.expand(rule.replacement)
         return name
+
+    def idle_renames(self, source: Snapshot) -> tuple[Rename, ...]:
+        """The rules by which no name of the source goes; a rule about names that are not known is not idle."""
+        acls = source.acls or ()
+        known: dict[str, set[str]] = {}
+        if source.topics is not None:
+            known["topic"] = {topic.name for topic in source.topics}
+            known["topic"] |= {acl.resource_name for acl in acls if acl.resource_type == "TOPIC"}
+        if source.groups is not None and not any(gap.resource == "groups" for gap in source.gaps):
+            known["group"] = {group.id for group in source.groups}
+            known["group"] |= {acl.resource_name for acl in acls if acl.resource_type == "GROUP"}
+        idle = []
+        for rule in self.renames:
+            if rule.kind in known:
+                taken = set(filter(rule.pattern.fullmatch, known[rule.kind]))
+                known[rule.kind] -= taken  # the first rule that matches a name counts
+                if not taken:
+                    idle.append(rule)
+        return tuple(idle)
 
 
 def parse_renames(texts: Iterable[str]) -> tuple[Rename, ...]:

@@ -20,7 +20,7 @@ from kafka_meta.plan.actions import (
     resource_of,
 )
 from kafka_meta.plan.configs import same_value
-from kafka_meta.plan.draft import Plan
+from kafka_meta.plan.draft import Plan, plural
 from kafka_meta.plan.groups import liveness
 
 
@@ -75,7 +75,7 @@ class _State:
                 found = len(self.topics[action.topic].partitions) if action.topic in self.topics else 0
                 if found == action.existing:
                     return None
-                return "" if found == action.total else f"it had {action.existing} partitions, now {found}"
+                return "" if found == action.total else f"it had {plural(action.existing, 'partition')}, now {found}"
             case SetConfigs():
                 return self._set_configs(action)
             case CommitOffsets():

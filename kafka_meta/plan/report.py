@@ -29,7 +29,8 @@ KINDS = ("equal", "intended", "missing", "different", "extra")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`counts[section][kind]` for every section and kind; `unread` is what nobody could compare."""
+    """`counts[section][kind]` for every section and kind: what differs as intended is not counted as equal, too, and
+    what differs otherwise not as intended. `unread` is what nobody could compare."""
 
     verdict: Verdict
     counts: Mapping[str, Mapping[str, int]]
@@ -51,8 +52,10 @@ def report(plan: Plan, *, ignore_extra: bool = False) -> Report:
         counts[section]["equal"] = count
     for difference in differences:
         counts[_section(difference)][difference.difference] += 1
-    for difference in plan.intended:
-        counts[_section(difference)]["intended"] += 1
+    present = frozenset(plan.present)
+    for section, item in {_item(each) for each in plan.intended} - {_item(each) for each in differences}:
+        counts[section]["intended"] += 1
+        counts[section]["equal"] -= item in present
     return Report(
         verdict="different" if differences else "inconclusive" if plan.unread else "equal",
         counts=counts,
@@ -113,6 +116,13 @@ def _lacking(action: Action) -> list[Difference]:
             ]
         case _:
             assert_never(action)
+
+
+def _item(difference: Difference) -> tuple[str, str]:
+    """What is counted: a topic, group or rule as a whole, however many of its aspects differ; else the aspect."""
+    section = _section(difference)
+    whole = section in ("topics", "groups", "acls")
+    return section, difference.resource if whole else f"{difference.resource} {difference.aspect}"
 
 
 def _section(difference: Difference) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from kafka_meta.model import Snapshot, Topic
 from kafka_meta.plan.actions import BROKER_DEFAULT, AddPartitions, CreateTopic, SetConfigs
@@ -113,8 +113,10 @@ def _compare_existing(
         draft.cannot_compare(resource, "its configs on the destination could not be read")
     elif topic.configs is not None:
         factor = there.replication_factor
+        noted = len(draft.intended)
         configs = _desired_configs(topic, there.name, policy, home, source_defaults, factor, draft)
-        _compare_configs(there.name, configs, there.configs, guarded, policy, draft)
+        changed = {each.aspect for each in draft.intended[noted:]}
+        _compare_configs(there.name, configs, changed, there.configs, guarded, policy, draft)
     if len(draft.drift) + len(draft.partitions) + len(draft.configs) == open_before:
         draft.present.append(resource)
         draft.equal["topics"] += 1
@@ -136,13 +138,15 @@ def _compare_factor(topic: Topic, there: Topic, policy: Policy, home: Home, draf
 def _compare_configs(
     name: str,
     wanted: Mapping[str, str],
+    changed: Set[str | None],
     found: Mapping[str, str],
     guarded: Mapping[str, tuple[str, str | None]],
     policy: Policy,
     draft: Draft,
 ) -> None:
+    """`changed` are those wanted otherwise than the source has them, on purpose: they do not count as equal."""
     to_set = {config: value for config, value in wanted.items() if not same_value(config, found.get(config), value)}
-    draft.equal["configs"] += len(wanted) - len(to_set)
+    draft.equal["configs"] += len(wanted.keys() - to_set.keys() - changed)
     # To set them now would let the broker delete what has been copied and not been read.
     kept = {
         config: before

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 from kafka_meta.model import Cluster, Remark, Snapshot
@@ -88,10 +88,11 @@ def _counts(snapshot: Snapshot) -> list[str]:
     else:
         partitions = [partition for topic in topics for partition in topic.partitions]
         sizes = [partition.size_bytes for partition in partitions]
-        details = [f"{len(partitions):,} partitions", f"{sum(len(p.replicas) for p in partitions):,} replicas"]
+        copies = sum(len(partition.replicas) for partition in partitions)
+        details = [plural(len(partitions), "partition"), plural(copies, "replica")]
         known = [value for value in sizes if value is not None]
         if known:
-            unknown = f" ({len(sizes) - len(known):,} partitions not known)" if len(known) < len(sizes) else ""
+            unknown = f" ({plural(len(sizes) - len(known), 'partition')} not known)" if len(known) < len(sizes) else ""
             details.append(f"{size(sum(known))} without replicas{unknown}")
         rows.append((len(topics), "topics", ", ".join(details)))
     if snapshot.groups is None:
@@ -106,7 +107,7 @@ def _counts(snapshot: Snapshot) -> list[str]:
         details = [f"{count:,} {state}" for state, count in sorted(states.items())]
         unread = unread_records(snapshot)
         if unread is not None and snapshot.groups:
-            details.append(f"{unread:,} records between their positions and the ends")
+            details.append(f"{plural(unread, 'record')} between their positions and the ends")
         rows.append((len(snapshot.groups), "groups", ", ".join(details)))
     acls = snapshot.acls
     if acls is None and snapshot.cluster.security.authorizer == "":
@@ -119,7 +120,11 @@ def _counts(snapshot: Snapshot) -> list[str]:
     for name, items in (("users", snapshot.users), ("quotas", snapshot.quotas)):
         if items is not None:
             rows.append((len(items), name, ""))
-    return [f"  {'?' if count is None else f'{count:,}':>7} {name:<8}{detail}".rstrip() for count, name, detail in rows]
+    lines: list[str] = []
+    for count, name, detail in rows:
+        number, noun = "?" if count is None else f"{count:,}", name.removesuffix("s") if count == 1 else name
+        lines.append(f"  {number:>7} {noun:<8}{detail}".rstrip())
+    return lines
 
 
 def unread_records(snapshot: Snapshot) -> int | None:
@@ -244,17 +249,15 @@ def _will(actions: Sequence[Action], verbose: bool) -> list[str]:
         lines.append(f"Begin to migrate topics:[{_some([action.topic for action in topics], verbose)}]")
         lines.append(f"Total topic number:{len(topics)}")
         lines += _limited([f"Will create {_topic(action, ':')}" for action in topics], verbose)
-    for action in actions:
-        match action:
-            case AddPartitions():
-                lines.append(
-                    f"Will add partitions to topic:{visible(action.topic)}, from {action.existing} to {action.total}"
-                )
-            case SetConfigs():
-                changes = ", ".join(f"{name}={value}" for name, value in sorted(action.configs.items()))
-                lines.append(f"Will set configs of topic:{visible(action.topic)}, {visible(changes)}")
-            case _:
-                pass
+    grown = [action for action in actions if isinstance(action, AddPartitions)]
+    lines += _limited(
+        [
+            f"Will add partitions to topic:{visible(action.topic)}, from {action.existing} to {action.total}"
+            for action in grown
+        ],
+        verbose,
+    )
+    lines += _limited([_will_set(action) for action in actions if isinstance(action, SetConfigs)], verbose)
     if groups:
         lines.append(f"Will create consumer groups:[{_some(groups, verbose)}]")
     acls = [action.acl for action in actions if isinstance(action, CreateAcl)]
@@ -266,6 +269,11 @@ def _will(actions: Sequence[Action], verbose: bool) -> list[str]:
     quotas = [f"Will set quota:{_quota(action)}" for action in actions if isinstance(action, SetQuota)]
     lines += _limited(quotas, verbose)
     return lines
+
+
+def _will_set(action: SetConfigs) -> str:
+    changes = ", ".join(f"{name}={value}" for name, value in sorted(action.configs.items()))
+    return f"Will set configs of topic:{visible(action.topic)}, {visible(changes)}"
 
 
 def _topic(action: CreateTopic, separator: str) -> str:
@@ -401,5 +409,5 @@ def totals_line(totals: Mapping[str, int]) -> str:
     return "   ".join(f"{name} {count:,}" for name, count in totals.items())
 
 
-def names(resources: Iterable[str]) -> str:
-    return ", ".join(map(visible, resources))
+def names(resources: Sequence[str], *, verbose: bool) -> str:
+    return _some(resources, verbose)

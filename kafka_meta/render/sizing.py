@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from kafka_meta.plan import plural
 from kafka_meta.render.documents import size, visible
 
 Document = Mapping[str, Any]
@@ -28,7 +29,7 @@ def stats_lines(stats: Document, known_gaps: Collection[str] = ()) -> list[str]:
     figures = stats.get("figures") or {}
     told = [f"{name} {_best(figures[name])}" for name in ("write", "read", "messages") if figures.get(name)]
     hours = len(stats.get("hours") or ())
-    details = [*told, f"{hours} hours of the past week" if hours else "nothing of the past hours"]
+    details = [*told, f"{plural(hours, 'hour')} of the past week" if hours else "nothing of the past hours"]
     details += [] if figures.get("read") else ["reading is not known (--sample 60s)"]
     lines = [f"  {'':>7} {'rates':<8}{'; '.join(details)}"]
     if stats.get("host"):

@@ -24,15 +24,28 @@ ESSENTIAL = ("write", "read", "write equivalent", "storage", "network", "partiti
 """Where one of these could not be compared the recommendation is incomplete; others are said to be unchecked."""
 
 _WITH_FILE = "or give --peak-traffic beside --fileName"
+_EMPTY = "the topics are empty now, which says nothing of what they will hold"
 _SEE_SIZES = "export with the right to see the log directories (DESCRIBE on the cluster)"
-TO_ADD = {
-    "write": f"{_SEE_SIZES} once there are records of a full hour, or with --metrics-url; {_WITH_FILE}",
-    "read": f"export with --sample 60s while consumers are at work, or with --metrics-url; {_WITH_FILE}",
-    "data": f"{_SEE_SIZES}; or give --disk",
-    "partitions": "export with the right to see all topics; or give --partitions",
-    "retention": "some topics keep everything; give --disk with how much the destination shall hold",
-}
-"""What makes an incomplete recommendation complete."""
+
+
+def _to_add(name: str, needs: Needs) -> str:
+    """What makes an incomplete recommendation complete."""
+    refused = any(gap.resource.startswith("log directories") for gap in needs.gaps)
+    look = _SEE_SIZES if refused else "export from the brokers with statistics"
+    match name:
+        case "write":
+            return f"{look} once there are records of a full hour, or with --metrics-url; {_WITH_FILE}"
+        case "read":
+            return f"export with --sample 60s while consumers are at work, or with --metrics-url; {_WITH_FILE}"
+        case "data" if needs.data is not None:
+            return f"{_EMPTY}: export again once they hold what they usually do; or give --disk"
+        case "data":
+            return f"{look}; or give --disk"
+        case "partitions":
+            return "export with the right to see all topics; or give --partitions"
+        case _:  # retention
+            return "some topics keep everything; give --disk with how much the destination shall hold"
+
 
 Role: TypeAlias = Literal["next cheaper", "next up", "other"]
 
@@ -189,7 +202,7 @@ def _warnings(
 ) -> Iterator[Remark]:
     for name in missing:
         reason = "not known: the recommendation is the least that the known figures need"
-        yield Remark(resource=name, reason=f"{reason}; {TO_ADD[name]}")
+        yield Remark(resource=name, reason=f"{reason}; {_to_add(name, needs)}")
     if choice is None:
         reasons = "; ".join(describe(constraint) for constraint in best.failures)
         yield Remark(
@@ -200,7 +213,7 @@ def _warnings(
         yield Remark(
             resource="not checked", reason=f"{', '.join(unchecked)}: there is a limit, but the need is not known"
         )
-    yield from _figure_warnings(needs)
+    yield from _figure_warnings(needs, missing)
     if choice is not None:
         yield from _choice_warnings(needs, choice)
     if (today - catalogue.as_of).days > STALE_DAYS:
@@ -210,7 +223,7 @@ def _warnings(
         yield Remark(resource=catalogue.provider, reason=reason)
 
 
-def _figure_warnings(needs: Needs) -> Iterator[Remark]:
+def _figure_warnings(needs: Needs, missing: tuple[str, ...]) -> Iterator[Remark]:
     for name in NEED_UNITS:
         figure: Figure | None = getattr(needs, name)
         if figure is None:
@@ -229,8 +242,8 @@ def _figure_warnings(needs: Needs) -> Iterator[Remark]:
         )
     if needs.retention_is_unlimited:
         yield Remark(resource="data", reason="some topics keep everything: what they need grows without end")
-    elif needs.stored is None and needs.data is not None:
-        yield Remark(resource="data", reason="the topics are empty now, which says nothing of what they will hold")
+    elif needs.stored is None and needs.data is not None and "data" not in missing:
+        yield Remark(resource="data", reason=_EMPTY)
     elif needs.data is not None and needs.retained is not None and needs.retained.value > needs.data.value * GROWTH:
         yield Remark(
             resource="data",

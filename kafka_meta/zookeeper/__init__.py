@@ -86,4 +86,5 @@ def read(
         gaps=sorted_remarks([*reading.gaps, DEFAULTS_GAP, GROUPS_GAP]),
         left_out=sorted_remarks(reading.left_out),
         signs=sorted_remarks(reading.signs),
+        unmatched=tuple(reading.unmatched),
     )

@@ -18,6 +18,7 @@ def groups(reading: Reading) -> tuple[Group, ...] | None:
     names = reading.listed("/consumers", "groups")
     if names is None:
         return None
+    reading.unmatched += reading.selection.unmatched(groups=names)
     chosen = list(filter(reading.selection.group, names))
     members = _members(reading, chosen)
     offsets = _offsets(reading, chosen)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from kafka_meta.events import Emit, Progress
-from kafka_meta.model import Remark, Selection
+from kafka_meta.model import Remark, Selection, Unmatched
 from kafka_meta.zookeeper.multiread import Absence
 from kafka_meta.zookeeper.payloads import Unreadable
 from kafka_meta.zookeeper.session import Session
@@ -32,6 +32,7 @@ class Reading:
         self.gaps: list[Remark] = []
         self.left_out: list[Remark] = []
         self.signs: list[Remark] = []
+        self.unmatched: list[Unmatched] = []
 
     def value(self, path: str, decode: Callable[[bytes], T], resource: str) -> T | None:
         """One node's value; None when it is gone or (with a gap) could not be read."""

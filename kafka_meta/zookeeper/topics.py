@@ -17,6 +17,7 @@ def topics(reading: Reading, *, states: bool) -> tuple[Topic, ...] | None:
     names = reading.listed("/brokers/topics", "topics")
     if names is None:
         return None
+    reading.unmatched += reading.selection.unmatched(topics=names)
     chosen = _chosen(reading, names)
     assignments = reading.values(
         {name: f"/brokers/topics/{name}" for name in chosen},
