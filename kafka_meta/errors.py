@@ -18,11 +18,8 @@ class ExitStatus(IntEnum):
 
 
 EXIT_STATUSES: tuple[tuple[ExitStatus, str], ...] = (
-    (ExitStatus.DONE, "done (a dry run with work to do is done, too)"),
-    (
-        ExitStatus.FAILED,
-        "something failed or is refused, be it a single item, a dry run included; or the answer is inconclusive",
-    ),
+    (ExitStatus.DONE, "done (a dry run is done, too, whatever it has found)"),
+    (ExitStatus.FAILED, "something failed, be it a single item; or the answer is inconclusive"),
     (ExitStatus.USAGE, "the command line, a settings file or an input file cannot be used"),
     (ExitStatus.DIFFERENT, "verify found differences"),
     (ExitStatus.BUG, "a defect of kafka-meta; the traceback is in the file that is named"),

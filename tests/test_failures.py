@@ -146,7 +146,7 @@ def test_a_topic_that_the_destination_s_policy_refuses_is_named_and_the_others_e
 ) -> None:
     file = write(tmp_path / "m.json", ["policy.a", "policy.b-forbidden", "policy.c"], groups=1, rules=3)
     dry = cli("import", "--fileName", str(file), *to_strict)
-    assert dry.returncode == 1
+    assert dry.returncode == 0
     assert "no topic is called forbidden here" in dry.stdout, "the broker is asked before anything is created"
     assert topics(strict, "policy.") == set()
     done = cli("import", "--fileName", str(file), *to_strict, "--commit", "--output", "json")

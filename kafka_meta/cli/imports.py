@@ -209,13 +209,7 @@ def _show(plan: Plan, screen: Screen) -> int:
         screen.result(["", "Nothing was changed. To do it: the same command with --commit"])
     else:
         screen.result(["", "Nothing was changed; there is nothing to do."])
-    if not plan.refused:
-        return ExitStatus.DONE
-    # As --commit would answer: a script that looks first shall not go on.
-    screen.result(
-        [f"exit status 1: {plural(len(plan.refused), 'item')} refused, see above; --commit would leave them out"]
-    )
-    return ExitStatus.FAILED
+    return ExitStatus.DONE
 
 
 def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, vault: cluster.Vault, screen: Screen) -> int:
