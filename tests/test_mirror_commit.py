@@ -72,11 +72,18 @@ def test_the_summary_names_counts_positions_guard_and_deadline(small: Mirror) ->
 
 def test_the_same_command_again_copies_only_what_arrived_since(small: Mirror) -> None:
     small.document("--commit")
+    looked = small()
+    assert looked.returncode == 0
+    assert "0 messages left; copied already: 60 messages, 2 of 2 partitions complete" in looked.stdout
+    assert "Nothing is left to do" in looked.stdout and "--commit" not in looked.stdout
     again = small.document("--commit")
     assert [each["arrived"] for each in again["copied"]] == [60, 0]
     assert {each["outcome"] for each in again["groups"]} == {"present"}
     produce(small.source, small.topic, 0, [b"late %d" % number for number in range(7)])
     commit(small.source, small.group, {(small.topic, 0): 103})
+    ahead = small.document()
+    assert (ahead["totals"]["left"], ahead["totals"]["copied"]) == (7, 60)
+    assert [(each["left"], each["messages"]) for each in ahead["ranges"]] == [(7, 4), (0, 0)]
     more = small.document("--commit")
     assert [each["arrived"] for each in more["copied"]] == [67, 0]
     assert [each["outcome"] for each in more["groups"]] == ["set"]

@@ -178,7 +178,7 @@ def test_somebody_who_has_written_meanwhile_stops_that_partition_only(
     failed = failures(run(tmp_path / "journal", source, dest, ids))
     assert failed == {
         (three, 1): "the destination's log ends at 1, which is not the end of a batch that was sent"
-        " (acknowledged up to 0): someone else writes there"
+        " (acknowledged up to 0): someone else writes there; this copy cannot go on"
     }
     assert len(read(dest, [(three, 1)])[three, 1]) == 1
     assert_others_arrived(source, dest, three)
@@ -212,7 +212,8 @@ def test_offsets_that_the_source_deletes_first_are_named(
     for future in admin.delete_records([TopicPartition(three, 1, 400)]).values():
         future.result(10)
     failed = failures(run(tmp_path / "journal", source, dest, ids))
-    assert failed == {(three, 1): "lost offsets 0–400: the source deleted them before they were copied"}
+    lost = "lost offsets 0–400: the source deleted them before they were copied; this copy cannot go on"
+    assert failed == {(three, 1): lost}
     assert_others_arrived(source, dest, three)
     with Journal(tmp_path / "journal", source_id=ids[0], dest_id=ids[1]) as journal:
         assert journal.position((three, 1)).failure == failed[three, 1]

@@ -51,11 +51,30 @@ def test_the_check_names_every_partition_and_warns_of_what_had_expired(seeds: st
 
 def test_the_check_leaves_a_private_log_with_the_same_lines(seeds: str, cli: Cli, tmp_path: Path) -> None:
     done = cli("mirror", "--source-bootstrap-servers", seeds, *MINE)
-    (log,) = tmp_path.glob("kafka-meta-mirror-*.log")
+    (log,) = tmp_path.glob("kafka-meta-mirror*.log")
     assert log.stat().st_mode & 0o777 == 0o600
     assert log.name in done.stdout
     assert set(log.read_text().splitlines()) <= set(done.stdout.splitlines())
     assert "skip migrate" in log.read_text()
+
+
+def test_of_several_looks_the_last_one_is_in_the_log(seeds: str, cli: Cli, tmp_path: Path) -> None:
+    for topics in (r"prep\.test1", r"prep\.test3"):
+        assert cli("mirror", "--source-bootstrap-servers", seeds, "--include-topics", topics).returncode == 0
+    (log,) = tmp_path.iterdir()
+    assert log.name == "kafka-meta-mirror.log"
+    assert "prep.test3" in log.read_text() and "prep.test1 " not in log.read_text()
+
+
+@pytest.mark.parametrize("option", ["--include-topics", "--include-groups"])
+def test_an_expression_that_matches_nothing_is_refused_with_what_is_near(
+    seeds: str, cli: Cli, tmp_path: Path, option: str
+) -> None:
+    done = cli("mirror", "--source-bootstrap-servers", seeds, option, "prep.test")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"flag {option}: 'prep.test' matches none of the " in done.stderr
+    assert "Near: prep.test1" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_document_follows_its_schema_and_holds_the_same_numbers(seeds: str, cli: Cli) -> None:
@@ -97,7 +116,7 @@ def test_looking_changes_nothing(seeds: str, source: Cluster, dest: Cluster, cli
     before = seen()
     to_dest = ("--dest-bootstrap-servers", dest.bootstrap_servers)
     done = cli("mirror", "--source-bootstrap-servers", seeds, *to_dest, *MINE)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and "× topic prep.test1: it is not on the destination" in done.stdout, done.stderr
     assert seen() == before
 
 

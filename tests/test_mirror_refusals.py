@@ -99,6 +99,7 @@ def test_nothing_is_written_when_anything_is_in_the_way(refused: Refused) -> Non
     assert watermarks(mirror.dest, f"{mirror.topic}.full", 0) == (0, 3)
     assert config(mirror.dest, f"{mirror.topic}.fine", "retention.ms") is None
     assert committed(mirror.dest, mirror.group) == {}
+    assert list(mirror.state.rglob("*.sqlite")) == []
     assert refused["fine"] == ""
 
 
@@ -238,6 +239,18 @@ def test_the_source_itself_as_the_destination(small: Mirror) -> None:
     done = small("--commit")
     assert done.returncode == 1
     assert "the destination is the source itself" in done.stderr
+
+
+def test_a_mirror_whose_journal_is_lost_is_not_copied_again(small: Mirror) -> None:
+    for servers in (small.source, small.dest):
+        set_config(servers, small.topic, "retention.ms", "86400000000")
+    small.document("--commit")
+    document = small.document("--commit", "--append", "--journal", "another.sqlite", status=1)
+    (finding,) = document["findings"]
+    assert finding["resource"] == f"topic {small.topic}"
+    assert finding["reason"].startswith("a mirror has been here, and its journal is not")
+    assert watermarks(small.dest, small.topic, 0) == (0, 60)
+    assert not (small.state / "another.sqlite").exists()
 
 
 @pytest.mark.parametrize("word", ["--append", "--restart", "--commit"])
@@ -405,6 +418,9 @@ def test_a_source_that_is_purged_ahead_of_the_copy_is_told_with_the_offsets(smal
     status, out, _ = midway(small, lambda _: purge(small.source, small.topic, 1, 700))
     assert status == 1
     assert f"{small.topic}-1: lost offsets " in out and "–700" in out
+    assert "this copy cannot go on" in out and "would stop in the same place again" in out
+    again = small()
+    assert f"× {small.topic}-1: lost offsets " in again.stdout
 
 
 @pytest.mark.long
@@ -433,4 +449,5 @@ def test_a_second_copier_is_refused_and_told_where_the_first_one_runs(small: Mir
     status, _, _ = midway(small, second)
     assert status == 0 and "1 position set" not in said[0]
     assert socket.gethostname() in said[0]
+    assert "has the lease on the destination; if it is dead, that ends within 10 s" in said[0]
     assert len(rows(small.dest, small.topic, 1)) == 700

@@ -30,3 +30,9 @@ def test_times(text: str, amount: int) -> None:
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(UsageError, match=r"--memory .*expected bytes: 500000, 128MB"):
         size_bytes("--memory", text)
+
+
+@pytest.mark.parametrize("text", ["-5MB/s", "5 parsecs/s", "/s"])
+def test_a_rate_that_is_none_is_quoted_as_it_was_typed(text: str) -> None:
+    with pytest.raises(UsageError, match=f"--max-rate '{text}': expected bytes a second: 500kB/s, 50MB/s"):
+        rate_bytes("--max-rate", text)

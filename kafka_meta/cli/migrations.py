@@ -26,13 +26,11 @@ from kafka_meta.settings import ClusterSettings, Toml, resolve
 
 
 @contextmanager
-def open_journal(
-    source: ClusterSettings, dest: ClusterSettings, path: Path | None, *, create: bool
-) -> Iterator[Journal | None]:
-    """The journal of these two clusters; None where there is none and none is to be made."""
+def open_journal(source: ClusterSettings, dest: ClusterSettings, path: Path | None) -> Iterator[Journal | None]:
+    """The journal of these two clusters; None where there is none, and none is made."""
     ids = {"source": _cluster_id(source), "dest": _cluster_id(dest)}
     where = path or default_path(ids["source"], ids["dest"])
-    if not create and not where.exists():
+    if not where.exists():
         yield None
         return
     with Journal(path, source_id=ids["source"], dest_id=ids["dest"]) as journal:

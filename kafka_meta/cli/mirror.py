@@ -15,29 +15,42 @@ from kafka_meta.cli import options as given
 from kafka_meta.cli.migrations import open_journal, release, restart, status
 from kafka_meta.cli.quantities import rate_bytes, seconds, size_bytes
 from kafka_meta.cli.screen import Screen
-from kafka_meta.cli.sides import dest_settings, dest_settings_if_any, options, policy, side, source_settings
+from kafka_meta.cli.sides import (
+    dest_settings,
+    dest_settings_if_any,
+    options,
+    policy,
+    require_matches,
+    side,
+    source_settings,
+)
 from kafka_meta.errors import ExitStatus, UsageError
 from kafka_meta.events import Emit
 from kafka_meta.files import write_private
 from kafka_meta.files.writing import require_writable
 from kafka_meta.journal import Journal
 from kafka_meta.mirror.copy import IN_FLIGHT
-from kafka_meta.mirror.document import Copied, Mirrored, encode_mirror
+from kafka_meta.mirror.document import GroupPosition, Mirrored, encode_mirror
 from kafka_meta.mirror.findings import Allowed
+from kafka_meta.mirror.groups import awaited
+from kafka_meta.mirror.lease import Lease
 from kafka_meta.mirror.migrate import Pace, migrate, stands
 from kafka_meta.mirror.preflight import Preflight, preflight
 from kafka_meta.mirror.prepare import Preparation, prepare
+from kafka_meta.model import Remark
 from kafka_meta.plan import Policy
 from kafka_meta.ranges import UncommittedPolicy
 from kafka_meta.render import remark_line
 from kafka_meta.render.mirror import (
     copied_lines,
+    failure_line,
     group_lines,
+    last_lines,
     next_lines,
     prepare_lines,
     standing_lines,
 )
-from kafka_meta.settings import ClusterSettings
+from kafka_meta.settings import ClusterSettings, PolicyOptions
 
 if TYPE_CHECKING:
     from kafka_meta.cli.commands import Session
@@ -167,9 +180,11 @@ def mirror(
     )
     source = source_settings(flags, toml, screen)
     dest = (dest_settings if commit else dest_settings_if_any)(flags, toml, screen)
-    log = Path(f"kafka-meta-mirror-{datetime.now(UTC):%Y%m%d-%H%M%S}.log")
+    # What was done is kept; of looks only the last one.
+    log = Path(f"kafka-meta-mirror-{datetime.now(UTC):%Y%m%d-%H%M%S}.log" if commit else "kafka-meta-mirror.log")
     require_writable(log)
     run = _Run(
+        chosen=chosen,
         source=source,
         dest=dest,
         decided=policy(chosen),
@@ -187,6 +202,7 @@ def mirror(
 class _Run:
     """What the command line says."""
 
+    chosen: PolicyOptions
     source: ClusterSettings
     dest: ClusterSettings | None
     decided: Policy
@@ -200,36 +216,31 @@ class _Run:
     def check(self) -> int:
         with self.screen.progress() as meter:
             prepared = self._prepare(meter.emit)
-            looked, copied = None, tuple[Copied, ...]()
+            looked, mirrored = None, _prepared(prepared)
             if self.dest is not None:
-                with open_journal(self.source, self.dest, self.journal, create=False) as journal:
-                    looked = self._look(self.dest, prepared, journal, meter.emit)
-                    copied = () if journal is None else stands(journal).copied
-        mirrored = replace(_prepared(prepared, looked), copied=copied)
+                looked, mirrored = self._look(self.dest, prepared, meter.emit)
         self.screen.document(encode_mirror(mirrored))
         lines = self._show(mirrored)
-        if mirrored.findings:
-            last = "Nothing was copied, and could not be yet: see above."
-        elif mirrored.unread.messages:
-            last = "Nothing was copied. To do it: the same command with --commit"
-        else:
-            last = "Nothing was copied; there is nothing to copy."
-        self._end([f"{last}      (log: {self.log})"], lines)
+        self._end([*last_lines(mirrored, quiet=looked is None or looked.quiet), f"(log: {self.log})"], lines)
         return ExitStatus.DONE
 
     def commit(self, pace: Pace) -> int:
         assert self.dest is not None
         with self.screen.progress() as meter:
             prepared = self._prepare(meter.emit)
-            with open_journal(self.source, self.dest, self.journal, create=True) as journal:
-                assert journal is not None
-                looked = self._look(self.dest, prepared, journal, meter.emit)
-                mirrored = _prepared(prepared, looked)
-                lines = self._show(mirrored)
-                if looked.findings:
-                    self.screen.document(encode_mirror(mirrored))
-                    self._end([f"Nothing was copied: see above.      (log: {self.log})", "exit status 1"], lines)
-                    return ExitStatus.FAILED
+            looked, mirrored = self._look(self.dest, prepared, meter.emit)
+            lines = self._show(mirrored)
+            if looked.findings:
+                self.screen.document(encode_mirror(mirrored))
+                self._end([*last_lines(mirrored, quiet=looked.quiet), f"(log: {self.log})", "exit status 1"], lines)
+                return ExitStatus.FAILED
+            source_id, dest_id = prepared.source.cluster.id, looked.dest.cluster.id
+            assert source_id is not None and dest_id is not None  # or preflight would have refused
+            # Who is refused by the lease leaves no journal behind.
+            with (
+                Lease(self.dest, source_id, emit=meter.emit) as lease,
+                Journal(self.journal, source_id=source_id, dest_id=dest_id) as journal,
+            ):
                 try:
                     done = migrate(
                         self.source,
@@ -237,6 +248,7 @@ class _Run:
                         prepared,
                         looked,
                         journal,
+                        lease=lease,
                         decided=self.decided,
                         pace=pace,
                         emit=meter.emit,
@@ -256,7 +268,7 @@ class _Run:
         self.screen.result(["stopped; what was copied stays, and the same command goes on from there"])
 
     def _prepare(self, emit: Emit) -> Preparation:
-        return prepare(
+        prepared = prepare(
             self.source,
             selection=self.decided.selection,
             uncommitted=self.uncommitted,
@@ -264,18 +276,26 @@ class _Run:
             emit=emit,
             taken_at_ms=round(time.time() * 1000),
         )
+        require_matches(self.chosen, prepared.source, side(self.source), self.screen)
+        return prepared
 
-    def _look(self, dest: ClusterSettings, prepared: Preparation, journal: Journal | None, emit: Emit) -> Preflight:
-        return preflight(
-            self.source,
-            dest,
-            prepared,
-            decided=self.decided,
-            positions=() if journal is None else journal.positions(),
-            allowed=self.allowed,
-            emit=emit,
-            now_ms=round(time.time() * 1000),
-        )
+    def _look(self, dest: ClusterSettings, prepared: Preparation, emit: Emit) -> tuple[Preflight, Mirrored]:
+        """What is in the way; and, by the journal if there is one, what has been copied and where the groups stand."""
+        with open_journal(self.source, dest, self.journal) as journal:
+            looked = preflight(
+                self.source,
+                dest,
+                prepared,
+                decided=self.decided,
+                positions=() if journal is None else journal.positions(),
+                guarded=() if journal is None else journal.guards(),
+                allowed=self.allowed,
+                emit=emit,
+                now_ms=round(time.time() * 1000),
+            )
+            groups = awaited(prepared, journal, self.decided, looked.dest)
+            known = None if journal is None else stands(journal)
+            return looked, _prepared(prepared, looked, known, groups)
 
     def _show(self, mirrored: Mirrored) -> list[str]:
         """Says what would be copied; the same, with nothing left out, for the log."""
@@ -295,17 +315,25 @@ class _Run:
         self.screen.document(encode_mirror(done))
         meanwhile = [f"  ! {remark_line(remark)}" for remark in done.warnings if remark not in looked.warnings]
         last = [*copied_lines(done.copied), *meanwhile, *group_lines(done.groups), *next_lines(done)]
-        failed = any(not each.equal for each in done.copied) or any(
-            each.outcome in ("left alone", "refused", "failed") for each in done.groups
-        )
         last.append(f"  log:    {self.log}")
-        if failed:
-            last.append("exit status 1; the same command goes on after mending")
-        self._end(last, lines)
-        return ExitStatus.FAILED if failed else ExitStatus.DONE
+        failure = failure_line(done)
+        self._end([*last, *([failure] if failure else [])], lines)
+        return ExitStatus.FAILED if failure else ExitStatus.DONE
 
 
-def _prepared(prepared: Preparation, looked: Preflight | None) -> Mirrored:
+def _prepared(
+    prepared: Preparation,
+    looked: Preflight | None = None,
+    known: Mirrored | None = None,
+    groups: tuple[GroupPosition, ...] = (),
+) -> Mirrored:
+    """Of what the journal knows only what is selected now."""
+    selected = {(each.topic, each.partition) for each in prepared.unconsumed.ranges}
+    copied = () if known is None else known.copied
+    unfinished = (
+        Remark(resource=f"topic {topic}", reason="its copy is not complete, and not selected now: it stays as it is")
+        for topic in sorted({each.topic for each in copied if not each.done and each.place not in selected})
+    )
     mirrored = Mirrored(
         committed=False,
         source_id=prepared.source.cluster.id,
@@ -313,6 +341,9 @@ def _prepared(prepared: Preparation, looked: Preflight | None) -> Mirrored:
         unread=prepared.unconsumed,
         open_transactions=prepared.open_transactions,
         warnings=prepared.source.gaps,
+        copied=tuple(each for each in copied if each.place in selected),
+        groups=groups,
+        guarded=() if known is None else known.guarded,
     )
     if looked is None:
         return replace(mirrored, findings=prepared.unconsumed.refused)
@@ -320,5 +351,5 @@ def _prepared(prepared: Preparation, looked: Preflight | None) -> Mirrored:
         mirrored,
         dest_id=looked.dest.cluster.id,
         findings=looked.findings,
-        warnings=(*mirrored.warnings, *looked.warnings),
+        warnings=(*mirrored.warnings, *looked.warnings, *unfinished),
     )

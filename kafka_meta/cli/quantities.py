@@ -18,15 +18,15 @@ def size_bytes(option: str, text: str) -> int:
 
 def rate_bytes(option: str, text: str) -> int:
     """Bytes a second, with or without `/s`."""
-    return _parsed(option, text.strip().removesuffix("/s"), _BYTES, "bytes a second: 500kB/s, 50MB/s")
+    return _parsed(option, text, _BYTES, "bytes a second: 500kB/s, 50MB/s", per="/s")
 
 
 def seconds(option: str, text: str) -> int:
     return _parsed(option, text, _SECONDS, "a time: 90s, 10m, 2h")
 
 
-def _parsed(option: str, text: str, units: dict[str, int], expected: str) -> int:
-    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s*([a-zA-Z]*)", text.strip(), re.ASCII)
+def _parsed(option: str, text: str, units: dict[str, int], expected: str, per: str = "") -> int:
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s*([a-zA-Z]*)", text.strip().removesuffix(per), re.ASCII)
     unit = units.get(match[2].upper()) if match else None
     amount = round(float(match[1]) * unit) if match and unit else 0
     if amount < 1:

@@ -106,12 +106,15 @@ class Meter:
                     self._show(stage, done, total, count)
                 elif total != done:
                     self._line(stage, f"{stage}: {count}")
+                else:
+                    self._last_line.pop(stage, None)  # when it comes again, it begins anew
             case events.Waiting():
                 if self._bar is not None:
-                    for task in self._tasks.values():
-                        self._bar.update(task, note=f"waiting: {visible(event.reason)}")
+                    self._note(f"waiting: {visible(event.reason)}")
                 else:
-                    self._line("waiting", f"waiting {event.seconds:.0f} s: {event.reason}")
+                    long = event.seconds >= _SECONDS_BETWEEN_LINES
+                    stage = "waiting long" if long else "waiting"
+                    self._line(stage, f"waiting {event.seconds:.0f} s: {event.reason}", at_once=long)
             case _:
                 assert_never(event)
 
@@ -127,14 +130,22 @@ class Meter:
 
     def _show(self, stage: str, done: int, total: int | None, count: str) -> None:
         assert self._bar is not None
+        self._note("")
         if stage not in self._tasks:
             self._tasks[stage] = self._bar.add_task(stage, total=total, note="", count=count)
         self._bar.update(self._tasks[stage], completed=done, total=total, note="", count=count)
 
-    def _line(self, stage: str, text: str) -> None:
+    def _note(self, note: str) -> None:
+        """Beside every bar, until something moves."""
+        assert self._bar is not None
+        for task in self._tasks.values():
+            self._bar.update(task, note=note)
+
+    def _line(self, stage: str, text: str, *, at_once: bool = False) -> None:
         """Not for the first seconds of a stage: what is quick needs no progress."""
         now = time.monotonic()
-        if now - self._last_line.setdefault(stage, now) >= _SECONDS_BETWEEN_LINES:
+        last = self._last_line.setdefault(stage, now - _SECONDS_BETWEEN_LINES if at_once else now)
+        if now - last >= _SECONDS_BETWEEN_LINES:
             self._last_line[stage] = now
             self._screen.say(text)
 

@@ -129,6 +129,6 @@ def _verify_data(flags: dict[str, Any], toml: Toml | None, path: Path | None, sc
         checked = list(check(dest, positions, source=source, both=both, emit=meter.emit))
         answer = report_data(dest, checked, journal.committed())
     screen.document(encode_verify(answer))
-    screen.result([*copied_lines([copied_of(each, None) for each in checked]), *report_lines(answer, verbose=True)])
+    screen.result([*copied_lines([copied_of(each) for each in checked]), *report_lines(answer, verbose=True)])
     screen.result([answer.verdict])
     return _STATUSES[answer.verdict]

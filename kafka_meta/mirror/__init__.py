@@ -1,6 +1,6 @@
 """Copies what nobody has read yet, exactly once, and leaves every group at the record where it stopped.
 
-    prepare ──▶ preflight ──▶ migrate: lease ─▶ guard ─▶ copy ─▶ (verify) ─▶ groups ──▶ document
+    prepare ──▶ preflight ──▶ lease ─▶ migrate: guard ─▶ copy ─▶ (verify) ─▶ groups ──▶ document
                                                           │
                                                        journal
 
@@ -8,6 +8,7 @@ Files, in the order of a run:
 
     prepare.py     what would be copied: unread ranges, open transactions; `Prepare to migrate`
     preflight.py   everything in the way, found at once, before the first byte
+    bind.py        each range bound to its place on the destination
     takes.py       records that a destination topic would not take
     migrate.py     one run from the first byte to the last position
     lease.py       one copier at a time

@@ -20,7 +20,7 @@ on from where the destination's log says it ends.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TypeVar
@@ -28,7 +28,7 @@ from typing import TypeVar
 from kafka_meta.batches import Destination, Producer
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Progress, Waiting, silent
-from kafka_meta.journal import Boundary, Journal
+from kafka_meta.journal import Boundary, Journal, Place, Position
 from kafka_meta.mirror.answers import Answers, Lines
 from kafka_meta.mirror.fetching import Fetching
 from kafka_meta.mirror.lease import Lease
@@ -64,13 +64,14 @@ def copy(
     journal: Journal,
     *,
     lease: Lease,
+    places: Collection[Place] | None = None,
     emit: Emit = silent,
     max_rate_bytes: int | None = None,
     memory_bytes: int = MEMORY_BYTES,
     in_flight: int = IN_FLIGHT,
     give_up_after_s: float = GIVE_UP_AFTER_SECONDS,
 ) -> Iterator[Outcome]:
-    """Copies what the journal says has begun and is not finished; resumes by itself.
+    """Copies what the journal says has begun and is not finished, of these places or all; resumes by itself.
 
     Emits `Progress` of the stages "offsets" (of the ranges' source offsets) and "bytes" (sent by this run, no total),
     and `Waiting` when nothing moves. Raises `KafkaMetaError` when a cluster cannot be reached at all, when the lease is
@@ -80,8 +81,9 @@ def copy(
     ones it is one.
     """
     journal.claim()
-    tracks = Tracks(journal, memory_bytes)
-    if all(position.done for position in journal.positions()):
+    positions = [each for each in journal.positions() if places is None or each.begun.place in places]
+    tracks = Tracks(journal, positions, memory_bytes)
+    if all(position.done for position in positions):
         return
     with ExitStack() as stack:
         source_wire, dest_wire = (stack.enter_context(connect(_impatient(settings))) for settings in (source, dest))
@@ -96,7 +98,7 @@ def copy(
             tracks, dest_lines, lease, settling, answers, timeout_ms=timeout_ms, max_rate_bytes=max_rate_bytes
         )
         told = _Told(tracks, emit)
-        tracks.open_all(_unfinished(journal, dest_wire, in_flight))
+        tracks.open_all(_unfinished(journal, positions, dest_wire, in_flight))
         stack.callback(tracks.write_down)
         stack.callback(source_lines.close)
         stack.callback(dest_lines.close)
@@ -118,8 +120,8 @@ def _impatient(settings: ClusterSettings) -> ClusterSettings:
     return replace(settings, request_timeout_ms=min(settings.request_timeout_ms, _ASK_TIMEOUT_MS))
 
 
-def _unfinished(journal: Journal, dest: Wire, in_flight: int) -> Iterator[Track]:
-    positions = [position for position in journal.positions() if not position.done]
+def _unfinished(journal: Journal, positions: Iterable[Position], dest: Wire, in_flight: int) -> Iterator[Track]:
+    positions = [position for position in positions if not position.done]
     producer = journal.producer()
     if producer is None:
         producer = _patiently(lambda: _new_producer(dest))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from kafka_meta.files.metadata import encode_remarks
+from kafka_meta.journal import Place
 from kafka_meta.mirror.prepare import OpenTransaction
 from kafka_meta.model import Remark
 from kafka_meta.ranges import LeftBehind, Range, Unconsumed
@@ -20,13 +21,16 @@ GroupOutcome: TypeAlias = Literal["set", "present", "left alone", "refused", "fa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
-    """What became of one partition; the counts are records, `planned` is at most."""
+    """What became of one partition; the counts are records."""
 
     topic: str
     partition: int
     dest_topic: str
     planned: int
+    """What has been copied, and at most so much as is left up to the end of the range."""
     messages: int
+    source_offset: int
+    """Everything before it is copied."""
     size_bytes: int
     dest_start: int
     dest_end: int
@@ -35,6 +39,12 @@ class Copied:
     content: Content
     done: bool
     error: str | None = None
+    final: bool = False
+    """With an error: nothing can be mended, so the same command will not go on with it."""
+
+    @property
+    def place(self) -> Place:
+        return self.topic, self.partition
 
     @property
     def equal(self) -> bool:
@@ -76,13 +86,14 @@ class Mirrored:
 
 def encode_mirror(mirrored: Mirrored) -> dict[str, Any]:
     unread = mirrored.unread
+    still = left(unread.ranges, mirrored.copied)
     return {
         "kind": KIND,
         "schemaVersion": VERSION,
         "committed": mirrored.committed,
         "source": {"clusterId": mirrored.source_id},
         "dest": {"clusterId": mirrored.dest_id},
-        "ranges": [_range(each) for each in unread.ranges],
+        "ranges": [_range(each, still[each.topic, each.partition]) for each in unread.ranges],
         "copied": [_copied(each) for each in mirrored.copied],
         "groups": [_position(each) for each in mirrored.groups],
         "leftBehind": [_left_behind(each) for each in unread.left_behind],
@@ -97,6 +108,25 @@ def encode_mirror(mirrored: Mirrored) -> dict[str, Any]:
     }
 
 
+def left(ranges: Iterable[Range], copied: Iterable[Copied]) -> dict[Place, int]:
+    """How many messages of each range are to be copied yet, at most: a copy that has begun goes on where it stands,
+    however far its groups have read since."""
+    stands = {each.place: each.source_offset for each in copied}
+    return {
+        (place := (each.topic, each.partition)): max(0, each.end - max(stands.get(place, each.start), each.earliest))
+        for each in ranges
+    }
+
+
+def size_left(each: Range, messages: int) -> int | None:
+    """Bytes that `messages` of a range come to, were all records alike; None where that is not known."""
+    if each.size_bytes is None:
+        return None
+    if not messages:
+        return 0
+    return each.size_bytes * messages // each.messages if each.messages else None
+
+
 def totals(ranges: Sequence[Range], copied: Sequence[Copied] = ()) -> dict[str, int | None]:
     """Over all partitions; `sizeBytes` None where the brokers tell no sizes."""
     sizes = [each.size_bytes for each in ranges]
@@ -106,6 +136,7 @@ def totals(ranges: Sequence[Range], copied: Sequence[Copied] = ()) -> dict[str, 
         "partitions": len(ranges),
         "skipped": sum(1 for each in ranges if each.start == each.end),
         "messages": sum(each.messages for each in ranges),
+        "left": sum(left(ranges, copied).values()),
         "expired": sum(each.expired for each in ranges),
         "sizeBytes": sum(filter(None, sizes)) if all(size is not None for size in sizes) else None,
         "copied": sum(each.messages for each in copied),
@@ -113,13 +144,14 @@ def totals(ranges: Sequence[Range], copied: Sequence[Copied] = ()) -> dict[str, 
     }
 
 
-def _range(each: Range) -> dict[str, Any]:
+def _range(each: Range, still: int) -> dict[str, Any]:
     return {
         "topic": each.topic,
         "partition": each.partition,
         "start": each.start,
         "end": each.end,
         "messages": each.messages,
+        "left": still,
         "earliestOffset": each.earliest,
         "committedOffset": each.committed,
         "groups": [
@@ -140,6 +172,7 @@ def _copied(each: Copied) -> dict[str, Any]:
         "destTopic": each.dest_topic,
         "planned": each.planned,
         "messages": each.messages,
+        "sourceOffset": each.source_offset,
         "bytes": each.size_bytes,
         "destStart": each.dest_start,
         "destEnd": each.dest_end,

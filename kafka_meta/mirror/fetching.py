@@ -6,7 +6,7 @@ from kafka_meta.batches import MalformedBatch, RecordTooLarge
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.journal import Place
 from kafka_meta.mirror.answers import Answers, Line, Lines
-from kafka_meta.mirror.settle import look_at_source
+from kafka_meta.mirror.settle import Recreated, look_at_source
 from kafka_meta.mirror.track import Held, Prepared, Track
 from kafka_meta.mirror.tracks import Tracks
 from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
@@ -124,9 +124,9 @@ class Fetching:
         if track.closed:
             return
         if isinstance(told, Failure) and not told.retriable:
-            self._tracks.fail(track, told.reason)
+            self._tracks.fail(track, told.reason, final=isinstance(told, Recreated))
         elif isinstance(told, int) and told > track.next:
             reason = f"lost offsets {track.next}–{told}: the source deleted them before they were copied"
-            self._tracks.fail(track, reason)
+            self._tracks.fail(track, reason, final=True)
         elif self._tracks.refused(track, "the source says that the offset to go on from is out of its range"):
             self._tracks.seek_leader(track)

@@ -94,6 +94,48 @@ def translate(
     )
 
 
+def awaited(
+    prepared: Preparation, journal: Journal | None, decided: Policy, dest: Snapshot
+) -> tuple[GroupPosition, ...]:
+    """What a run would make of the positions were everything copied by then: `later` are those that it has to set,
+    `present` those that stand there already."""
+    if journal is None:
+        return tuple(
+            GroupPosition(
+                group=decided.group_name(reader.group),
+                topic=each.topic,
+                partition=each.partition,
+                source_offset=reader.committed,
+                dest_offset=None,
+                outcome="later",
+            )
+            for each in prepared.unconsumed.ranges
+            for reader in each.readers
+            if reader.committed is not None
+        )
+    known = {position.begun.place: position for position in journal.positions()}
+    ends = {(each.topic, each.partition): each.end for each in prepared.unconsumed.ranges}
+    translation = translate(prepared, journal, decided, dest, exact=known.keys(), quiet=True)
+    there = {(group.id, offset) for group in dest.groups or () for offset in group.offsets or ()}
+    present = {
+        (action.group, offset.topic, offset.partition)
+        for action in translation.actions
+        for offset in action.offsets
+        if (action.group, offset) in there
+    }
+    found: list[GroupPosition] = []
+    for each in translation.positions:
+        place = (each.topic, each.partition)
+        begun = known[place].begun if place in known else None
+        if begun is not None and begun.end < (each.source_offset or 0) <= ends[place]:
+            # The copy will be extended up to there.
+            each = replace(each, outcome="later", reason=None)
+        elif begun is not None and (each.group, begun.dest_topic, each.partition) in present:
+            each = replace(each, outcome="present")
+        found.append(each)
+    return tuple(found)
+
+
 def _target(journal: Journal, each: Range, position: Position | None, committed: int) -> int | str | None:
     """The destination offset, or why there is none; None where nothing has been copied yet."""
     if position is None:

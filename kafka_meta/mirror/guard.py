@@ -13,12 +13,20 @@ from kafka_meta.apply import Writer, apply
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Waiting
 from kafka_meta.journal import Journal, Position
-from kafka_meta.model import Remark, Snapshot
+from kafka_meta.model import Remark, Snapshot, Topic
 from kafka_meta.plan import SetConfigs
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Unanswered
 
 GUARD: Mapping[str, str] = {"cleanup.policy": "delete", "retention.bytes": "-1", "retention.ms": "-1"}
+
+
+def looks_guarded(there: Topic, works: Mapping[str, str], source: Mapping[str, str]) -> bool:
+    """Whether a destination topic is as the guard leaves one, and not because the source's is so, too. `works` and
+    `source` are effective configs."""
+    own = (there.configs or {}).get("retention.ms")
+    guarded = all(works.get(name) == value for name, value in GUARD.items())
+    return guarded and own == GUARD["retention.ms"] and source.get("retention.ms") != own
 
 
 def set_guard(

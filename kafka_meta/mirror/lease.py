@@ -23,6 +23,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from kafka_meta.errors import KafkaMetaError
+from kafka_meta.events import Emit, Waiting, silent
 from kafka_meta.model import LEASE_GROUPS
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
@@ -44,8 +45,16 @@ def group_of(source_id: str) -> str:
 class Lease:
     """A context manager. Entering takes the lease or raises `KafkaMetaError` naming the host of whoever holds it."""
 
-    def __init__(self, dest: ClusterSettings, source_id: str, *, session_seconds: float = SESSION_SECONDS) -> None:
+    def __init__(
+        self,
+        dest: ClusterSettings,
+        source_id: str,
+        *,
+        session_seconds: float = SESSION_SECONDS,
+        emit: Emit = silent,
+    ) -> None:
         self._dest = dest
+        self._emit = emit
         self._session_seconds = session_seconds
         self._beat_seconds = session_seconds / _HEARTBEATS
         self._group = group_of(source_id)
@@ -66,6 +75,7 @@ class Lease:
         self._wire = connect(replace(self._dest, request_timeout_ms=min(patience_ms, self._dest.request_timeout_ms)))
         try:
             self._member = Membership(wire=self._wire, group=self._group, kind=_KIND)
+            self._say_whom_we_wait_for()
             self._take()
         except BaseException:
             self._wire.close()
@@ -100,6 +110,13 @@ class Lease:
         if self._lost is not None:
             raise KafkaMetaError(self._lost, "run the same command again; it goes on where the copy stands")
         return self.holds()
+
+    def _say_whom_we_wait_for(self) -> None:
+        """Whoever is a member answers our knock with its next heartbeat; who is dead is waited for."""
+        with suppress(Unanswered, Rebalancing, Expelled):
+            for says in self._member.members(self._member.coordinator()):
+                until = f"if it is dead, that ends within {self._session_seconds:.0f} s"
+                self._emit(Waiting(reason=f"{_has_the_lease(says)}; {until}", seconds=self._session_seconds))
 
     def _take(self) -> None:
         for attempt in range(_TRIES):
@@ -179,6 +196,14 @@ class Lease:
     _coordinator: int
     _joined: Joined
     _member: Membership
+
+
+def _has_the_lease(says: bytes) -> str:
+    who = "another kafka-meta"
+    with suppress(ValueError, KeyError, TypeError):
+        told = json.loads(says)
+        who = f"process {told['pid']} on {told['host']}"
+    return f"{who} has the lease on the destination"
 
 
 def _holder(members: Mapping[str, bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""One run from the first byte to the last position: lease, journal, guard, copy, check, groups."""
+"""One run from the first byte to the last position: guard, copy, check, groups."""
 
 from __future__ import annotations
 
@@ -42,17 +42,20 @@ def migrate(
     checked: Preflight,
     journal: Journal,
     *,
+    lease: Lease,
     decided: Policy,
     pace: Pace,
     emit: Emit,
 ) -> Mirrored:
     """Everything that a preflight without findings has left to do. What failed is in the result; the rest is done.
+    What the journal knows besides, and is not selected, stays as it is.
 
     Raises KafkaMetaError when somebody else copies, when a cluster cannot be reached, or when the guard is refused.
     """
     overrides = {topic.name: topic.configs for topic in checked.dest.topics or ()}
+    places = {each.place for each in checked.begun}
     so_far = {position.begun.place: position.source for position in journal.positions()}
-    with Lease(dest, journal.source_id) as lease, cluster.Writer(dest) as writer:
+    with cluster.Writer(dest) as writer:
         set_guard(
             writer,
             journal,
@@ -63,12 +66,13 @@ def migrate(
         )
         journal.begin(checked.begun)
         failures = {
-            (outcome.topic, outcome.partition): outcome.reason
+            (outcome.topic, outcome.partition): outcome
             for outcome in copy(
                 source,
                 dest,
                 journal,
                 lease=lease,
+                places=places,
                 emit=emit,
                 max_rate_bytes=pace.max_rate_bytes,
                 memory_bytes=pace.memory_bytes,
@@ -77,7 +81,8 @@ def migrate(
             )
             if isinstance(outcome, PartitionFailed)
         }
-        found = {each.position.begun.place: each for each in check(dest, journal.positions(), source=source, emit=emit)}
+        positions = [each for each in journal.positions() if each.begun.place in places]
+        found = {each.position.begun.place: each for each in check(dest, positions, source=source, emit=emit)}
         quiet, moved = checked.quiet, tuple[Remark, ...]()
         if quiet:
             moved = tuple(movements(source, prepared, decided, emit))
@@ -99,26 +104,29 @@ def migrate(
     )
 
 
-def _exact(found: Mapping[Place, Checked], failures: Mapping[Place, str]) -> set[Place]:
+def _exact(found: Mapping[Place, Checked], failures: Collection[Place]) -> set[Place]:
     return {place for place, each in found.items() if each.equal and each.position.done and place not in failures}
 
 
-def copied_of(each: Checked, failure: str | None) -> Copied:
+def copied_of(each: Checked, failure: PartitionFailed | None = None) -> Copied:
+    """What is there and is not what was sent will not become it by another run."""
     position = each.position
     begun = position.begun
     return Copied(
         topic=begun.topic,
         partition=begun.partition,
         dest_topic=begun.dest_topic,
-        planned=begun.end - begun.start,
+        planned=position.rank + max(0, begun.end - position.source),
         messages=position.rank,
+        source_offset=position.source,
         size_bytes=position.size_bytes,
         dest_start=begun.base,
         dest_end=position.dest_end,
         arrived=each.arrived,
         content=each.content,
         done=position.done,
-        error=failure or each.reason,
+        error=failure.reason if failure else each.reason,
+        final=failure.final if failure else each.content == "different",
     )
 
 
@@ -160,7 +168,7 @@ def stands(journal: Journal) -> Mirrored:
         dest_id=journal.dest_id,
         unread=Unconsumed(),
         copied=tuple(
-            copied_of(Checked(position=each, arrived=None, content="not compared"), each.failure)
+            copied_of(Checked(position=each, arrived=None, content="not compared", reason=each.failure))
             for each in journal.positions()
         ),
         groups=tuple(

@@ -6,23 +6,24 @@ A *finding* stops the run; a *warning* is for the operator to know first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from kafka_meta import cluster, wire
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit
 from kafka_meta.journal import Begun, Place, Position
+from kafka_meta.mirror.bind import bind
 from kafka_meta.mirror.findings import Allowed, Findings
+from kafka_meta.mirror.guard import looks_guarded
 from kafka_meta.mirror.prepare import OpenTransaction, Preparation
 from kafka_meta.mirror.quiet import is_quiet
 from kafka_meta.mirror.rights import look_at_rights
 from kafka_meta.mirror.room import look_at_retention, look_at_room
 from kafka_meta.mirror.takes import Candidate, limits, refused_records
-from kafka_meta.model import EVERYTHING, Remark, Snapshot, Topic, sorted_remarks
-from kafka_meta.plan import Policy, plural
+from kafka_meta.model import EVERYTHING, Remark, Snapshot, sorted_remarks
+from kafka_meta.plan import Policy
 from kafka_meta.plan.groups import liveness
-from kafka_meta.ranges import Range
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.verify import Span
 from kafka_meta.wire import Config, Unanswered, Wire
@@ -63,11 +64,13 @@ def preflight(
     *,
     decided: Policy,
     positions: Iterable[Position],
+    guarded: Collection[str],
     allowed: Allowed,
     emit: Emit,
     now_ms: int,
 ) -> Preflight:
-    """Both clusters looked at for this copy. `positions` are those of the journal, none before the first run.
+    """Both clusters looked at for this copy. `positions`, and the topics of the destination that are `guarded`, are
+    those of the journal: none before the first run.
 
     Raises KafkaMetaError when a cluster cannot be reached, or both are one.
     """
@@ -99,7 +102,15 @@ def preflight(
         look_at_retention(from_source, prepared, known, source_configs, now_ms, found)
         candidates = _candidates(prepared, known, names, source_configs, dest_configs)
         found.findings += refused_records(source, from_source, candidates, now_ms=now_ms, emit=emit)
-    begun = _begun(prepared, known, names, topics, {gap.resource: gap.reason for gap in hidden}, allowed, found)
+    strange = {
+        name
+        for topic, name in names.items()
+        if name in topics
+        and name not in guarded
+        and looks_guarded(topics[name], dest_configs.get(name, {}), source_configs.get(topic, {}))
+    }
+    gaps = {gap.resource: gap.reason for gap in hidden}
+    begun = bind(prepared, known, names, topics, strange, gaps, allowed, found)
     _of_configs(names, source_configs, dest_configs, found)
     quiet = is_quiet(source, prepared, decided, emit, allowed, found)
     return Preflight(
@@ -169,113 +180,6 @@ def _effective(connection: Wire, topics: Iterable[str]) -> dict[str, Mapping[str
     }
 
 
-def _begun(
-    prepared: Preparation,
-    known: Mapping[Place, Position],
-    names: Mapping[str, str],
-    topics: Mapping[str, Topic],
-    hidden: Mapping[str, str],
-    allowed: Allowed,
-    found: Findings,
-) -> tuple[Begun, ...]:
-    """Each partition's range bound to its place on the destination; one that has begun keeps its start and base."""
-    begun: list[Begun] = []
-    ranges: dict[str, list[Range]] = defaultdict(list)
-    for each in prepared.unconsumed.ranges:
-        ranges[each.topic].append(each)
-    for topic, dest_topic in names.items():
-        here, there = prepared.topics[topic], topics.get(dest_topic)
-        if there is None:
-            _of_missing(dest_topic, hidden, found)
-            continue
-        if len(here.partitions) != len(there.partitions):
-            found.find(
-                f"topic {dest_topic}",
-                f"{plural(len(there.partitions), 'partition')} on the destination, {len(here.partitions)} on the "
-                "source: every record goes into its own partition, so the counts must be the same",
-            )
-            continue
-        for each in ranges[topic]:
-            begun += _bound(each, here, there, known.get((topic, each.partition)), allowed, found)
-    return tuple(begun)
-
-
-def _of_missing(dest_topic: str, hidden: Mapping[str, str], found: Findings) -> None:
-    reason = hidden.get(f"topic {dest_topic}", "")
-    if reason and not reason.startswith("UNKNOWN_TOPIC"):
-        found.find(f"topic {dest_topic}", f"the destination does not show it to us: {reason}")
-    else:
-        found.find(f"topic {dest_topic}", "it is not on the destination: run kafka-meta import first")
-
-
-def _bound(
-    each: Range, here: Topic, there: Topic, position: Position | None, allowed: Allowed, found: Findings
-) -> Iterator[Begun]:
-    place = f"{there.name}-{each.partition}"
-    if position is not None:
-        old = position.begun
-        if _another(old.source_topic_id, here.id):
-            found.find(
-                f"topic {here.name}",
-                f"it has been recreated on the source: its id was {old.source_topic_id} when its copy began, now it is "
-                f"{here.id}; once the destination topic is empty, --release and then --restart begin anew",
-            )
-        elif _another(old.dest_topic_id, there.id):
-            found.find(
-                f"topic {there.name}",
-                f"it has been recreated on the destination: its id was {old.dest_topic_id} when the copy began, now it "
-                f"is {there.id}; once it is empty, --release and then --restart begin anew",
-            )
-        elif old.dest_topic != there.name:
-            found.find(
-                f"topic {here.name}", f"its copy went to {old.dest_topic} so far: give the same --rename as then"
-            )
-        elif _is_another_log(each, there, position):
-            found.find(
-                place,
-                f"its log on the destination ends at {there.partitions[each.partition].end_offset}, what was copied at "
-                f"{position.dest_end}: somebody else has written there, or it was truncated; nothing can follow",
-            )
-        else:
-            yield _as_begun(each, here, there, base=old.base, start=old.start)
-        return
-    partition = there.partitions[each.partition]
-    start, end = partition.start_offset, partition.end_offset
-    if start is None or end is None:
-        found.find(place, "its first and last offset on the destination could not be read")
-    elif end > start and not allowed.append:
-        found.find(
-            place,
-            f"it is not empty on the destination: offsets {start} to {end}; --append copies behind what is there "
-            "(what an earlier copy has brought is continued by its own --journal)",
-        )
-    else:
-        yield _as_begun(each, here, there, base=end, start=each.start)
-
-
-def _is_another_log(each: Range, there: Topic, position: Position) -> bool:
-    """Of a partition whose copy had come to its end, and has more to bring now."""
-    end = there.partitions[each.partition].end_offset
-    return position.done and each.end > position.begun.end and end is not None and end != position.dest_end
-
-
-def _another(then: str | None, now: str | None) -> bool:
-    return then is not None and now is not None and then != now
-
-
-def _as_begun(each: Range, here: Topic, there: Topic, *, base: int, start: int) -> Begun:
-    return Begun(
-        topic=here.name,
-        partition=each.partition,
-        dest_topic=there.name,
-        source_topic_id=here.id,
-        dest_topic_id=there.id,
-        base=base,
-        start=start,
-        end=max(start, each.end),
-    )
-
-
 def _candidates(
     prepared: Preparation,
     known: Mapping[Place, Position],
@@ -288,7 +192,7 @@ def _candidates(
     for each in prepared.unconsumed.ranges:
         place = (each.topic, each.partition)
         leader = prepared.topics[each.topic].partitions[each.partition].leader
-        start = max(each.start, known[place].source) if place in known else each.start
+        start = known[place].source if place in known else each.start
         configs = dest_configs.get(names[each.topic])
         if configs is None or leader is None or start >= each.end:
             continue

@@ -31,7 +31,7 @@ def look_at_room(
         if topic is None or each.partition >= len(topic.partitions):
             continue
         position = known.get((each.topic, each.partition))
-        left = each.end - max(each.start, position.source if position else 0)
+        left = each.end - (max(position.source, each.earliest) if position else each.start)
         if each.size_bytes is None:
             found.warn(
                 f"{each.topic}-{each.partition}", "its size is not told: whether there is room for it is not known"
@@ -76,7 +76,7 @@ def look_at_retention(
         configs = source_configs.get(each.topic, {})
         retention_ms = int(configs.get("retention.ms", -1))
         leader = prepared.topics[each.topic].partitions[each.partition].leader
-        starts[place] = max(each.start, known[place].source) if place in known else each.start
+        starts[place] = max(known[place].source, each.earliest) if place in known else each.start
         expires = "delete" in configs.get("cleanup.policy", "") and retention_ms > 0
         if expires and leader is not None and starts[place] < each.end:
             soon[now_ms - retention_ms + _SOON_MS][place] = leader

@@ -18,6 +18,11 @@ class LogEnd:
     offset: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recreated(Failure):
+    """The topic has the name of the one that is being copied, and is another."""
+
+
 def look_at_destination(wire: Wire, begun: Iterable[Begun]) -> dict[Place, LogEnd | Failure]:
     """By source topic and partition. A log end above the high watermark is a failure that passes: what lies between
     could still be lost with its leader."""
@@ -63,6 +68,6 @@ def _leaders(
         expected = ids[place]
         if isinstance(leader, Leader) and None not in (expected, leader.topic_id) and leader.topic_id != expected:
             reason = f"topic {topic} has been recreated: its id was {expected}, now it is {leader.topic_id}"
-            leader = Failure(reason=reason, retriable=False)
+            leader = Recreated(reason=reason, retriable=False)
         found[place] = leader
     return found

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from kafka_meta.journal import Place
 from kafka_meta.mirror.answers import Answers
-from kafka_meta.mirror.settle import LogEnd, look_at_destination, look_at_source
+from kafka_meta.mirror.settle import LogEnd, Recreated, look_at_destination, look_at_source
 from kafka_meta.mirror.tracks import Tracks
 from kafka_meta.wire.connection import Wire
 from kafka_meta.wire.partitions import Failure, Leader
@@ -71,5 +71,5 @@ class Settling:
             elif told.retriable:
                 self._tracks.trouble = f"{track.name} on the {side}: {told.reason}"
             else:
-                self._tracks.fail(track, told.reason)
+                self._tracks.fail(track, told.reason, final=isinstance(told, Recreated))
         return known

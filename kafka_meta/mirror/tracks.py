@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -35,6 +35,8 @@ class PartitionFailed:
     topic: str
     partition: int
     reason: str
+    final: bool = False
+    """Nothing can be mended: the next run would stop there again."""
 
 
 Outcome: TypeAlias = PartitionDone | PartitionFailed
@@ -43,7 +45,7 @@ Outcome: TypeAlias = PartitionDone | PartitionFailed
 class Tracks:
     """What fetching, sending and settling have in common. Every change of a track ends in one of these methods."""
 
-    def __init__(self, journal: Journal, memory_bytes: int) -> None:
+    def __init__(self, journal: Journal, positions: Collection[Position], memory_bytes: int) -> None:
         self.journal = journal
         self.memory_bytes = self.free_bytes = memory_bytes
         self.by_place: dict[Place, Track] = {}
@@ -64,7 +66,6 @@ class Tracks:
         self.trouble = ""
         """Why something does not move; empty once something has."""
         self.moved_at = time.monotonic()
-        positions = journal.positions()
         self.total_offsets = sum(each.begun.end - each.begun.start for each in positions)
         self.done_offsets = sum(min(each.source, each.begun.end) - each.begun.start for each in positions)
         self.sent_bytes = 0
@@ -172,7 +173,7 @@ class Tracks:
         for place, position in self.journal.settle(landed).items():
             track = self.by_place[place]
             if position is None:
-                self.fail(track, _disagreement(self.journal.position(place), ends[place].offset))
+                self.fail(track, _disagreement(self.journal.position(place), ends[place].offset), final=True)
                 continue
             assert track.acknowledged is not None
             before = track.acknowledged.source
@@ -215,9 +216,12 @@ class Tracks:
             track,
             f"a batch that belongs at offset {expected} of the destination arrived at {arrived_at}:"
             " someone else writes there",
+            final=True,
         )
 
-    def fail(self, track: Track, reason: str) -> None:
+    def fail(self, track: Track, reason: str, *, final: bool = False) -> None:
+        """`final`: nothing can be mended, and the next run would stop there again."""
+        reason += "; this copy cannot go on" * final
         self.unsettle(track, reason)
         track.closed = True
         self.unled.discard(track.place)
@@ -225,7 +229,8 @@ class Tracks:
         self.open -= 1
         self.write_down()
         self.journal.fail(track.place, reason)
-        self.outcomes.append(PartitionFailed(topic=track.begun.topic, partition=track.begun.partition, reason=reason))
+        topic, partition = track.place
+        self.outcomes.append(PartitionFailed(topic=topic, partition=partition, reason=reason, final=final))
 
     def _drop_from_lists(self, track: Track) -> None:
         for waiting in (*self.hungry.values(), *self.sendable.values(), self._sated):

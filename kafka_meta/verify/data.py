@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from kafka_meta import wire
@@ -17,14 +17,16 @@ from kafka_meta.settings import ClusterSettings
 from kafka_meta.verify.reading import Lost, Span, read
 from kafka_meta.wire import Unanswered
 from kafka_meta.wire.configs import effective
+from kafka_meta.wire.partitions import Leader, leaders, listed_offsets
 
 Content: TypeAlias = Literal["equal", "different", "not compared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A partition's copy as it was found; `arrived` are the records from its base on, None when they could not be
-    read. `reason` says why the content is not equal."""
+    """A partition's copy as it was found. `arrived` are the records from its base on, None when they could not be
+    read: up to the end of a copy that is complete, of another up to the end of the log. `reason` says why the content,
+    as far as it has been copied, is not equal."""
 
     position: Position
     arrived: int | None
@@ -45,10 +47,36 @@ def check(
     emit: Emit,
 ) -> Iterator[Checked]:
     """Each partition's copy, as its destination has it now; with `source`, both sides are read where the digest of the
-    batches cannot tell, or with `both` everywhere. Records that others have written behind the copy do not count.
+    batches cannot tell, or with `both` everywhere. Records that others have written behind a complete copy do not
+    count.
 
     Raises KafkaMetaError when a cluster cannot be reached.
     """
+    ends = _log_ends(dest, [position for position in positions if not position.done])
+    for each in _compared(dest, positions, source, both, emit):
+        position = each.position
+        end = ends.get((position.begun.dest_topic, position.begun.partition))
+        more = end is not None and end > position.dest_end and each.content != "different"
+        yield replace(each, arrived=end - position.begun.base) if more and end is not None else each
+
+
+def _log_ends(dest: ClusterSettings, positions: Sequence[Position]) -> dict[Place, int]:
+    """Of the destination's partitions, as far as they are told."""
+    places = {(each.begun.dest_topic, each.begun.partition) for each in positions}
+    if not places:
+        return {}
+    with wire.connect(dest) as connection:
+        try:
+            told = leaders(connection, {topic for topic, _ in places})
+        except Unanswered:
+            return {}
+        led = {place: leader for place, leader in told.items() if place in places and isinstance(leader, Leader)}
+        return {place: end for place, end in listed_offsets(connection, led).items() if isinstance(end, int)}
+
+
+def _compared(
+    dest: ClusterSettings, positions: Sequence[Position], source: ClusterSettings | None, both: bool, emit: Emit
+) -> Iterator[Checked]:
     configs = _configs(dest, {position.begun.dest_topic for position in positions})
     kept: list[Position] = []
     anew: list[Position] = []
@@ -89,8 +117,8 @@ def report(dest: ClusterSettings, checked: Sequence[Checked], positions: Sequenc
         begun = each.position.begun
         resource = f"partition {begun.dest_topic}-{begun.partition}"
         if not each.position.done:
-            reason = f"its copy stands at offset {each.position.source} of {begun.end}"
-            differences.append(_differs(resource, "records", begun.end, each.position.source, reason))
+            aspect = "source offset of the copy"
+            differences.append(_differs(resource, aspect, begun.end, each.position.source, _unfinished(each)))
         elif each.content == "not compared":
             unread.append(Remark(resource=resource, reason=each.reason or "not compared"))
         elif not each.equal:
@@ -124,6 +152,17 @@ def report(dest: ClusterSettings, checked: Sequence[Checked], positions: Sequenc
         intended=tuple(intended),
         unread=tuple(unread),
     )
+
+
+def _unfinished(each: Checked) -> str:
+    position = each.position
+    said = [each.reason or position.failure or "its copy is not complete"]
+    if each.arrived is not None and each.arrived > position.rank:
+        said.append(
+            f"{each.arrived - position.rank:,} more records lie behind the {position.rank:,} that are known to be its "
+            "own: sent without an answer, or somebody else's"
+        )
+    return "; ".join(said)
 
 
 def _differs(resource: str, aspect: str, ought: int, found: int | None, reason: str | None) -> Difference:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from kafka.protocol.admin import DescribeGroupsRequest
 from kafka.protocol.consumer import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
 from kafka.protocol.metadata import FindCoordinatorRequest
 
@@ -49,6 +50,12 @@ class Membership:
         answer = self.wire.ask(request)
         _check(answer.error_code, answer.error_message)
         return int(answer.node_id)
+
+    def members(self, coordinator: int) -> tuple[bytes, ...]:
+        """What each member has said of itself; nothing of those that the group has not settled with."""
+        (group,) = self.wire.ask(DescribeGroupsRequest(groups=[self.group], max_version=5), coordinator).groups
+        _check(group.error_code)
+        return tuple(bytes(member.member_metadata) for member in group.members)
 
     def join(self, coordinator: int, *, member_id: str, says: bytes, session_ms: int) -> Joined:
         """Waits for those that are in, at most until the session of those who do not answer has ended."""
