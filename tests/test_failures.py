@@ -382,7 +382,8 @@ def test_a_destination_that_dies_during_the_commit_is_told_and_the_next_run_comp
         arguments = ("--fileName", str(file), "--dest-bootstrap-servers", dest.bootstrap_servers)
         with stopped_in_the_middle(tmp_path, "import", *arguments) as process:
             dest.brokers[0].kill()
-            said, complained = (text.decode() for text in process.communicate(timeout=400))
+            # Two minutes of it are patience with the destination.
+            said, complained = (text.decode() for text in process.communicate(timeout=200))
         assert process.returncode == 1, complained
         assert "Traceback" not in complained
         assert "failed" in said or "no answer to" in said

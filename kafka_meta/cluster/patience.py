@@ -68,7 +68,8 @@ class Patience:
 
     def __init__(self, seconds: float = _SECONDS_WITHOUT_PROGRESS) -> None:
         self._seconds = seconds
-        self._lost = False
+        self.lost = False
+        """Whether the last wait was in vain."""
 
     def results(
         self, actions: Sequence[A], attempt: Callable[[list[Try[A]]], list[Verdict]]
@@ -85,14 +86,14 @@ class Patience:
                     waiting.append((done, outcome))
                     continue
                 if outcome.outcome != "failed":
-                    self._lost = False
+                    self.lost = False
                 yield outcome
             if len(waiting) < len(tries):
                 deadline, pause = time.monotonic() + self._seconds, _FIRST_PAUSE_SECONDS
             if not waiting:
                 return
-            if self._lost or time.monotonic() + pause > deadline:
-                self._lost = True
+            if self.lost or time.monotonic() + pause > deadline:
+                self.lost = True
                 for left, again in waiting:
                     yield Result(action=left.action, outcome="failed", error=again.reason)
                 return

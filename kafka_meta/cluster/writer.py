@@ -131,8 +131,11 @@ class Writer:
     def settle(self) -> Iterator[Waiting]:
         """Until every broker shows what was created: a controller answers before the brokers have heard of it.
 
-        Gives up after two minutes; nothing is lost then, it is only not seen yet.
+        Gives up after two minutes; nothing is lost then, it is only not seen yet. Who has waited in vain for a
+        destination does not begin again.
         """
+        if self._patience.lost:
+            return
         deadline = time.monotonic() + _SETTLED_SECONDS
         grown, rules = self._tools.grown, self._tools.rules
         for broker in self._wire.broker_ids:
