@@ -53,9 +53,9 @@ dist: .venv/ready
 clean:
 	rm -rf .venv dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# The brokers of the usual pair, fetched once into the user's cache folder; tests fetch further versions themselves.
+# The brokers of the usual pair, made ready once in the user's cache folder; tests fetch further versions themselves.
 brokers: java .venv/ready
-	@$(RUN) -c 'from kafka_meta import playground; playground.fetch("3.9.1"); playground.fetch("4.3.1")'
+	@$(RUN) -c 'from kafka_meta import playground; playground.prepare("3.9.1"); playground.prepare("4.3.1")'
 
 .venv/ready: requirements-dev.lock pyproject.toml | python
 	$(PYTHON) -m venv --clear .venv

@@ -29,6 +29,20 @@ def test_the_pair_is_a_zookeeper_cluster_with_a_chroot_and_a_kraft_cluster(sourc
     assert (dest.version, dest.mode, dest.zookeeper_connect) == ("4.3.1", "kraft", None)
 
 
+def test_classes_that_a_version_has_shared_once_are_mapped_by_whatever_of_it_starts_later() -> None:
+    playground.prepare("4.3.1")
+    with playground.kraft_cluster("4.3.1") as one:
+        (shared,) = {
+            Path(part.removeprefix("-XX:SharedArchiveFile="))
+            for part in psutil.Process(one.brokers[0].pid).cmdline()
+            if part.startswith("-XX:SharedArchiveFile=")
+        }
+        assert str(shared) in {each.path for each in psutil.Process(one.brokers[0].pid).memory_maps()}
+        one.stop()
+        assert one.brokers[0].pid is None
+        assert "[cds" not in one.brokers[0].log_file.read_text(), "the JVM has nothing to complain about"
+
+
 def test_both_clusters_of_the_pair_have_an_authorizer(pair: tuple[Cluster, Cluster]) -> None:
     for one in pair:
         acls = f"{'kafka.admin' if one.mode == 'zookeeper' else 'org.apache.kafka.tools'}.AclCommand"

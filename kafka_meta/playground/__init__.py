@@ -8,7 +8,7 @@ exception, after ^C, after a failed start, and when our own process is killed (s
 by `pom.xml` next to this file, once, into the user's cache folder.
 """
 
-from kafka_meta.playground.cluster import Broker, Cluster, kraft_cluster, pair, running, zookeeper_cluster
+from kafka_meta.playground.cluster import Broker, Cluster, kraft_cluster, pair, prepare, running, zookeeper_cluster
 from kafka_meta.playground.design import Design
 from kafka_meta.playground.detached import DetachedPair, detached_pair, kept_pair, stop_detached
 from kafka_meta.playground.jars import VERSIONS, fetch
@@ -26,6 +26,7 @@ __all__ = [
     "kept_pair",
     "kraft_cluster",
     "pair",
+    "prepare",
     "running",
     "stop_detached",
     "zookeeper_cluster",

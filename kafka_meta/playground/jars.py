@@ -62,6 +62,16 @@ def fetch(version: str) -> Path:
     return folder
 
 
+def shared_classes(java: str, jars: Path, program: str) -> Path:
+    """Where the classes that a program loads from these jars are kept for this very `java`, if they are.
+
+    A JVM maps them (class data sharing, JEP 350) instead of reading and checking them, and starts in half the time.
+    """
+    runtime = Path(java).resolve()
+    fingerprint = hashlib.sha256(f"{runtime} {runtime.stat().st_mtime_ns}".encode()).hexdigest()[:8]
+    return jars.with_name(f"{jars.name}-{program}-{fingerprint}.jsa")
+
+
 def _cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "kafka-meta"
