@@ -13,14 +13,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from forks import FORKS
 from shop import shop_source as shop_source  # here, so that all modules share it
 
 from kafka_meta import playground
 from kafka_meta.playground import Cluster
+from kafka_meta.playground.design import DEST, SOURCE
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 8 << 30
@@ -30,8 +33,10 @@ def pytest_configure() -> None:
     """What the tests' processes inherit.
 
     Logs of thousands of partitions are made in memory where there is room: a disk's fsync would take minutes. A shell
-    starts what runs in its background deaf to ^C, and the tests' children would be, too.
+    starts what runs in its background deaf to ^C, and the tests' children would be, too. What is compiled is kept, or
+    each child compiles it anew.
     """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
         os.environ["TMPDIR"] = str(MEMORY)
@@ -40,9 +45,10 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def pair() -> Iterator[tuple[Cluster, Cluster]]:
-    """Source and destination, started at the same time."""
-    with playground.pair() as clusters:
-        yield clusters
+    """Source and destination, started at the same time. What can be compacted on the source soon is."""
+    source = replace(SOURCE, settings={"log.cleaner.backoff.ms": "200"})
+    with playground.running(source, DEST) as (first, second):
+        yield first, second
 
 
 @pytest.fixture(scope="session")
@@ -85,21 +91,29 @@ def command_line(folder: Path) -> Cli:
         input: str = "",
         timeout: float = 120,
     ) -> subprocess.CompletedProcess[str]:
+        # A crash of a C library shall say where it happened.
+        whole = {**clean_environment(), "PYTHONFAULTHANDLER": "1", **(env or {})}
+        if not any(name.startswith("PYTHON") for name in env or ()):  # which are for Python's start
+            return FORKS.run(arguments, env=whole, cwd=cwd or folder, input=input, timeout=timeout)
         return subprocess.run(
             [sys.executable, "-m", "kafka_meta", *arguments],
             input=input,
             capture_output=True,
             text=True,
-            encoding="utf-8",
-            errors="surrogateescape",
             timeout=timeout,
             cwd=cwd or folder,
-            # A crash of a C library shall say where it happened.
-            env={**clean_environment(), "PYTHONFAULTHANDLER": "1", **(env or {})},
+            env=whole,
             check=False,
         )
 
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> Iterator[None]:
+    """Ends before coverage counts."""
+    yield
+    FORKS.close()
 
 
 def clean_environment() -> dict[str, str]:

@@ -99,6 +99,7 @@ def read(cluster: Cluster, places: Iterable[Place], **config: Any) -> Log:
             "enable.partition.eof": True,
             "allow.auto.create.topics": False,
             "check.crcs": True,
+            "fetch.wait.max.ms": 50,  # the end is told by an empty answer, after this time
             **config,
         }
     )
@@ -107,7 +108,7 @@ def read(cluster: Cluster, places: Iterable[Place], **config: Any) -> Log:
     ended: set[Place] = set()
     try:
         while len(ended) < len(log):
-            for message in consumer.consume(5000, timeout=1):
+            for message in consumer.consume(5000, timeout=0.1):
                 place = (message.topic(), message.partition())
                 if message.error():
                     assert message.error().name() == "_PARTITION_EOF", message.error()

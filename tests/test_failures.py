@@ -268,15 +268,16 @@ def test_check_tells_of_the_side_that_is_down_and_still_asks_the_other(
 
 
 @contextmanager
-def black_hole() -> Iterator[str]:
-    """An address where somebody listens and never answers."""
+def black_hole() -> Iterator[tuple[str, socket.socket]]:
+    """An address where somebody listens and never answers, and who that is."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        listener.settimeout(30)
+        yield f"127.0.0.1:{listener.getsockname()[1]}", listener
 
 
 def test_control_c_ends_a_command_that_waits_for_an_answer(tmp_path: Path) -> None:
     for option in ("--source-bootstrap-servers", "--source-zk-connect"):
-        with black_hole() as address:
+        with black_hole() as (address, listener):
             process = subprocess.Popen(
                 [*TYPED, "export", option, address],
                 cwd=tmp_path,
@@ -284,10 +285,11 @@ def test_control_c_ends_a_command_that_waits_for_an_answer(tmp_path: Path) -> No
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            time.sleep(3)  # into the wait, which nothing announces
-            process.send_signal(signal.SIGINT)
-            started = time.monotonic()
-            _, said = process.communicate(timeout=30)
+            with listener.accept()[0]:
+                time.sleep(0.5)  # into the wait, which nothing announces
+                process.send_signal(signal.SIGINT)
+                started = time.monotonic()
+                _, said = process.communicate(timeout=30)
             assert time.monotonic() - started < 5, option
             assert process.returncode == 130, said
             assert "interrupted" in said
@@ -383,7 +385,7 @@ def test_a_destination_that_dies_during_the_commit_is_told_and_the_next_run_comp
         with stopped_in_the_middle(tmp_path, "import", *arguments) as process:
             dest.brokers[0].kill()
             # Two minutes of it are patience with the destination.
-            said, complained = (text.decode() for text in process.communicate(timeout=200))
+            said, complained = (text.decode() for text in process.communicate(timeout=230))
         assert process.returncode == 1, complained
         assert "Traceback" not in complained
         assert "failed" in said or "no answer to" in said

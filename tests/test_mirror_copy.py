@@ -319,9 +319,11 @@ def test_a_compacted_log_arrives_without_its_gaps_and_every_rank_is_right(
     source: Cluster, dest: Cluster, tmp_path: Path, compacted: str
 ) -> None:
     deadline = time.monotonic() + 60
-    while len(read(source, [(compacted, 0)])[compacted, 0]) > 1500:
-        assert time.monotonic() < deadline, "the cleaner did not come"
-        time.sleep(0.5)
+    seen = -1
+    while (count := len(read(source, [(compacted, 0)])[compacted, 0])) > 1500 or count != seen:
+        assert time.monotonic() < deadline, "the cleaner did not come, or does not end"
+        seen = count
+        time.sleep(1)  # some rounds of the cleaner
     create(dest, compacted)
     ids = begin(tmp_path / "journal", source, dest, [compacted])
     assert not failures(run(tmp_path / "journal", source, dest, ids))

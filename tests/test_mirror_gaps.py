@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,6 @@ from tests.conftest import Cli
 from tests.mirrored import Mirror
 from tests.shop import until
 from tests.traffic import Row, commit, committed, config, create, produce, rows, set_config, watermarks
-
-
-@pytest.fixture(scope="module")
-def cleaning() -> Iterator[Cluster]:
-    """A source that compacts at once."""
-    with playground.zookeeper_cluster(settings={"log.cleaner.backoff.ms": "200"}) as cluster:
-        yield cluster
 
 
 def stand(mirror: Mirror, partition: int, start: int, end: int, dice: random.Random) -> dict[str, int]:
@@ -47,8 +40,8 @@ def agree(mirror: Mirror, partition: int, groups: dict[str, int], sent: list[Row
 
 
 @pytest.mark.long
-def test_a_compacted_topic(cleaning: Cluster, dest: Cluster, cli: Cli, tmp_path: Path) -> None:
-    mirror = Mirror(cli, cleaning, dest, tmp_path, r"compacted\..*", "compacted")
+def test_a_compacted_topic(source: Cluster, dest: Cluster, cli: Cli, tmp_path: Path) -> None:
+    mirror = Mirror(cli, source, dest, tmp_path, r"compacted\..*", "compacted")
     compacting = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.001", "segment.ms": "500"}
     create(mirror.source, {mirror.topic: 1}, {**compacting, "delete.retention.ms": "600000"})
     create(mirror.dest, {mirror.topic: 1}, {"cleanup.policy": "compact"})

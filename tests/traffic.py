@@ -146,6 +146,7 @@ def rows(
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
             "isolation.level": "read_committed" if committed else "read_uncommitted",
+            "fetch.wait.max.ms": 50,  # the end is told by an empty answer, after this time
         }
     )
     found: list[Row] = []
