@@ -45,7 +45,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def boundary(source: int, rank: int) -> Boundary:
-    return Boundary(source, rank, Digest(count=rank, crc32c=source, crc32=rank))
+    return Boundary(source, rank, Digest(records=rank, crc32c=source, crc32=rank))
 
 
 def intend(journal: Journal, *boundaries: Boundary, runs: tuple[Run, ...] = ()) -> None:

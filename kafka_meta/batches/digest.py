@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from crc32c import crc32c
 
@@ -17,11 +17,10 @@ from kafka_meta.batches.records import contents
 from kafka_meta.batches.surgery import Outgoing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Digest:
-    """Of `count` records in their order."""
+class Digest(NamedTuple):
+    """Of so many records in their order. A tuple, since one is made for every batch."""
 
-    count: int = 0
+    records: int = 0
     crc32c: int = 0
     crc32: int = 0
 
@@ -29,7 +28,7 @@ class Digest:
         castagnoli, ieee = self.crc32c, self.crc32
         for part in parts:
             castagnoli, ieee = crc32c(part, castagnoli), zlib.crc32(part, ieee)
-        return Digest(count=self.count + count, crc32c=castagnoli, crc32=ieee)
+        return Digest(self.records + count, castagnoli, ieee)
 
     def with_records(self, batch: Batch | MessageSet, *, start: int, end: int, timestamps: bool = True) -> Digest:
         """`batch`'s records with `start` ≤ offset < `end` added: key, value, headers in order, timestamp and rank.

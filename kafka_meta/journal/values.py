@@ -135,7 +135,7 @@ def packed(boundaries: Sequence[Boundary]) -> bytes:
 
 def unpacked(packed: bytes) -> Iterator[Boundary]:
     for source, rank, crc32c, crc32 in _BOUNDARY.iter_unpack(packed):
-        yield Boundary(source, rank, Digest(count=rank, crc32c=crc32c, crc32=crc32))
+        yield Boundary(source, rank, Digest(records=rank, crc32c=crc32c, crc32=crc32))
 
 
 def position_of(row: Sequence[Any]) -> Position:
@@ -153,7 +153,7 @@ def position_of(row: Sequence[Any]) -> Position:
         ),
         source=source,
         rank=rank,
-        digest=Digest(count=rank, crc32c=crc32c, crc32=crc32),
+        digest=Digest(records=rank, crc32c=crc32c, crc32=crc32),
         size_bytes=size_bytes,
         failure=failure,
     )

@@ -87,6 +87,8 @@ class Track:
     ready_bytes: int = 0
     sending: deque[Ready] = field(default_factory=deque)
     """Batches that are under way, in order."""
+    fresh_until_ms: float = 0
+    """When the first of them is no longer fresh."""
     line: Line | None = None
     """On which they are."""
     remembered: bool = False
@@ -139,12 +141,14 @@ class Track:
         """
         if not self.ready or not self.sending:
             return bool(self.ready)
-        return len(self.sending) < self.in_flight and self.remembered and all(map(self._fresh, self.sending))
+        return len(self.sending) < self.in_flight and self.remembered and time.time() * 1000 < self.fresh_until_ms
 
     def take(self) -> Ready:
         """The next batch, which is then under way."""
         ready = self.ready.popleft()
         self.ready_bytes -= ready.outgoing.size_bytes
+        until_ms = self._fresh_until_ms(ready)
+        self.fresh_until_ms = min(self.fresh_until_ms, until_ms) if self.sending else until_ms
         self.sending.append(ready)
         return ready
 
@@ -152,18 +156,18 @@ class Track:
         first = self.sending.popleft()
         assert first is ready
         self.acknowledged = ready.boundary
-        self.remembered = self.producer.id >= 0 and self._fresh(ready)
+        self.remembered = self.producer.id >= 0 and time.time() * 1000 < self._fresh_until_ms(ready)
         self.refusals = 0
 
-    def _fresh(self, ready: Ready) -> bool:
-        return time.time() * 1000 - ready.outgoing.header.max_timestamp < self.fresh_ms
+    def _fresh_until_ms(self, ready: Ready) -> int:
+        return ready.outgoing.header.max_timestamp + self.fresh_ms
 
     def prepare(self, fetched: Fetched, held: Held) -> Prepared:
         """Raises MalformedBatch and RecordTooLarge."""
         prepared = Prepared()
         aborted = AbortedTransactions(fetched.aborted)
         joining: list[Batch] = []
-        joined_bytes = 0
+        room_bytes = 0
         for batch in scan(fetched.records):
             covered = aborted.covers(batch)
             if self.next >= self.begun.end:
@@ -171,13 +175,17 @@ class Track:
             match decide(batch, start=self.next, end=self.begun.end, aborted=covered, destination=self.destination):
                 case Forward():
                     assert isinstance(batch, Batch)
-                    # Longer offset deltas take up to three bytes more a record, other timestamp deltas up to nine.
-                    size_bytes = batch.header.size_bytes + 12 * batch.header.record_count
-                    if not self._fits(batch, joining, joined_bytes + size_bytes):
+                    if not joinable(batch):
                         self._forward(joining, held, prepared)
-                        joined_bytes = 0
-                    joining.append(batch)
-                    joined_bytes += size_bytes
+                        self._forward([batch], held, prepared)
+                    else:
+                        # Longer offset deltas take up to three bytes more a record, other timestamp deltas up to nine.
+                        size_bytes = batch.header.size_bytes + 12 * batch.header.record_count
+                        if not joining or size_bytes > room_bytes:
+                            self._forward(joining, held, prepared)
+                            room_bytes = min(JOINED_BYTES, self.destination.max_message_bytes or JOINED_BYTES)
+                        joining.append(batch)
+                        room_bytes -= size_bytes
                 case Rebuild():
                     self._forward(joining, held, prepared)
                     self._rebuild(batch, held, prepared)
@@ -186,12 +194,6 @@ class Track:
             self.next = max(self.next, min(batch.next_offset, self.begun.end))
         self._forward(joining, held, prepared)
         return prepared
-
-    def _fits(self, batch: Batch, joining: list[Batch], joined_bytes: int) -> bool:
-        """Whether it may share a batch, of so many bytes then, with those before it."""
-        if not joining or not joinable(batch) or not joinable(joining[-1]):
-            return False
-        return joined_bytes <= min(JOINED_BYTES, self.destination.max_message_bytes or JOINED_BYTES)
 
     def _forward(self, batches: list[Batch], held: Held, prepared: Prepared) -> None:
         """Sends these as one, and empties the list."""

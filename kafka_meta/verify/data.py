@@ -208,14 +208,14 @@ def _by_batches(dest: ClusterSettings, positions: Sequence[Position], emit: Emit
 
 def _judged(position: Position, found: Digest, failure: str | None) -> Checked:
     if failure is not None:
-        return Checked(position=position, arrived=found.count, content="different", reason=failure)
+        return Checked(position=position, arrived=found.records, content="different", reason=failure)
     if found == position.digest:
-        return Checked(position=position, arrived=found.count, content="equal")
-    if found.count != position.rank:
-        reason = f"{position.rank} records were copied, {found.count} are there"
+        return Checked(position=position, arrived=found.records, content="equal")
+    if found.records != position.rank:
+        reason = f"{position.rank} records were copied, {found.records} are there"
     else:
         reason = "the digest of what is there is not that of what was copied"
-    return Checked(position=position, arrived=found.count, content="different", reason=reason)
+    return Checked(position=position, arrived=found.records, content="different", reason=reason)
 
 
 def check_both(
@@ -240,15 +240,17 @@ def check_both(
         place, dest_place = position.begun.place, (position.begun.dest_topic, position.begun.partition)
         arrived = found[dest_place]
         if dest_place in lost_there:
-            yield Checked(position=position, arrived=arrived.count, content="different", reason=lost_there[dest_place])
-        elif place in lost_here or sent[place].count != position.rank:
-            reason = lost_here.get(place, f"the source has {sent[place].count} of {position.rank} records left")
-            yield Checked(position=position, arrived=arrived.count, content="not compared", reason=reason)
+            yield Checked(
+                position=position, arrived=arrived.records, content="different", reason=lost_there[dest_place]
+            )
+        elif place in lost_here or sent[place].records != position.rank:
+            reason = lost_here.get(place, f"the source has {sent[place].records} of {position.rank} records left")
+            yield Checked(position=position, arrived=arrived.records, content="not compared", reason=reason)
         elif arrived == sent[place]:
-            yield Checked(position=position, arrived=arrived.count, content="equal")
+            yield Checked(position=position, arrived=arrived.records, content="equal")
         else:
-            reason = f"{arrived.count} records are there, {sent[place].count} on the source; they differ"
-            yield Checked(position=position, arrived=arrived.count, content="different", reason=reason)
+            reason = f"{arrived.records} records are there, {sent[place].records} on the source; they differ"
+            yield Checked(position=position, arrived=arrived.records, content="different", reason=reason)
 
 
 def _by_records(
