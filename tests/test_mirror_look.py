@@ -36,7 +36,7 @@ def a_range(start: int = 100, end: int = 200, *, earliest: int = 0, committed: i
 
 def stands(source: int, *, failure: str | None = None) -> Position:
     rank = source - BEGUN.start
-    return Position(begun=BEGUN, source=source, rank=rank, digest=Digest(count=rank), size_bytes=0, failure=failure)
+    return Position(begun=BEGUN, source=source, rank=rank, digest=Digest(records=rank), size_bytes=0, failure=failure)
 
 
 def copied(source: int) -> Copied:
@@ -78,7 +78,7 @@ def test_the_size_of_what_is_left_is_its_share() -> None:
 
 
 def test_planned_is_what_has_been_copied_and_at_most_what_is_left() -> None:
-    gappy = Position(begun=BEGUN, source=160, rank=20, digest=Digest(count=20), size_bytes=0, failure=None)
+    gappy = Position(begun=BEGUN, source=160, rank=20, digest=Digest(records=20), size_bytes=0, failure=None)
     assert copied_of(Checked(position=gappy, arrived=None, content="not compared")).planned == 20 + 40
 
 
@@ -185,7 +185,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         journal.begin([BEGUN])
         journal.claim()
         journal.settle({BEGUN.place: 0})
-        end = Boundary(200, 100, Digest(count=100))
+        end = Boundary(200, 100, Digest(records=100))
         journal.record(Round(intents={BEGUN.place: [end]}, runs={BEGUN.place: [Run(100, 0)]}))
         journal.record(Round(acknowledged={BEGUN.place: (end, 1)}))
         yield journal
