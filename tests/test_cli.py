@@ -382,6 +382,9 @@ def test_what_no_file_can_be_written_to_or_read_from_is_a_matter_of_the_command_
         ((*into_nowhere, "--generate-passwords", "nowhere/new.txt"), "the folder nowhere does not exist"),
         ((*into_nowhere, "--passwords", "nowhere.txt"), "cannot read nowhere.txt"),
         (("import", *to_dest, "--plan-file", "nowhere.json"), "--save-plan writes it"),
+        ((*into_nowhere, "--journal", "nowhere.sqlite"), "the journal nowhere.sqlite does not exist"),
+        (("verify", "--data", *to_dest, "--journal", "nowhere.sqlite"), "the journal nowhere.sqlite does not exist"),
+        (("mirror", "--status", *to_dest, "--journal", "nowhere.sqlite"), "the journal nowhere.sqlite does not exist"),
         (("export", "--source-bootstrap-servers", "nowhere"), "'nowhere' is not an address of a broker"),
         (("export", *from_source, "--sample", "-1"), "--sample '-1': expected a time"),
     ):

@@ -15,7 +15,16 @@ from kafka_meta.apply import apply
 from kafka_meta.cli import options as given
 from kafka_meta.cli.passwords import PasswordFiles, password_files, passwords_for
 from kafka_meta.cli.screen import Screen
-from kafka_meta.cli.sides import dest_settings, file_to_read, options, policy, principal, read_file, side
+from kafka_meta.cli.sides import (
+    dest_settings,
+    file_to_read,
+    options,
+    policy,
+    principal,
+    read_file,
+    require_journal,
+    side,
+)
 from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Progress
 from kafka_meta.export import read_dest as read_destination
@@ -179,8 +188,7 @@ def make_plan(
 
 def _traces(source_id: str | None, dest_id: str | None, path: Path | None) -> Traces:
     """Of a mirror between these clusters: by its journal, or by the one that this user has on this machine."""
-    if path is not None and not path.exists():
-        raise UsageError(f"the journal {path} does not exist", "mirror --commit writes it; without --journal, at home.")
+    require_journal(path)
     if source_id is None or dest_id is None or not (path or default_path(source_id, dest_id)).exists():
         return NO_TRACES
     with Journal(path, source_id=source_id, dest_id=dest_id) as journal:

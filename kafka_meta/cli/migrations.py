@@ -10,7 +10,7 @@ from typing import Any
 
 from kafka_meta import cluster, wire
 from kafka_meta.cli.screen import Screen
-from kafka_meta.cli.sides import dest_settings
+from kafka_meta.cli.sides import dest_settings, require_journal
 from kafka_meta.errors import ExitStatus, KafkaMetaError
 from kafka_meta.journal import Journal, clusters_of, default_path
 from kafka_meta.mirror.document import Mirrored, encode_mirror
@@ -52,10 +52,11 @@ def existing_journal(
     flags: Mapping[str, Any], toml: Toml | None, path: Path | None, screen: Screen
 ) -> Iterator[tuple[ClusterSettings, Journal]]:
     """The destination and the journal of a migration to it. The source need not be there any more."""
+    require_journal(path)
     dest = dest_settings(flags, toml, screen)
     dest_id = _cluster_id(dest)
     source = resolve("source", flags=flags, environ=os.environ, toml=toml)
-    if path is not None and path.exists():
+    if path is not None:
         source_id = clusters_of(path)[0]
     elif source.bootstrap_servers:
         source_id = _cluster_id(source)

@@ -173,6 +173,12 @@ def read_file(given: PolicyOptions, decided: Policy, path: Path, screen: Screen)
     return found
 
 
+def require_journal(path: Path | None) -> None:
+    """Raises UsageError for one that is named and not there."""
+    if path is not None and not path.exists():
+        raise UsageError(f"the journal {path} does not exist", "mirror --commit writes it; without --journal, at home.")
+
+
 def file_to_read(given: PolicyOptions) -> Path:
     """The named file, else the one that export wrote under its default name or as metadata.json."""
     if given.file_name is not None:
