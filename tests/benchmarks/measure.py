@@ -22,14 +22,22 @@ class Run:
     output: str
 
 
+def compiled(env: Mapping[str, str]) -> dict[str, str]:
+    """As an installed program runs: Python keeps what it has compiled."""
+    return {name: value for name, value in env.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, status: int = 0) -> Run:
     """Raises AssertionError when the process ends with another exit status than `status`."""
-    # An installed program is compiled already.
-    compiled = {name: value for name, value in (env or os.environ).items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile("w+") as output:
         begin = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=cwd, env=compiled, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=cwd,
+            env=compiled(env or os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
         _, wait_status, usage = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - begin

@@ -30,7 +30,7 @@ from kafka_meta.playground.design import Design
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
 from kafka_meta.wire.partitions import listed_offsets
-from tests.benchmarks.measure import Run, run
+from tests.benchmarks.measure import Run, compiled, run
 from tests.mirroring import begin, create, led, settings
 from tests.stores_made_by_java import JavaStores
 
@@ -285,7 +285,9 @@ def moved(command: Sequence[str], dest: Cluster, load: Load) -> Moved:
     with connect(to) as wire, tempfile.TemporaryFile() as output:
         partitions = led(wire, [load.topic])
         started = time.monotonic()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command, env=compiled(os.environ), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
         watched = psutil.Process(process.pid)
         first, peak, cpu, arrived = None, 0.0, 0.0, 0
         while arrived < load.records:
