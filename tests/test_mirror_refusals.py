@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -21,6 +24,7 @@ from kafka_meta.mirror.findings import Findings
 from kafka_meta.mirror.room import look_at_room
 from kafka_meta.model import LogDirs, Partition, Topic, Volume
 from kafka_meta.playground import Cluster
+from kafka_meta.playground.jars import java
 from kafka_meta.ranges import Range
 from tests.conftest import Cli, clean_environment, command_line
 from tests.mirrored import Mirror, small
@@ -277,6 +281,73 @@ def test_too_little_room_is_counted_with_every_replica() -> None:
     assert finding.reason == "too little room: 500 bytes would arrive there, 499 are free"
     (warning,) = found.warnings
     assert warning.resource == "broker 3 of the destination" and "look yourself" in warning.reason
+
+
+class SmallDisk:
+    """A file system of its own for a broker's log directory, in memory; only `java` in `java_home` sees it.
+
+    A namespace of its own lets everybody mount, not root alone, and takes the mount with it, whatever ends us. (A log
+    directory below /proc/…/root would need no `java` of ours, but Java cannot tell the size of such a disk.)
+    """
+
+    def __init__(self, folder: Path, size: str) -> None:
+        self.data_dir, self.java_home = folder / "disk", folder / "java"
+        self.data_dir.mkdir()
+        mount_on_demand = (
+            'mount -t tmpfs tmpfs "$0" && while read size; do mount -o "remount,size=$size" tmpfs "$0"; echo; done'
+        )
+        self._holder = subprocess.Popen(
+            ["unshare", "--map-root-user", "--mount", "sh", "-e", "-c", mount_on_demand, str(self.data_dir)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.resize(size)
+        (self.java_home / "bin").mkdir(parents=True)
+        inside = ("nsenter", "--preserve-credentials", "--user", "--mount", "--target", str(self._holder.pid))
+        (self.java_home / "bin" / "java").write_text(f'#!/bin/sh\nexec {shlex.join((*inside, java()))} "$@"\n')
+        (self.java_home / "bin" / "java").chmod(0o755)
+
+    def resize(self, size: str) -> None:
+        assert self._holder.stdin is not None and self._holder.stdout is not None
+        self._holder.stdin.write(f"{size}\n".encode())
+        self._holder.stdin.flush()
+        assert self._holder.stdout.readline() == b"\n", "nothing can be mounted here"
+
+    def close(self) -> None:
+        self._holder.communicate()
+
+
+@pytest.mark.long
+def test_a_disk_too_small_for_what_would_arrive(
+    source: Cluster, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(SmallDisk(tmp_path, "16m")) as disk:
+        monkeypatch.setenv("JAVA_HOME", str(disk.java_home))
+        with playground.kraft_cluster(settings={"log.dirs": f"{disk.data_dir}/data"}) as tight:
+            mirror = Mirror(cli, source, tight, tmp_path, r"room\..*", "room")
+            for servers in (mirror.source, mirror.dest):
+                create(servers, {mirror.topic: 1})
+            produce(mirror.source, mirror.topic, 0, (os.urandom(100_000) for _ in range(200)))
+            commit(mirror.source, mirror.group, {(mirror.topic, 0): 0})
+
+            document = mirror.document("--commit", status=1)
+            (finding,) = document["findings"]
+            assert finding["resource"] == "broker 1 of the destination"
+            said = re.fullmatch(r"too little room: (.+) bytes would arrive there, (.+) are free", finding["reason"])
+            assert said is not None
+            arriving_bytes, free_bytes = (int(number.replace(",", "")) for number in said.groups())
+            assert 20_000_000 < arriving_bytes < 20_100_000
+            assert 15 << 20 < free_bytes < 16 << 20
+            assert document["committed"] is False and document["copied"] == []
+            assert watermarks(mirror.dest, mirror.topic, 0) == (0, 0)
+            assert config(mirror.dest, mirror.topic, "retention.ms") is None
+            assert committed(mirror.dest, mirror.group) == {}
+            assert list(mirror.state.rglob("*.sqlite")) == []
+
+            disk.resize("64m")
+            mirror.document("--commit")
+            assert rows(mirror.dest, mirror.topic, 0) == rows(mirror.source, mirror.topic, 0)
+            assert committed(mirror.dest, mirror.group) == {(mirror.topic, 0): 0}
 
 
 def created(mirror: Mirror) -> bool:
