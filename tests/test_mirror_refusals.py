@@ -22,7 +22,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from kafka_meta import playground
 from kafka_meta.mirror.findings import Findings
 from kafka_meta.mirror.room import look_at_room
-from kafka_meta.model import LogDirs, Partition, Topic, Volume
+from kafka_meta.model import LogDirs, Partition, Remark, Topic, Volume
 from kafka_meta.playground import Cluster
 from kafka_meta.playground.jars import java
 from kafka_meta.ranges import Range
@@ -266,7 +266,7 @@ def test_what_only_a_person_may_say_is_not_taken_from_a_file(cli: Cli, tmp_path:
 
 def test_too_little_room_is_counted_with_every_replica() -> None:
     each = Range(topic="t", partition=0, start=50, end=100, earliest=0, reason="", size_bytes=500)
-    there = Topic(name="t", partitions=(Partition(partition=0, replicas=(1, 2, 3)),))
+    there = Topic(name="t", partitions=(Partition(partition=0, replicas=(1, 2, 3, 4)),))
     volumes = {
         1: (
             Volume(path="/a", total_bytes=1000, usable_bytes=499),
@@ -274,13 +274,15 @@ def test_too_little_room_is_counted_with_every_replica() -> None:
         ),
         2: (Volume(path="/a", total_bytes=1000, usable_bytes=500),),
     }
+    offline = Remark(resource="log directories of broker 4", reason="/a: KAFKA_STORAGE_ERROR")
     found = Findings()
-    look_at_room([each], {}, {"t": "t"}, {"t": there}, LogDirs(sizes={}, volumes=volumes, gaps=()), found)
+    look_at_room([each], {}, {"t": "t"}, {"t": there}, LogDirs(sizes={}, volumes=volumes, gaps=(offline,)), found)
     (finding,) = found.findings
     assert finding.resource == "broker 1 of the destination"
     assert finding.reason == "too little room: 500 bytes would arrive there, 499 are free"
-    (warning,) = found.warnings
-    assert warning.resource == "broker 3 of the destination" and "look yourself" in warning.reason
+    old, broken = found.warnings
+    assert old.resource == "broker 3 of the destination" and "brokers tell since 3.3" in old.reason
+    assert broken.resource == "broker 4 of the destination" and "KAFKA_STORAGE_ERROR" in broken.reason
 
 
 class SmallDisk:

@@ -40,13 +40,16 @@ def look_at_room(
         size_bytes = each.size_bytes * max(0, left) // max(1, each.messages)
         for replica in topic.partitions[each.partition].replicas:
             arriving[replica] += size_bytes
+    gaps = {gap.resource: gap.reason for gap in disks.gaps}
     for broker, size_bytes in sorted(arriving.items()):
         volumes = disks.volumes.get(broker)
         if not volumes:
             if size_bytes:
-                reason = "it does not tell how much room it has (brokers do since 3.3): look yourself"
+                untold = gaps.get(f"log directories of broker {broker}", "brokers tell since 3.3")
                 found.warn(
-                    f"broker {broker} of the destination", f"{size_bytes:,} bytes will arrive there, and {reason}"
+                    f"broker {broker} of the destination",
+                    f"{size_bytes:,} bytes will arrive there, and it does not tell how much room it has ({untold}): "
+                    "look yourself",
                 )
         elif size_bytes > (free_bytes := _free_bytes(volumes)):
             found.find(
