@@ -164,7 +164,7 @@ def contenders_of(source: Cluster, dest: Cluster, load: Load, folder: Path) -> I
     encrypted = {"source": source.bootstrap("TLS"), "dest": dest.bootstrap("TLS")}
     config = str(folder / "tls.properties")
 
-    def ours(module: str, **options: str) -> Command:
+    def ours(module: str, **options: object) -> Command:
         def command() -> Sequence[str]:
             journal = folder / "journal"
             for left in folder.glob("journal*"):
@@ -185,6 +185,8 @@ def contenders_of(source: Cluster, dest: Cluster, load: Load, folder: Path) -> I
         return command
 
     yield "limit: ready batches from memory", ours("tests.benchmarks.mirror_limit")
+    if load.codec == "none":
+        yield "limit: the same, joined as the copy joins them", ours("tests.benchmarks.mirror_limit", joined=True)
     yield OURS, ours("tests.mirror_copier")
     if not load.rebuilt:
         yield "MirrorMaker 2 (4.3.1, 4 tasks)", lambda: mirror_maker_2(addresses, load, folder)

@@ -1,4 +1,7 @@
-"""What the destination can take: every batch of a topic fetched into memory first, then sent as the copy sends it."""
+"""What the destination can take: every batch of a topic fetched into memory first, then sent as the copy sends it.
+
+With "joined" in the settings small uncompressed ones are joined first, as the copy joins them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from kafka_meta.batches import Batch, Producer, forward, scan
+from kafka_meta.batches import JOINED_BYTES, Batch, Outgoing, Producer, forward, join, joinable, scan
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
 from kafka_meta.wire.channel import Channel
@@ -24,7 +27,7 @@ def main(path: str) -> None:
     given = json.loads(Path(path).read_text())
     source = ClusterSettings(role="source", bootstrap_servers=given["source"])
     dest = ClusterSettings(role="dest", bootstrap_servers=given["dest"])
-    waiting = ready_batches(source, dest, given["topic"])
+    waiting = ready_batches(source, dest, given["topic"], joined=given.get("joined", False))
     with connect(dest) as wire:
         (leader, *_) = [each for each in leaders(wire, [given["topic"]]).values() if isinstance(each, Leader)]
     answers: SimpleQueue[tuple[Channel, list[int], Any]] = SimpleQueue()
@@ -57,7 +60,9 @@ def main(path: str) -> None:
     time.sleep(60)  # ended from outside when everything has been seen to arrive
 
 
-def ready_batches(source: ClusterSettings, dest: ClusterSettings, topic: str) -> dict[int, list[Any]]:
+def ready_batches(
+    source: ClusterSettings, dest: ClusterSettings, topic: str, *, joined: bool
+) -> dict[int, list[Outgoing]]:
     """By partition, the first one last."""
     with connect(dest) as wire:
         while isinstance(told := new_producer(wire), Failure):
@@ -66,23 +71,35 @@ def ready_batches(source: ClusterSettings, dest: ClusterSettings, topic: str) ->
     with connect(source) as wire:
         led = {place: each for place, each in leaders(wire, [topic]).items() if isinstance(each, Leader)}
         ends = listed_offsets(wire, led)
-    found: dict[int, list[Any]] = {}
+    found: dict[int, list[Outgoing]] = {}
     for place, leader in led.items():
         channel = Channel(source, leader.broker)
         answers: SimpleQueue[Any] = SimpleQueue()
-        at, end, batches = 0, ends[place], []
+        at, end, batches, room = 0, ends[place], list[list[Batch]](), 0
         assert isinstance(end, int)
         while at < end:
             wanted = [Wanted(topic=topic, partition=place[1], offset=at, max_bytes=8 << 20)]
             channel.ask(Fetch(wanted=wanted, max_bytes=8 << 20), answers.put)
             for batch in scan(answers.get()[0].records):
                 assert isinstance(batch, Batch)
-                batches.append(forward(batch, producer=producer, rank=at))
+                size = batch.header.size_bytes + 12 * batch.header.record_count
+                if not joined or not joinable(batch) or size > room:
+                    batches.append([])
+                    room = JOINED_BYTES
+                batches[-1].append(batch)
+                room -= size
                 at = batch.next_offset
         channel.close()
         if batches:
-            found[place[1]] = batches[::-1]
+            found[place[1]] = [made(each, producer) for each in batches[::-1]]
     return found
+
+
+def made(batches: list[Batch], producer: Producer) -> Outgoing:
+    first = batches[0]
+    if len(batches) == 1:
+        return forward(first, producer=producer, rank=first.base_offset)
+    return join(batches, producer=producer, rank=first.base_offset)
 
 
 if __name__ == "__main__":
