@@ -41,6 +41,7 @@ from kafka_meta.batches.surgery import (
     forward,
     join,
     joinable,
+    joined_bytes,
     rebuild,
 )
 
@@ -68,6 +69,7 @@ __all__ = [
     "forward",
     "join",
     "joinable",
+    "joined_bytes",
     "rebuild",
     "records",
     "scan",

@@ -185,6 +185,12 @@ def joinable(batch: Batch) -> bool:
     return small and header.codec is Codec.NONE and header.length >= header.record_count * _JOINABLE_RECORD_BYTES
 
 
+def joined_bytes(batch: Batch) -> int:
+    """What it takes at most of a larger one: up to three bytes more a record for longer offset deltas, up to nine for
+    other timestamp deltas."""
+    return batch.header.size_bytes + 12 * batch.header.record_count
+
+
 def join(batches: Sequence[Batch], *, producer: Producer, rank: int) -> Outgoing:
     """Neighbours that are `joinable` and that `decide` would all forward, as one; gaps between them vanish.
     Raises MalformedBatch."""

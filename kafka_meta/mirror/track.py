@@ -23,6 +23,7 @@ from kafka_meta.batches import (
     forward,
     join,
     joinable,
+    joined_bytes,
     rebuild,
     scan,
 )
@@ -179,8 +180,7 @@ class Track:
                         self._forward(joining, held, prepared)
                         self._forward([batch], held, prepared)
                     else:
-                        # Longer offset deltas take up to three bytes more a record, other timestamp deltas up to nine.
-                        size_bytes = batch.header.size_bytes + 12 * batch.header.record_count
+                        size_bytes = joined_bytes(batch)
                         if not joining or size_bytes > room_bytes:
                             self._forward(joining, held, prepared)
                             room_bytes = min(JOINED_BYTES, self.destination.max_message_bytes or JOINED_BYTES)

@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from kafka_meta.batches import JOINED_BYTES, Batch, Outgoing, Producer, forward, join, joinable, scan
+from kafka_meta.batches import JOINED_BYTES, Batch, Outgoing, Producer, forward, join, joinable, joined_bytes, scan
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
 from kafka_meta.wire.channel import Channel
@@ -82,7 +82,7 @@ def ready_batches(
             channel.ask(Fetch(wanted=wanted, max_bytes=8 << 20), answers.put)
             for batch in scan(answers.get()[0].records):
                 assert isinstance(batch, Batch)
-                size = batch.header.size_bytes + 12 * batch.header.record_count
+                size = joined_bytes(batch)
                 if not joined or not joinable(batch) or size > room:
                     batches.append([])
                     room = JOINED_BYTES
