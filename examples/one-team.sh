@@ -1,8 +1,8 @@
 #!/bin/sh
-# One team's topics move onto a shared cluster, under the team's own prefix.
+# Only one team's topics and groups.
 set -eu
 
-kafka-meta export --source-bootstrap-servers "$OLD" --fileName team.json --include-topics 'orders|billing' --include-groups 'billing-.*'
-kafka-meta import --fileName team.json --dest-bootstrap-servers "$NEW" --rename '(.*)=shop.\1' --only topics,groups --commit
-# What the other teams have there is no difference.
-kafka-meta verify --fileName team.json --dest-bootstrap-servers "$NEW" --rename '(.*)=shop.\1' --only topics,groups --ignore-extra
+kafka-meta export --file-name team.json --include-topics 'orders|billing' --include-groups 'billing-.*'
+kafka-meta import --file-name team.json --only topics,groups --commit
+# What other teams have on the destination is no difference.
+kafka-meta verify --file-name team.json --only topics,groups --ignore-extra

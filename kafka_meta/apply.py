@@ -1,5 +1,5 @@
-"""Plan + Writer → results. Action by action type, in the plan's order; a failure stops nobody but
-who depends on it."""
+"""Plan and Writer → results: batches of one action type, in the plan's order. A failed action stops only the actions
+that depend on it."""
 
 from __future__ import annotations
 
@@ -24,22 +24,21 @@ from kafka_meta.plan.access import overlap
 
 
 class Writer(Protocol):
-    """Whoever can change a destination. It exists only under `--commit`."""
+    """Changes a destination. One exists only with `--commit`."""
 
     def apply(self, actions: Sequence[Action]) -> Iterator[Result | Waiting]:
-        """Carries out actions of one type; one result an action, in any order."""
+        """Carries out actions of one type. Yields one result for each action, in any order."""
         ...
 
 
 def apply(actions: Sequence[Action], writer: Writer) -> Iterator[Result | Waiting]:
-    """One result for every action, as they come in.
+    """Yields one result for each action, as soon as it is known.
 
-    A position on a topic that could not be created is not set. An ALLOW is not created when a DENY
-    that overlaps it has failed: for that moment the right would be wider than on the source. For the same reason a
-    user is not created whose DENY has failed.
+    If a topic could not be created, no position on it is set. If a DENY could not be created, neither an ALLOW that
+    overlaps it nor a user that it names is created: rights would be wider than on the source.
     """
     missing: dict[str, int] = {}
-    """Topics that failed, with the first of their partitions that is not there."""
+    """Topics that failed → the first of their partitions that does not exist."""
     failed_denies: list[Acl] = []
     for _, group in groupby(actions, key=_stage):
         batch: list[Action] = []
@@ -48,10 +47,10 @@ def apply(actions: Sequence[Action], writer: Writer) -> Iterator[Result | Waitin
                 case CommitOffsets() if any(_is_missing(offset, missing) for offset in action.offsets):
                     yield from _commit_possible(action, missing, writer)
                 case CreateAcl() if (deny := _failed_deny(action.acl, failed_denies)) is not None:
-                    reason = f"not created, because the overlapping rule failed: {describe_acl(deny)}"
+                    reason = f"not created, because an ACL that overlaps it failed: {describe_acl(deny)}"
                     yield Result(action=action, outcome="failed", error=reason)
                 case UpsertUser() if (deny := _denied(action.user, failed_denies)) is not None:
-                    reason = f"not created, because a rule against it failed: {describe_acl(deny)}"
+                    reason = f"not created, because an ACL that denies it failed: {describe_acl(deny)}"
                     yield Result(action=action, outcome="failed", error=reason)
                 case _:
                     batch.append(action)
@@ -89,10 +88,10 @@ def _is_missing(offset: CommittedOffset, missing: Mapping[str, int]) -> bool:
 
 
 def _commit_possible(action: CommitOffsets, missing: Mapping[str, int], writer: Writer) -> Iterator[Result | Waiting]:
-    """The positions on partitions that exist are set; the action as a whole has failed."""
+    """Sets the positions on partitions that exist. The action as a whole has failed."""
     possible = tuple(offset for offset in action.offsets if not _is_missing(offset, missing))
     failed = sorted({offset.topic for offset in action.offsets if _is_missing(offset, missing)})
-    error = f"no position on {', '.join(failed)}: the topic failed"
+    error = f"no position set on {', '.join(failed)}: the topic failed"
     for result in writer.apply([replace(action, offsets=possible)]) if possible else ():
         if isinstance(result, Waiting):
             yield result

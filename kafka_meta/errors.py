@@ -1,4 +1,4 @@
-"""The one error class that users meet, and the exit statuses of every command."""
+"""The one error class whose messages users see, and the exit statuses of every command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """What the process answers; `--help` and README repeat this table."""
+    """The exit status of the process. `--help` and README show this table."""
 
     DONE = 0
     FAILED = 1
@@ -18,20 +18,20 @@ class ExitStatus(IntEnum):
 
 
 EXIT_STATUSES: tuple[tuple[ExitStatus, str], ...] = (
-    (ExitStatus.DONE, "done (a dry run is done, too, whatever it has found)"),
-    (ExitStatus.FAILED, "something failed, be it a single item; or the answer is inconclusive"),
+    (ExitStatus.DONE, "done; a run without --commit is done whatever it has found"),
+    (ExitStatus.FAILED, "something failed, even a single item; or there is no certain answer"),
     (ExitStatus.USAGE, "the command line, a settings file or an input file cannot be used"),
     (ExitStatus.DIFFERENT, "verify found differences"),
-    (ExitStatus.BUG, "a defect of kafka-meta; the traceback is in the file that is named"),
+    (ExitStatus.BUG, "a defect of kafka-meta; the message names the file with the traceback"),
     (ExitStatus.INTERRUPTED, "interrupted with ^C"),
     (ExitStatus.TERMINATED, "ended by SIGTERM"),
 )
 
 
 class KafkaMetaError(Exception):
-    """What was seen and what was expected (`message`), and what to do about it (`hint`).
+    """`message` says what was found and what was expected. `hint` says what to do about it.
 
-    Neither may hold a secret: both are printed, logged and put into JSON documents.
+    Neither may hold a secret: both are printed, logged and written into JSON documents.
     """
 
     exit_status = ExitStatus.FAILED

@@ -1,4 +1,4 @@
-"""What verbs report while they work. A verb takes `emit: Emit` and never prints."""
+"""What a function that takes long reports meanwhile. It gets `emit: Emit`, calls it, and never prints."""
 
 from __future__ import annotations
 
@@ -18,15 +18,24 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """Nothing moves for the moment, and why, with numbers."""
+    """Nothing moves at the moment. `reason` says why, with figures where there are any. `seconds` is the time until the
+    next attempt, or the time that has passed without progress."""
 
     reason: str
     seconds: float
 
 
-Event: TypeAlias = Progress | Waiting
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """Something that ends nothing, and that explains a run afterwards: a leader that has changed, a position that was
+    read again. `text` is a sentence."""
+
+    text: str
+
+
+Event: TypeAlias = Progress | Waiting | Happened
 Emit: TypeAlias = Callable[[Event], None]
 
 
 def silent(event: Event) -> None:
-    """An `Emit` for callers whom progress does not concern."""
+    """An `Emit` that ignores every event."""

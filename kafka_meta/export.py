@@ -1,4 +1,4 @@
-"""Readers → one Snapshot: from ZooKeeper, from the brokers, or from both, with every contradiction named."""
+"""Readers → one Snapshot: from ZooKeeper, from the brokers, or from both. Every disagreement is reported."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from kafka_meta.model import (
     Cluster,
     Quota,
     Remark,
+    Resource,
+    ScramCredential,
     Selection,
     Snapshot,
     Topic,
@@ -29,7 +31,11 @@ from kafka_meta.settings import ClusterSettings
 
 _T = TypeVar("_T")
 
-KEYS_GAP = Remark(resource="keys of users", reason="brokers never tell them, only ZooKeeper does (--source-zk-connect)")
+ALL_CONFIGS = Resource("configs of topics")
+
+KEYS_GAP = Remark(
+    resource=Resource("keys of users"), reason="brokers never return them: only ZooKeeper does (--source-zk-connect)"
+)
 
 
 def export(
@@ -41,10 +47,10 @@ def export(
     secrets: bool = False,
     sizes: bool = True,
 ) -> Snapshot:
-    """What is on the source, from whatever `source` gives the address of.
+    """What is on the source, from its brokers, its ZooKeeper, or both: whichever has an address in `source`.
 
-    Raises UsageError when it gives none, KafkaMetaError when one cannot be reached or the two are not
-    the same cluster.
+    Raises UsageError when neither has one. Raises KafkaMetaError when one cannot be reached, or when the two are
+    different clusters.
     """
     if source.zookeeper is None and not source.bootstrap_servers:
         raise UsageError("no address of the source is given", "Use --source-bootstrap-servers or --source-zk-connect.")
@@ -66,8 +72,8 @@ def export(
 def read_dest(dest: ClusterSettings, *, emit: Emit, taken_at_ms: int) -> Snapshot:
     """The destination as it is, without the offsets of its logs.
 
-    From its brokers; users and quotas that they are too old to tell from its ZooKeeper, when its address is given.
-    Raises KafkaMetaError when one cannot be reached or the two are not the same cluster.
+    It is read from the brokers. Old brokers do not return users and quotas: these are read from ZooKeeper when its
+    address is given. Raises KafkaMetaError when one cannot be reached, or when the two are different clusters.
     """
     in_brokers = cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=taken_at_ms, offsets=False)
     if dest.zookeeper is None or (in_brokers.users is not None and in_brokers.quotas is not None):
@@ -76,15 +82,15 @@ def read_dest(dest: ClusterSettings, *, emit: Emit, taken_at_ms: int) -> Snapsho
 
 
 def merge(in_zookeeper: Snapshot, in_brokers: Snapshot, *, side: Literal["source", "dest"] = "source") -> Snapshot:
-    """One snapshot of two views of the same cluster, on this side.
+    """One snapshot from two views of the same cluster.
 
-    The brokers' word counts where both have one, since they are what clients meet; ZooKeeper fills what
-    they did not tell. Raises KafkaMetaError when the cluster ids differ.
+    Where both have a value, the brokers' value is taken: clients see that one. ZooKeeper's fills what the brokers did
+    not return. Raises KafkaMetaError when the cluster ids differ.
     """
     one, other = in_zookeeper.cluster.id, in_brokers.cluster.id
     if one is not None and other is not None and one != other:
         raise KafkaMetaError(
-            f"two different clusters: ZooKeeper says {one}, the brokers say {other}",
+            f"two different clusters: the cluster id is {one} in ZooKeeper and {other} in the brokers",
             f"Check --{side}-zk-connect (is the chroot right?) and --{side}-bootstrap-servers.",
         )
     disagreements: list[Remark] = []
@@ -124,15 +130,13 @@ def _merge_topics(one: Snapshot, other: Snapshot, disagreements: list[Remark]) -
     left_out = {remark.resource for remark in (*one.left_out, *other.left_out)}
     merged: list[Topic] = []
     for name in sorted(in_zookeeper.keys() | in_brokers.keys()):
-        # Brokers still list a topic that is being deleted, which ZooKeeper leaves out.
-        if f"topic {name}" in left_out:
+        # Brokers still list a topic that is being deleted; ZooKeeper's view leaves it out.
+        if Resource("topic", name) in left_out:
             continue
         here, there = in_zookeeper.get(name), in_brokers.get(name)
         if here is None or there is None:
-            only = "the brokers" if here is None else "ZooKeeper"
-            disagreements.append(
-                Remark(resource=f"topic {name}", reason=f"only {only} know{'s' if there is None else ''} it")
-            )
+            only = "the brokers have" if here is None else "ZooKeeper has"
+            disagreements.append(Remark(resource=Resource("topic", name), reason=f"only {only} it"))
             merged.extend(topic for topic in (here, there) if topic is not None)
         else:
             merged.append(_merge_topic(here, there, disagreements))
@@ -142,7 +146,7 @@ def _merge_topics(one: Snapshot, other: Snapshot, disagreements: list[Remark]) -
 def _merge_topic(here: Topic, there: Topic, disagreements: list[Remark]) -> Topic:
     def disagree(what: str, in_zookeeper: object, in_brokers: object) -> None:
         reason = f"{what}: {in_zookeeper} in ZooKeeper, {in_brokers} in the brokers"
-        disagreements.append(Remark(resource=f"topic {there.name}", reason=reason))
+        disagreements.append(Remark(resource=Resource("topic", there.name), reason=reason))
 
     if len(here.partitions) != len(there.partitions):
         disagree("partitions", len(here.partitions), len(there.partitions))
@@ -172,16 +176,16 @@ def _merge_acls(
         return _first(in_brokers, in_zookeeper)
     only_here, only_there = set(in_zookeeper) - set(in_brokers), set(in_brokers) - set(in_zookeeper)
     if only_here or only_there:
-        here = plural(len(only_here), "rule")
-        reason = f"{here} only in ZooKeeper, {len(only_there):,} only in the brokers; the brokers' count"
-        disagreements.append(Remark(resource="acls", reason=reason))
+        here = plural(len(only_here), "ACL")
+        reason = f"{here} only in ZooKeeper, {len(only_there):,} only in the brokers; those of the brokers are taken"
+        disagreements.append(Remark(resource=Resource("acls"), reason=reason))
     return in_brokers
 
 
 def _merge_users(
     in_zookeeper: tuple[User, ...] | None, in_brokers: tuple[User, ...] | None, disagreements: list[Remark]
 ) -> tuple[User, ...] | None:
-    """ZooKeeper's: only they can have keys."""
+    """The credentials of both, by user and mechanism. ZooKeeper's go first: only they can have keys."""
     if in_zookeeper is None or in_brokers is None:
         return _first(in_zookeeper, in_brokers)
     here, there = (
@@ -189,7 +193,13 @@ def _merge_users(
         for users in (in_zookeeper, in_brokers)
     )
     _compare_parts("users", here, there, disagreements)
-    return in_zookeeper
+    merged: dict[str, dict[str, ScramCredential]] = {}
+    for user in (*in_brokers, *in_zookeeper):
+        merged.setdefault(user.name, {}).update({each.mechanism: each for each in user.credentials})
+    return tuple(
+        User(name=name, credentials=tuple(merged[name][mechanism] for mechanism in sorted(merged[name])))
+        for name in sorted(merged)
+    )
 
 
 def _merge_quotas(
@@ -208,26 +218,26 @@ def _merge_quotas(
 def _compare_parts(section: str, here: Set[object], there: Set[object], disagreements: list[Remark]) -> None:
     if here != there:
         reason = f"{len(here - there)} only in ZooKeeper, {len(there - here)} only in the brokers"
-        disagreements.append(Remark(resource=section, reason=reason))
+        disagreements.append(Remark(resource=Resource(section), reason=reason))
 
 
 def _compare_brokers(one: Cluster, other: Cluster, disagreements: list[Remark]) -> None:
     here, there = {broker.id for broker in one.brokers}, {broker.id for broker in other.brokers}
     if here and there and here != there:
         reason = f"live brokers: {sorted(here)} in ZooKeeper, {sorted(there)} in the brokers' metadata"
-        disagreements.append(Remark(resource="cluster", reason=reason))
+        disagreements.append(Remark(resource=Resource("cluster"), reason=reason))
 
 
 def _merge_left_out(one: Iterable[Remark], other: Iterable[Remark]) -> tuple[Remark, ...]:
-    """By resource, ZooKeeper's reason first: "being deleted" says more than "internal"."""
-    reasons: dict[str, Remark] = {}
+    """One remark for each resource. ZooKeeper's reason goes first: "being deleted" says more than "internal"."""
+    reasons: dict[Resource, Remark] = {}
     for remark in (*one, *other):
         reasons.setdefault(remark.resource, remark)
     return sorted_remarks(reasons.values())
 
 
 def _merge_unmatched(one: Snapshot, other: Snapshot) -> tuple[Unmatched, ...]:
-    """What neither view has a name for; a view without the section has no word in it."""
+    """The expressions that match no name in either view. A view without the section does not count."""
     found: dict[str, Unmatched] = {}
     for mine, theirs in ((other, one), (one, other)):
         elsewhere = {each.option: each.names for each in theirs.unmatched}
@@ -242,19 +252,27 @@ def _remaining_gaps(in_zookeeper: Snapshot, in_brokers: Snapshot, merged: Snapsh
     sections: Mapping[str, object] = {
         name: getattr(merged, name) for name in ("topics", "groups", "acls", "users", "quotas", "defaults")
     }
-    configured = {f"topic {topic.name}" for topic in merged.topics or () if topic.configs is not None}
+    configured = {
+        Resource("configs of topic", topic.name) for topic in merged.topics or () if topic.configs is not None
+    }
+
+    in_both = {Resource("topic", topic.name) for topic in in_zookeeper.topics or ()}
 
     def filled(gap: Remark, own: Snapshot) -> bool:
         if gap == zookeeper.GROUPS_GAP:
             return in_brokers.groups is not None
-        if gap.resource in configured and gap.reason.startswith("configs: "):
+        if gap.resource in configured:
             return True
-        if gap.resource == "topics" and gap.reason.startswith("configs of all: "):
+        if own is in_brokers and gap.resource in in_both:
+            return True  # ZooKeeper shows a topic that we may not describe
+        if gap.resource == ALL_CONFIGS:
             return len(configured) == len(merged.topics or ())
-        # A section that its own side could read in part keeps its gaps. Groups do not fill in for each other: those
-        # of the brokers and those of old consumers in ZooKeeper are different ones.
+        # A section that its own side has read in part keeps its gaps. Groups of the brokers never fill a gap of
+        # ZooKeeper's groups, nor the other way round: they are different groups.
         return (
-            gap.resource != "groups" and sections.get(gap.resource) is not None and getattr(own, gap.resource) is None
+            gap.resource.kind != "groups"
+            and sections.get(gap.resource.kind) is not None
+            and getattr(own, gap.resource.kind) is None
         )
 
     return sorted_remarks(gap for own in (in_zookeeper, in_brokers) for gap in own.gaps if not filled(gap, own))

@@ -1,4 +1,4 @@
-"""This machine: brokers that run on it, how they say they can be reached, and what it has."""
+"""This machine: the brokers that run on it, their addresses, and its hardware figures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HISTORY_BUDGET_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where the source is, as far as this machine tells, and how that was found out."""
+    """The source's addresses, as found on this machine. `origin` says how they were found."""
 
     bootstrap_servers: str | None
     zookeeper_connect: str | None
@@ -37,15 +37,15 @@ class Addresses:
 
 
 def find_addresses() -> Addresses:
-    """Of the broker that runs on this machine, else of what listens on Kafka's own ports here.
+    """The addresses of the broker that runs on this machine. Without one: localhost, if Kafka's default ports are open.
 
-    Raises UsageError when there is neither, or when brokers of several clusters run here.
+    Raises UsageError when neither is found, or when brokers of several clusters run here.
     """
     found: dict[str | None, Addresses] = {}
     for path, settings in _running_brokers():
         bootstrap, connect = _listener(settings), settings.get("zookeeper.connect") or None
         if bootstrap or connect:
-            # Brokers of one cluster share their connect string or their quorum; any of them will do.
+            # Brokers of one cluster have the same connect string or quorum. The address of any of them is enough.
             quorum = settings.get("controller.quorum.bootstrap.servers") or settings.get("controller.quorum.voters")
             addresses = Addresses(
                 bootstrap_servers=bootstrap, zookeeper_connect=connect, origin=f"the broker running with {path}"
@@ -54,8 +54,8 @@ def find_addresses() -> Addresses:
     if len(found) > 1:
         several = "; ".join(f"{each.bootstrap_servers} ({each.origin})" for each in found.values())
         raise UsageError(
-            f"several brokers run on this machine: {several}",
-            "Say which one is the source: --source-bootstrap-servers, --source-zk-connect.",
+            f"brokers of several clusters run on this machine: {several}",
+            "Name the source with --source-bootstrap-servers or --source-zk-connect.",
         )
     if found:
         return next(iter(found.values()))
@@ -69,12 +69,12 @@ def find_addresses() -> Addresses:
     return Addresses(
         bootstrap_servers=f"localhost:{KAFKA_PORT}" if kafka else None,
         zookeeper_connect=f"localhost:{ZOOKEEPER_PORT}" if zookeeper else None,
-        origin="Kafka's own ports on this machine",
+        origin="Kafka's default ports on this machine",
     )
 
 
 def _running_brokers() -> list[tuple[Path, Mapping[str, str]]]:
-    """The settings file of every `kafka.Kafka` process that lets us look at it."""
+    """The settings file of every `kafka.Kafka` process whose command line and file we may read."""
     brokers: list[tuple[Path, Mapping[str, str]]] = []
     for process in psutil.process_iter():
         try:
@@ -94,7 +94,7 @@ def _running_brokers() -> list[tuple[Path, Mapping[str, str]]]:
 
 
 def _listener(settings: Mapping[str, str]) -> str | None:
-    """The first client listener, a plaintext one if there is any: `host:port`."""
+    """`host:port` of the first listener for clients, PLAINTEXT before others. None where there is none."""
     listeners = settings.get("advertised.listeners") or settings.get("listeners") or ""
     controllers = settings.get("controller.listener.names", "").split(",")
     addresses = []
@@ -118,7 +118,7 @@ def _listens(port: int) -> bool:
 
 
 def figures(brokers: Sequence[Broker]) -> dict[str, Any] | None:
-    """What this machine is, when brokers of the cluster run on it: `host` of schemas/stats.schema.json; else None."""
+    """This machine's figures, `host` of schemas/stats.schema.json. None when no broker of the cluster runs on it."""
     here: dict[int | None, Mapping[str, str]] = {}
     for _, settings in _running_brokers():
         ports = set(
@@ -126,7 +126,7 @@ def figures(brokers: Sequence[Broker]) -> dict[str, Any] | None:
         )
         named = settings.get("node.id") or settings.get("broker.id")
         for broker in brokers:
-            # An id alone says little: every first broker is called 0 or 1.
+            # The id alone is not enough: the first broker of every cluster is 0 or 1.
             if str(broker.port) in (ports or {str(KAFKA_PORT)}) and named in (None, "-1", str(broker.id)):
                 here[broker.id] = settings
     if not here:
@@ -150,7 +150,7 @@ def figures(brokers: Sequence[Broker]) -> dict[str, Any] | None:
 
 
 def _told(question: Callable[[], int | None]) -> int | None:
-    """None where the system does not say: containers may hide parts of /proc."""
+    """The answer; None where the system does not give one: containers may hide parts of /proc."""
     try:
         return question()
     except (OSError, psutil.Error):
@@ -171,9 +171,10 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def _is_ssd(device: int) -> bool | None:
-    """By what Linux says of the disk below; None for what has no disk of its own (overlays, network file systems)."""
+    """Whether Linux reports the disk of this device as an SSD. None where it is not known: overlays, network file
+    systems, disks of virtual machines."""
     block = (BLOCKS / f"{os.major(device)}:{os.minor(device)}").resolve()
-    # A partition's queue is that of its disk, one folder up.
+    # A partition has no queue of its own. Its disk is one folder above.
     for folder in (block, block.parent):
         try:
             rotates = (folder / "queue" / "rotational").read_text().strip() != "0"
@@ -184,7 +185,7 @@ def _is_ssd(device: int) -> bool | None:
 
 
 def _is_virtual(disk: str) -> bool:
-    """Disks of a virtual machine say that they rotate, whatever they are made of."""
+    """Whether it is the disk of a virtual machine. These report "rotational" even where they are SSDs."""
     try:
         return disk.startswith(("vd", "xvd")) or " hypervisor" in CPUINFO.read_text()
     except OSError:
@@ -192,13 +193,13 @@ def _is_virtual(disk: str) -> bool:
 
 
 def _network_mbps() -> int | None:
-    """The fastest card that is up and tells its speed."""
+    """The speed of the fastest network card that is up, in Mbit/s. None where no card reports it."""
     cards = psutil.net_if_stats()
     return max((card.speed for name, card in cards.items() if card.isup and card.speed and name != "lo"), default=None)
 
 
 def _history() -> dict[str, Any] | None:
-    """Of the last week, as sysstat or tsar wrote it down, whichever tells something."""
+    """Figures of the last week as recorded by sysstat, else by tsar. None where neither has any."""
     by = time.monotonic() + _HISTORY_BUDGET_S
     for tool, words, told in (("sadf", "sysstat", _sadf), ("tsar", "tsar", _tsar)):
         command = shutil.which(tool)
@@ -210,8 +211,8 @@ def _history() -> dict[str, Any] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """What one interval of a tool's history says: bytes a second of the network card, and how busy the processors were,
-    0 to 100; None where it does not say."""
+    """One interval of a tool's history: bytes a second of the network card, and how busy the processors were, 0 to 100
+    (None where not recorded)."""
 
     at: datetime
     received: float
@@ -220,7 +221,7 @@ class Moment:
 
 
 def _sadf(command: str, by: float) -> Iterator[Moment]:
-    """One file a day. What a day does not have is not there."""
+    """sysstat writes one file a day. Days without a file give nothing."""
     for day in range(HISTORY_DAYS):
         days_ago = [f"-{day}"] if day else []
         yield from sadf_moments(_output([command, "-j", *days_ago, "--", "-u", "-n", "DEV"], by))
@@ -238,7 +239,7 @@ def _output(command: Sequence[str], by: float) -> bytes:
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=max(0.1, by - time.monotonic()),
-            env={**os.environ, "LC_ALL": "C"},  # a decimal comma is no JSON
+            env={**os.environ, "LC_ALL": "C"},  # numbers with a decimal comma would not be JSON
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
@@ -247,8 +248,10 @@ def _output(command: Sequence[str], by: float) -> bytes:
 
 
 def sadf_moments(output: bytes) -> Iterator[Moment]:
-    """Of `sadf -j -- -u -n DEV` of sysstat, which tells UTC unless asked otherwise: kB/s of each card, idle time of all
-    processors. Of several cards the busiest counts: a bond or a bridge carries the same bytes as what is below it."""
+    """The output of `sadf -j -- -u -n DEV` (sysstat): UTC times, kB/s of each card, idle time of all processors.
+
+    Of several cards the busiest is taken: a bond or a bridge carries the same bytes as the cards below it.
+    """
     try:
         for each in json.loads(output)["sysstat"]["hosts"][0]["statistics"]:
             cards = [card for card in each.get("network", {}).get("net-dev", ()) if card["iface"] != "lo"]
@@ -265,8 +268,8 @@ def sadf_moments(output: bytes) -> Iterator[Moment]:
 
 
 def tsar_moments(output: bytes) -> Iterator[Moment]:
-    """Of `tsar -D --cpu --traffic`: two lines of heads, repeated now and then; then local minutes with bytes a second
-    of all cards (`bytin`, `bytout`) and the processors' `util`; `------` for what is not known."""
+    """The output of `tsar -D --cpu --traffic`: two header lines, repeated from time to time, then a line for each local
+    minute with the bytes a second of all cards (`bytin`, `bytout`) and the processors' `util`. `------`: not known."""
     names: list[str] = []
     for words in map(str.split, output.decode("utf-8", "replace").splitlines()):
         if words[:1] == ["Time"]:

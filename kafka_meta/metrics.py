@@ -1,6 +1,6 @@
-"""Counters of a broker, where it shows them: Prometheus text of the JMX exporter agent, or Jolokia.
+"""Counters of a broker at its metrics endpoint: Prometheus text of the JMX exporter agent, or Jolokia.
 
-Names differ by the exporter's rules; understood are its default ones and those of its Kafka examples:
+Names depend on the exporter's rules. Its default names are understood, and those of its Kafka examples:
 
     kafka_server_BrokerTopicMetrics_Count{name="BytesInPerSec"}        no rules
     kafka_server_brokertopicmetrics_bytesin_total                      kafka-2_0_0.yml, kafka-kraft-3_0_0.yml
@@ -25,23 +25,23 @@ from kafka_meta.errors import UsageError
 
 TIMEOUT_S = 10.0
 SHORTEST_S = 10.0
-"""Between two readings: a rate over less says little."""
+"""Seconds between two readings: a rate over a shorter time is not reliable."""
 
 _MOST_BYTES = 64 * 1024 * 1024
 
 _COUNTERS = {"bytesin": "write", "bytesout": "read", "messagesin": "messages"}
-"""BrokerTopicMetrics, those without a topic: of all topics together. Followers are counted in others."""
+"""Those of BrokerTopicMetrics without a topic: the sums of all topics. Other counters count replication."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scrape:
-    """Counters as they were at `at_s` of our monotonic clock; None for one that is not shown. Bytes and messages."""
+    """Counters at `at_s` of our monotonic clock (seconds): bytes and messages. None for a counter that is missing."""
 
     url: str
     at_s: float
     counters: Mapping[str, float | None]
     partition_count: int | None
-    """Replicas that the broker has."""
+    """The number of replicas on the broker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Unread:
 
 
 def require_url(url: str) -> None:
-    """Raises UsageError for what is not http, or holds a password."""
+    """Raises UsageError for a URL that is not http, or that holds a password."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -65,7 +65,7 @@ def require_url(url: str) -> None:
 
 
 def read(url: str) -> Scrape | Unread:
-    """One reading. An endpoint that cannot be read is an answer, too."""
+    """One reading. An endpoint that cannot be read gives `Unread`."""
     try:
         if "/jolokia" in url:
             counters, partitions = _jolokia(url)
@@ -79,13 +79,14 @@ def read(url: str) -> Scrape | Unread:
         return Unread(url=url, reason=f"not understood: {error}")
     if all(value is None for value in counters.values()):
         return Unread(
-            url=url, reason="it shows no BrokerTopicMetrics: is it a Kafka broker's, and do its rules keep them?"
+            url=url,
+            reason="it shows no BrokerTopicMetrics. Is it the endpoint of a Kafka broker, and do its rules keep them?",
         )
     return Scrape(url=url, at_s=time.monotonic(), counters=counters, partition_count=partitions)
 
 
 def rates(before: Scrape, after: Scrape) -> dict[str, float | None]:
-    """Bytes and messages a second by "write", "read" and "messages"; None where a counter is missing or went back,
+    """Bytes and messages a second by "write", "read" and "messages". None where a counter is missing, or went back
     because the broker was restarted."""
     span = after.at_s - before.at_s
     found: dict[str, float | None] = {}

@@ -22,7 +22,7 @@ GroupSource: TypeAlias = Literal["broker", "zookeeper"]
 
 
 class Secret:
-    """A value that shows itself only to who calls `reveal`; every rendering of it is masked."""
+    """A value that only `reveal` returns. Every other rendering of it is masked."""
 
     __slots__ = ("_value",)
 
@@ -30,6 +30,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
+        """The value in clear text."""
         return self._value
 
     def __repr__(self) -> str:
@@ -47,11 +48,32 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
 
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What a remark, a difference or an action is about. Two are the same when kind and name are.
+
+    `kind` is "topic", "group", "partition", "acl", "user", "quota", …, or a whole section: "topics", "acls", …. A part
+    that can be unreadable by itself has a kind of its own: "configs of topic", "positions of group". `name` is None
+    where there is only one of the kind.
+    """
+
+    kind: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        """The words of screens and documents: `topic orders`, `acls`. They are for readers; nothing parses them."""
+        return self.kind if self.name is None else f"{self.kind} {self.name}"
+
+    @staticmethod
+    def partition(topic: str, partition: int) -> Resource:
+        return Resource("partition", f"{topic}-{partition}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """Something to say about a resource (`topic orders`, `acls`, `users`, …), and the reason."""
+    """Something to report about a resource, and the reason."""
 
-    resource: str
+    resource: Resource
     reason: str
 
 
@@ -68,8 +90,8 @@ class Broker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Security:
-    """What guards a cluster. `None` is "could not be told": values of authorizer settings are
-    hidden by brokers, so a `super.users` that is set cannot be read through the API."""
+    """The authorizer of a cluster and its settings. `None` means "not known": brokers hide the values of an
+    authorizer's settings, so a `super.users` that is set cannot be read through the API."""
 
     authorizer: str | None = None
     """Class name; "" when the cluster has no authorizer."""
@@ -79,6 +101,8 @@ class Security:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
+    """A cluster itself. `None` means "not known"."""
+
     id: str | None = None
     mode: Mode | None = None
     version: str | None = None
@@ -89,10 +113,12 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
+    """A partition. Offsets are log offsets, `None` where not known. Broker ids in `leader`, `replicas` and `isr`."""
+
     partition: int
     leader: int | None = None
     replicas: tuple[int, ...] = ()
-    """Without the ones that a running reassignment is about to remove."""
+    """Without the replicas that a running reassignment is about to remove."""
     isr: tuple[int, ...] | None = None
     start_offset: int | None = None
     end_offset: int | None = None
@@ -110,11 +136,13 @@ class Partition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
+    """A topic with its partitions and overrides."""
+
     name: str
     id: str | None = None
     internal: bool = False
     partitions: tuple[Partition, ...] = ()
-    """Ordered by number, 0 … n−1 without a hole."""
+    """Ordered by number: 0 … n−1, none missing."""
     configs: Mapping[str, str] | None = field(default_factory=dict)
     """Overrides only; None when they could not be read. Sensitive values are left out."""
 
@@ -131,6 +159,11 @@ class Topic:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class CommittedOffset:
+    """A group's position on a partition: the offset of the first record that the group has not read.
+
+    "Position" means this everywhere in kafka-meta.
+    """
+
     topic: str
     partition: int
     offset: int
@@ -150,13 +183,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
+    """A group with its members and positions."""
+
     id: str
     type: str | None = None
-    """Kafka's own word, lower case: classic, consumer (KIP-848), share, streams; "zookeeper" for
-    consumers that keep their offsets in ZooKeeper."""
+    """Kafka's own word in lower case: classic, consumer (KIP-848), share, streams. "zookeeper" for old consumers that
+    keep their positions in ZooKeeper."""
     state: str | None = None
     protocol: str | None = None
-    """Protocol type: "consumer", "connect", "sr", …; "" for a group that only has offsets."""
+    """Protocol type: "consumer", "connect", "sr", …; "" for a group that only has committed offsets."""
     members: tuple[Member, ...] = ()
     source: GroupSource = "broker"
     offsets: tuple[CommittedOffset, ...] | None = ()
@@ -178,7 +213,7 @@ class Acl:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class ScramCredential:
-    """The keys (base64) only under `--secrets`, and only ZooKeeper can tell them."""
+    """Salt and keys are base64. They are known only with `--secrets` and from ZooKeeper: brokers never return them."""
 
     mechanism: str
     iterations: int
@@ -191,9 +226,6 @@ class ScramCredential:
 class User:
     name: str
     credentials: tuple[ScramCredential, ...] = ()
-
-
-DEFAULT_ENTITY: None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,26 +247,30 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogDirs:
+    """The sizes of replicas, and the brokers' disks."""
+
     sizes: Mapping[tuple[str, int, int], int]
-    """Bytes of each replica by topic, partition and broker; a partition without a byte is 0, an unknown one absent."""
+    """Bytes of each replica by topic, partition and broker. An empty replica has 0; an unknown one is absent."""
     volumes: Mapping[int, tuple[Volume, ...]]
-    """One a log directory, of the brokers that tell; several directories may be on the same disk."""
+    """By broker, one for each log directory. Brokers that do not report them are absent. Several directories may be on
+    the same disk."""
     gaps: tuple[Remark, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmatched:
-    """An expression of a selection that matches none of the names there are."""
+    """An expression of a selection that matches none of the existing names."""
 
     option: str
     """The field of `Selection`."""
     names: int
-    """How many names there are."""
+    """How many names exist."""
     near: tuple[str, ...] = ()
     """Names that an include expression may have meant, at most three."""
 
     @property
     def section(self) -> str:
+        """ "topics" or "groups"."""
         return "topics" if self.option.endswith("topics") else "groups"
 
 
@@ -249,15 +285,17 @@ class Selection:
     include_internal: bool = False
 
     def topic(self, name: str) -> bool:
+        """Whether the topic is selected. Internal topics are not treated differently here."""
         return _selected(name, self.include_topics, self.exclude_topics)
 
     def group(self, name: str) -> bool:
+        """Whether the group is selected."""
         return _selected(name, self.include_groups, self.exclude_groups)
 
     def unmatched(
         self, *, topics: Collection[str] | None = None, groups: Collection[str] | None = None
     ) -> tuple[Unmatched, ...]:
-        """The expressions that match none of all these names; of names that are not known (None) nothing is said."""
+        """The expressions that match none of these names. Where the names are not known (None), none is reported."""
         given = (
             ("include_topics", self.include_topics, topics),
             ("exclude_topics", self.exclude_topics, topics),
@@ -285,7 +323,7 @@ def _selected(name: str, include: re.Pattern[str] | None, exclude: re.Pattern[st
 
 
 def _near(expression: re.Pattern[str], names: Collection[str]) -> tuple[str, ...]:
-    """Names of which it matches a part, else those that are spelt much like it."""
+    """At most three names: those that the expression matches in part, else those that are spelled alike."""
     if parts := sorted(filter(expression.search, names)):
         return tuple(parts[:3])
     by_lower = {name.lower(): name for name in names}
@@ -294,7 +332,7 @@ def _near(expression: re.Pattern[str], names: Collection[str]) -> tuple[str, ...
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """`None` for a whole section: it was not asked for or could not be read (then there is a gap)."""
+    """A section that is `None` was not asked for, or could not be read; then there is a gap."""
 
     taken_at_ms: int
     cluster: Cluster = Cluster()
@@ -304,33 +342,41 @@ class Snapshot:
     users: tuple[User, ...] | None = None
     quotas: tuple[Quota, ...] | None = None
     defaults: Mapping[str, str] | None = None
-    """Broker-level defaults by the name of the topic config that they stand in for: what a topic
-    without an override gets. None when they could not be read."""
+    """The brokers' defaults by topic config: the value that a topic without an override has. None when they could not
+    be read."""
     operations: frozenset[str] | None = None
-    """What we may do with the cluster resource; None where the brokers do not say. No file has it."""
+    """The operations that we may do on the cluster resource. None where the brokers do not report them. Not in the
+    file."""
     log_dirs: LogDirs | None = None
-    """What the brokers' disks hold, for `stats`; no file has it."""
+    """What is on the brokers' disks, for `stats`. Not in the file."""
     stats: Mapping[str, object] | None = None
     gaps: tuple[Remark, ...] = ()
     """What could not be read."""
     left_out: tuple[Remark, ...] = ()
-    """What was read and is not in the snapshot on purpose: internal topics, topics being deleted."""
+    """What was left out on purpose: internal topics, topics being deleted."""
     disagreements: tuple[Remark, ...] = ()
-    """Where ZooKeeper and the brokers, or one broker and another, say different things."""
+    """Where ZooKeeper and the brokers, or two brokers, report different things."""
     signs: tuple[Remark, ...] = ()
-    """Traces of what does not move by itself: Connect, Streams, schema registry, tokens, …"""
+    """Signs of what does not move by itself: Connect, Streams, a schema registry, delegation tokens, …"""
     unmatched: tuple[Unmatched, ...] = ()
-    """Expressions of the selection that no name matched when this was read; no file has it."""
+    """Expressions of the selection that matched no name when this was read. Not in the file."""
 
 
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
-"""Kafka's own state (org.apache.kafka.common.internals.Topic); brokers flag them, ZooKeeper does not."""
+"""Kafka's own state (org.apache.kafka.common.internals.Topic). Brokers mark these topics as internal, ZooKeeper does
+not."""
 
 
 LEASE_GROUPS = "kafka-meta-mirror."
-"""How the names of the groups begin by which `mirror` keeps a second copier away."""
+"""The prefix of the groups with which `mirror` prevents a second copy of the same migration."""
 
 
 def sorted_remarks(remarks: Iterable[Remark]) -> tuple[Remark, ...]:
-    """Without repetitions, in the order of a file."""
-    return tuple(sorted(set(remarks), key=lambda remark: (remark.resource, remark.reason)))
+    """Each remark once, ordered by resource and reason, as in a file."""
+    return tuple(sorted(set(remarks), key=lambda remark: (str(remark.resource), remark.reason)))
+
+
+def camel(name: str) -> str:
+    """A field's name as documents have it: `size_bytes` → `sizeBytes`."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

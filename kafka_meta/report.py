@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -16,23 +17,33 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from kafka_meta.plan import plural
 from kafka_meta.render import size, visible
-from kafka_meta.render.sizing import (
-    binding_words,
-    constraint_numbers,
-    host_rows,
+from kafka_meta.render.recommendation import (
+    ConstraintRow,
+    alternative_rows,
+    constraint_rows,
+    incomplete_rows,
+    missing_words,
     needs_rows,
+    offers,
+    old_catalogues,
     policy_rows,
+    price_rows,
     price_words,
-    purchase_words,
     quantity_rows,
+    remark_rows,
+    survey_verdict,
+    verdict,
 )
+from kafka_meta.render.sizing import host_rows
 
 Document = Mapping[str, Any]
 
 TOPICS_SHOWN = 15
+OTHERS_SHOWN = 6
 BROKERS_SHOWN = 60
-_INK, _DIM, _WRITE, _READ, _FULL, _PART = "#1f2933", "#8896a5", "#2563a8", "#d9822b", "#c2410c", "#9db8d6"
+_INK, _DIM, _WRITE, _READ, _PART = "#1f2933", "#8896a5", "#2563a8", "#d9822b", "#9db8d6"
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text, in the browser's own font
     "svg.hashsalt": "kafka-meta",
@@ -56,32 +67,45 @@ _CSS = """
 :root { color-scheme: light }
 * { box-sizing: border-box }
 body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; color: #1f2933;
-       max-width: 60rem; margin: 2rem auto; padding: 0 1.5rem }
+       max-width: 62rem; margin: 2rem auto; padding: 0 1.5rem; overflow-wrap: break-word }
 h1 { font-size: 1.7rem; margin: 0 0 .2rem } h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem }
 h3 { font-size: 1rem; margin: 1.4rem 0 .4rem }
 .dim { color: #5b6b7b } .choice { border: 1px solid #cbd5df; border-left: 6px solid #2563a8; padding: .8rem 1.2rem }
 .choice.incomplete { border-left-color: #d9822b } .choice.none { border-left-color: #c2410c }
-.choice b { font-size: 1.15rem } table { border-collapse: collapse; width: 100%; margin: .4rem 0 }
+.choice p { margin: 0 0 .4rem } .choice p:first-child { font-size: 1.1rem; font-weight: 600 }
+table { border-collapse: collapse; width: 100%; margin: .4rem 0 }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #e4e9ef; vertical-align: top }
-th { font-weight: 600 } .n { text-align: right; white-space: nowrap }
+th { font-weight: 600 } .n { text-align: right; white-space: nowrap } .day { white-space: nowrap }
+td.any { overflow-wrap: anywhere }
+.bar { display: block; width: 9rem; height: .7rem; margin-top: .4rem; background: #e4e9ef }
+.bar i { display: block; height: 100%; background: #2563a8 } .bar i.most { background: #c2410c }
+.bar, .bar i { print-color-adjust: exact; -webkit-print-color-adjust: exact }
 img { width: 100%; height: auto; display: block }
-figure { margin: 1rem 0; break-inside: avoid } figcaption { color: #5b6b7b; font-size: .9rem }
-ul.warnings { padding-left: 1.2rem } tr, li, .choice { break-inside: avoid } h2, h3 { break-after: avoid }
-td, li { overflow-wrap: break-word } .sources td { overflow-wrap: anywhere }
-.sources td:first-child, .sources td:last-child { white-space: nowrap }
-@media print { body { margin: 0; max-width: none; padding: 0; font-size: 11pt } a { color: inherit }
-  @page { margin: 16mm } }
+figure { margin: 1rem 0; break-inside: avoid; overflow-x: auto } figcaption { color: #5b6b7b; font-size: .9rem }
+ul.warnings { padding-left: 1.2rem } tr, li, .choice { break-inside: avoid } h2, h3, h2 + p { break-after: avoid }
+details > summary { cursor: pointer; margin: .8rem 0; color: #2563a8 }
+@media screen and (max-width: 44rem) {
+  body { margin: 1rem auto; padding: 0 .8rem } .choice { padding: .6rem .8rem } img { min-width: 34rem }
+  thead { display: none } table, tbody, tr, td { display: block; width: 100% }
+  tr { padding: .4rem 0; border-bottom: 1px solid #cbd5df } td { border: 0; padding: .05rem 0 }
+  td:empty { display: none } td:first-child { font-weight: 600 }
+  td[data-of]:not([data-of=""])::before { content: attr(data-of) ": "; color: #5b6b7b }
+  .n { text-align: left; white-space: normal } .bar { width: 100% }
+}
+@media print { body { margin: 0; max-width: none; padding: 0; font-size: 10pt } details:not([open]) { display: none }
+  @page { margin: 14mm } }
 """
 
 
 def page(
-    documents: Sequence[Document], compared: Sequence[Document], stats: Document | None, *, subject: str, created: str
+    documents: Sequence[Document], refused: Sequence[Document], stats: Document | None, *, subject: str, created: str
 ) -> str:
-    """HTML of recommendations with every step, and of those that are `compared` side by side, if any; `stats` of the
-    metadata file, if there was one.
+    """HTML of recommendations: of one, every step; of several, side by side, with the steps folded away. `refused` are
+    the catalogues that could not be compared; `stats` is of the metadata file, if there was one.
 
     `subject` says what was evaluated (a file and its cluster, or the answers given), `created` when and by what.
     """
+    several = len(documents) + len(refused) > 1 or bool(refused)
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -90,114 +114,124 @@ def page(
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
         "style-src 'unsafe-inline'\">",
         f"<title>kafka-meta: what to buy for {_text(subject)}</title><style>{_CSS}</style></head><body>",
-        "<h1>What this cluster needs</h1>",
+        "<h1>What to buy</h1>",
         f'<p class="dim">{_text(subject)}<br>{_text(created)}</p>',
     ]
-    if compared:
-        parts += ["<h2>Vendors side by side</h2>", _comparison(compared)]
+    if several:
+        parts += _comparison(documents, refused)
     for document in documents:
-        parts += _recommendation(document)
-    parts += ["<h2>What it has to carry</h2>", _needs(documents[0])]
+        parts += _recommendation(document, folded=several)
+    if documents:
+        needs = _table(("need", "value", "where it comes from"), list(needs_rows(documents[0]["needs"])))
+        parts += ["<h2>What it has to carry</h2>", needs]
     if stats is not None:
         parts += _statistics(stats)
     return "\n".join([*parts, "</body></html>", ""])
 
 
+class _Html(str):
+    """Already escaped."""
+
+
 def _text(value: object) -> str:
-    return escape(visible(str(value)))
+    return value if isinstance(value, _Html) else escape(visible(str(value)))
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[int] = (), css: str = "") -> str:
-    def cells(tag: str, row: Sequence[object]) -> str:
-        marked = (f"<{tag}{' class=n' if i in numbers else ''}>{_text(cell)}</{tag}>" for i, cell in enumerate(row))
-        return f"<tr>{''.join(marked)}</tr>"
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]], kinds: Mapping[int, str] | None = None) -> str:
+    """`kinds` by column: "n" a number, set to the right; "day", not broken; "any", broken anywhere. On a narrow screen
+    each row becomes a block, and every cell says what it is of."""
 
-    kind = f" class={css}" if css else ""
-    body = "".join(cells("td", row) for row in rows)
-    return f"<table{kind}><thead>{cells('th', head)}</thead><tbody>{body}</tbody></table>"
+    def kind(column: int) -> str:
+        return f" class={kinds[column]}" if kinds and column in kinds else ""
 
-
-def _comparison(documents: Sequence[Document]) -> str:
-    rows = []
-    for document in documents:
-        choice = document["recommendation"]
-        if choice is None:
-            rows.append((document["title"], "nothing carries the needs", "", ""))
-        else:
-            spec = f"{choice['edition']}, {purchase_words(choice)}{'' if document['complete'] else ' (incomplete)'}"
-            rows.append((document["title"], spec, price_words(choice), binding_words(document)))
-    return _table(("vendor", "specification", "a month", "binding"), rows)
+    names = "".join(f"<th{kind(column)}>{_text(name)}</th>" for column, name in enumerate(head))
+    body = ""
+    for row in rows:
+        cells = (
+            f'<td{kind(column)} data-of="{_text(head[column]) if column else ""}">{_text(cell)}</td>'
+            for column, cell in enumerate(row)
+        )
+        body += f"<tr>{''.join(cells)}</tr>"
+    return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _recommendation(document: Document) -> list[str]:
-    choice = document["recommendation"]
-    heading = f"<h2>{_text(document['title'])}</h2>"
-    origin = f'<p class="dim">catalogue of {_text(document["catalogVersion"])}, policy {_text(document["policy"])}</p>'
-    warned = _warnings(document["warnings"], document["notes"])
-    if choice is None:
-        return [heading, origin, '<div class="choice none"><b>Nothing of this catalogue carries it.</b></div>', warned]
-    kind = "" if document["complete"] else " incomplete"
-    missing = "" if document["complete"] else f"<br>Incomplete: not known are {_text(', '.join(document['missing']))}."
-    bought = "".join(f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in quantity_rows(choice))
-    parts = [
-        heading,
-        origin,
-        f'<div class="choice{kind}"><b>{_text(choice["editionTitle"])}: {_text(choice["spec"])}</b><br>'
-        f"{_text(_monthly(choice))}{missing}<table>{bought}</table></div>",
-        "<h3>How full that is</h3>",
-        _utilisation(document),
-        _table(
-            ("constraint", "need and capacity", "why", "source"),
-            [
-                (
-                    each["name"],
-                    constraint_numbers(each),
-                    each["why"],
-                    f"{each['source']}, {each['asOf']}" if each["source"] else "",
-                )
-                for each in document["constraints"]
-            ],
-        ),
+def _comparison(documents: Sequence[Document], refused: Sequence[Document]) -> list[str]:
+    marks = {"+": "", "?": " (incomplete)", "×": "", "·": ""}
+    rows = [
+        (offer.vendor, f"{offer.what}{marks[offer.mark]}", offer.price, offer.why)
+        for offer in offers(documents, refused)
     ]
-    if choice["prices"]:
+    told = "".join(f"<p>{_text(sentence)}</p>" for sentence in survey_verdict(documents))
+    remarks = list(incomplete_rows(documents))
+    if old := old_catalogues(documents):
+        remarks.append(("catalogues more than a year old", f"{old}; check figures and prices"))
+    head = ("vendor", "specification", "a month", "limit used most, or why not")
+    return [f'<div class="choice">{told}</div>', _table(head, rows), _list(remarks)]
+
+
+def _recommendation(document: Document, *, folded: bool) -> list[str]:
+    told = "".join(f"<p>{_text(sentence)}</p>" for sentence in verdict(document))
+    choice = document["recommendation"]
+    kind = " none" if choice is None else "" if document["complete"] else " incomplete"
+    origin = f"catalogue of {document['catalogVersion']}, policy {document['policy']}"
+    if choice is not None and not document["complete"]:
+        origin += f"; incomplete, not known: {missing_words(document)}"
+    parts = [
+        f"<h2>{_text(document['title'])}</h2>",
+        f'<p class="dim">{_text(origin)}</p>',
+        f'<div class="choice{kind}">{told}</div>',
+    ]
+    steps = _steps(document)
+    return [*parts, "<details><summary>Every step</summary>", *steps, "</details>"] if folded else [*parts, *steps]
+
+
+def _steps(document: Document) -> list[str]:
+    choice = document["recommendation"]
+    parts = []
+    if choice is not None:
+        parts += ["<h3>What to choose</h3>", _table(("", ""), list(quantity_rows(choice)))]
         rows = [
-            (
-                line["item"],
-                "?" if line["quantity"] is None else f"{line['quantity']:,g}",
-                "not known" if line["unitPrice"] is None else f"{line['unitPrice']:g}",
-                "not known" if line["amount"] is None else f"{line['amount']:,.2f}",
-                line["asOf"],
-            )
-            for line in choice["prices"]
+            (row.name, _bar(row), row.percent, row.numbers, row.why, row.source) for row in constraint_rows(document)
         ]
-        parts += [
-            "<h3>Price lines</h3>",
-            _table(("item", "quantity", "price", document["currency"] or "", "of"), rows, (1, 2, 3)),
-        ]
+        head = ("limit", "", "used", "need and capacity", "why", "source")
+        parts += ["<h3>How full that is</h3>", _table(head, rows, {2: "n"})]
+        lines = [(row.item, row.calculation, row.amount, row.as_of) for row in price_rows(choice)]
+        if lines:
+            lines.append(("all of it, a month", "", price_words(choice), ""))
+            head_ = ("item", "calculation", "amount", "price of")
+            parts += ["<h3>What that costs</h3>", _table(head_, lines, {2: "n", 3: "day"})]
     if document["otherPolicies"]:
-        head = ("", "", "specification", "a month")
-        parts += ["<h3>Under other policies</h3>", _table(head, list(policy_rows(document["otherPolicies"])))]
+        policies = [row[1:] for row in policy_rows(document)]
+        parts += [
+            "<h3>Under other policies</h3>",
+            _table(("policy", "asks for", "specification", "a month"), policies),
+        ]
     named = [each for each in document["alternatives"] if each["role"] != "other"]
+    named += [each for each in document["alternatives"] if each["role"] == "other"][: OTHERS_SHOWN - len(named)]
     if named:
-        rows_ = [(each["role"], each["spec"], price_words(each), "; ".join(each["reasons"])) for each in named]
-        parts += ["<h3>What else there is</h3>", _table(("", "specification", "a month", "why not"), rows_)]
-    sources = [(name, each["title"], each["url"], each["asOf"]) for name, each in document["sources"].items()]
-    parts += [warned, "<h3>Sources</h3>", _table(("", "title", "address", "as of"), sources, css="sources")]
+        others = [(row.what, row.role, row.price, row.why) for row in alternative_rows(named)]
+        parts += ["<h3>What else there is</h3>", _table(("specification", "", "a month", "what of it"), others)]
+    remarks = [*remark_rows(document), *(("", note) for note in document["notes"])]
+    if remarks:
+        parts += ["<h3>To keep in mind</h3>", _list(remarks)]
+    sources = [(each["title"], each["url"], each["asOf"]) for each in document["sources"].values()]
+    if sources:
+        parts += ["<h3>Sources</h3>", _table(("title", "address", "as of"), sources, {1: "any", 2: "day"})]
     return parts
 
 
-def _monthly(choice: Document) -> str:
-    return price_words(choice) + ("" if choice["monthlyPrice"] is None else ", a month")
+def _bar(row: ConstraintRow) -> _Html:
+    if row.share is None:
+        return _Html("")
+    most = " class=most" if row.used_most else ""
+    return _Html(f'<span class=bar><i{most} style="width:{min(row.share, 1):.1%}"></i></span>')
 
 
-def _warnings(found: Sequence[Document], notes: Sequence[str]) -> str:
-    items = "".join(f"<li><b>{_text(each['resource'])}</b>: {_text(each['reason'])}</li>" for each in found)
-    items += "".join(f"<li>{_text(note)}</li>" for note in notes)
-    return f'<h3>To keep in mind</h3><ul class="warnings">{items}</ul>' if items else ""
-
-
-def _needs(document: Document) -> str:
-    return _table(("", "value", "how it was come by"), list(needs_rows(document["needs"])))
+def _list(remarks: Sequence[tuple[str, str]]) -> str:
+    items = "".join(
+        f"<li>{f'<b>{_text(subject)}</b>: ' if subject else ''}{_text(reason)}</li>" for subject, reason in remarks
+    )
+    return f'<ul class="warnings">{items}</ul>' if items else ""
 
 
 def _statistics(stats: Document) -> list[str]:
@@ -211,11 +245,11 @@ def _statistics(stats: Document) -> list[str]:
     if stats.get("host"):
         parts += [
             "<h3>The broker's machine that it was measured on</h3>",
-            _table(("", "value"), list(host_rows(stats["host"]))),
+            _table(("", ""), list(host_rows(stats["host"]))),
         ]
-    gaps = "".join(f"<li><b>{_text(g['resource'])}</b>: {_text(g['reason'])}</li>" for g in stats.get("gaps") or ())
+    gaps = _list([(gap["resource"], gap["reason"]) for gap in stats.get("gaps") or ()])
     if gaps:
-        parts.append(f'<h3>What could not be measured</h3><ul class="warnings">{gaps}</ul>')
+        parts += ["<h3>What could not be measured</h3>", gaps]
     return parts
 
 
@@ -236,21 +270,25 @@ def _picture(draw: Callable[[Any], None], height: float, caption: str) -> str:
 
 
 def _rates(stats: Document, hours: Sequence[Document]) -> str:
-    """MB/s by hour where it is known, else messages a second."""
+    """MB/s by hour where it is known, else messages a second. An hour that is not known has no bar and no line."""
     in_bytes = all(hour.get("write") is not None for hour in hours)
-    times = [datetime.fromisoformat(hour["start"]) for hour in hours]
-    values = [hour["write"] if in_bytes else hour["messages"] for hour in hours]
-    reads = [hour.get("read") for hour in hours]
+    known = {datetime.fromisoformat(hour["start"]): hour for hour in hours}
+    first, last = min(known), max(known)
+    times = [first + timedelta(hours=number) for number in range(round((last - first) / timedelta(hours=1)) + 1)]
+    values = [_value(known.get(time), "write" if in_bytes else "messages") for time in times]
+    reads = [_value(known.get(time), "read") for time in times]
     fan_out = _fan_out(stats)
     caption = f"Write rate by hour ({'MB/s' if in_bytes else 'messages a second'}, UTC), before replication"
     label = None
-    if in_bytes and any(read is not None for read in reads):
+    if in_bytes and not all(map(math.isnan, reads)):
         label, caption = "read", f"{caption}, and read rate."
     elif in_bytes and fan_out is not None:
         label, reads = "read, derived", [value * fan_out for value in values]
         caption += f"; read rate derived from it: {fan_out:.2f} × as in the live sample."
     else:
         caption += "; how much is read by hour is not known."
+    if missing := sum(map(math.isnan, values)):
+        caption += f" {plural(missing, 'hour')} between them {'is' if missing == 1 else 'are'} not known."
 
     def draw(axes: Any) -> None:
         axes.bar(times, values, width=timedelta(hours=1), align="edge", color=_WRITE, label="write")
@@ -265,6 +303,12 @@ def _rates(stats: Document, hours: Sequence[Document]) -> str:
         axes.grid(axis="y")
 
     return _picture(draw, 3.2, caption)
+
+
+def _value(hour: Document | None, name: str) -> float:
+    """NaN, which matplotlib leaves out, where it is not known."""
+    value = None if hour is None else hour.get(name)
+    return math.nan if value is None else float(value)
 
 
 def _fan_out(stats: Document) -> float | None:
@@ -326,23 +370,3 @@ def _brokers(brokers: Sequence[Document]) -> str:
         axes.grid(axis="y")
 
     return _picture(draw, 3.0, caption)
-
-
-def _utilisation(document: Document) -> str:
-    known = [each for each in document["constraints"] if each["utilisation"] is not None]
-    shares = [min(each["utilisation"], 1.5) * 100 for each in known]
-    words = [f"{each['utilisation']:.0%}{' binding' if each['name'] == document['binding'] else ''}" for each in known]
-
-    def draw(axes: Any) -> None:
-        axes.axvline(100, color=_INK, linewidth=1)
-        colours = [_FULL if each["name"] == document["binding"] else _WRITE for each in known]
-        bars = axes.barh(range(len(known)), shares, color=colours, height=0.65)
-        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-        axes.bar_label(bars, words, padding=5, fontsize=9, bbox=behind)
-        axes.set_yticks(range(len(known)), [each["name"] for each in known])
-        axes.invert_yaxis()
-        axes.set_xlim(0, max(125.0, *shares) * 1.1 if shares else 125)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
-        axes.grid(axis="x")
-
-    return _picture(draw, 0.8 + 0.32 * max(1, len(known)), "Need as a share of capacity, by constraint.")

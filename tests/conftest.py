@@ -9,24 +9,29 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
+import hypothesis
 import pytest
-from forks import FORKS
-from shop import shop_source as shop_source  # here, so that all modules share it
 
 from kafka_meta import playground
-from kafka_meta.playground import Cluster
-from kafka_meta.playground.design import DEST, SOURCE
+from kafka_meta.playground import DEST, SOURCE, Cluster
+from tests.support import needs, three
+from tests.support.commands import Cli, command_line
+from tests.support.forks import FORKS
+from tests.support.shop import shop_source as shop_source  # here, so that all modules share it
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 8 << 30
+
+
+# A slow machine is no defect of what is tested.
+hypothesis.settings.register_profile("ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("ours"), max_examples=20)
+hypothesis.settings.load_profile("ours")
 
 
 def pytest_configure() -> None:
@@ -36,11 +41,39 @@ def pytest_configure() -> None:
     starts what runs in its background deaf to ^C, and the tests' children would be, too. What is compiled is kept, or
     each child compiles it anew.
     """
+    needs.watch()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None
+
+
+LONGEST = ("test_mirror_fire.py", "test_failures.py", "test_hostile.py", "test_three_brokers.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    needs.mark(items)
+    # Where several files run at a time, one that is long and begins last would run alone.
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    needs.running(item)
+    try:
+        return (yield)
+    finally:
+        needs.running(None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Whoever cannot run a test skips it and says why; a machine that judges changes must have everything."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -63,17 +96,43 @@ def dest(pair: tuple[Cluster, Cluster]) -> Cluster:
     return pair[1]
 
 
-class Cli(Protocol):
-    """Runs `kafka-meta` as its users do; `cwd` is the test's own empty directory unless given."""
+@pytest.fixture(scope="session")
+def _three_source() -> Iterator[Cluster]:
+    with three.started(three.THREE_SOURCE) as cluster:
+        yield cluster
 
-    def __call__(
-        self,
-        *arguments: str,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        input: str = "",
-        timeout: float = 120,
-    ) -> subprocess.CompletedProcess[str]: ...
+
+@pytest.fixture(scope="session")
+def _three_kraft_source() -> Iterator[Cluster]:
+    with three.started(three.THREE_KRAFT_SOURCE) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def _three_dest() -> Iterator[Cluster]:
+    with three.started(three.THREE_DEST) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def three_source(_three_source: Cluster) -> Iterator[Cluster]:
+    """Three brokers as shipped, RF 3 and min ISR 2 by default, whole again after each test: 3.9.1 with ZooKeeper."""
+    yield _three_source
+    three.mend(_three_source)
+
+
+@pytest.fixture
+def three_kraft_source(_three_kraft_source: Cluster) -> Iterator[Cluster]:
+    """As `three_source`: 3.9.1 KRaft."""
+    yield _three_kraft_source
+    three.mend(_three_kraft_source)
+
+
+@pytest.fixture
+def three_dest(_three_dest: Cluster) -> Iterator[Cluster]:
+    """As `three_source`: 4.3.1 KRaft."""
+    yield _three_dest
+    three.mend(_three_dest)
 
 
 @pytest.fixture
@@ -81,42 +140,8 @@ def cli(tmp_path: Path) -> Cli:
     return command_line(tmp_path)
 
 
-def command_line(folder: Path) -> Cli:
-    """For fixtures that live longer than a test."""
-
-    def run(
-        *arguments: str,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        input: str = "",
-        timeout: float = 120,
-    ) -> subprocess.CompletedProcess[str]:
-        # A crash of a C library shall say where it happened.
-        whole = {**clean_environment(), "PYTHONFAULTHANDLER": "1", **(env or {})}
-        if not any(name.startswith("PYTHON") for name in env or ()):  # which are for Python's start
-            return FORKS.run(arguments, env=whole, cwd=cwd or folder, input=input, timeout=timeout)
-        return subprocess.run(
-            [sys.executable, "-m", "kafka_meta", *arguments],
-            input=input,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            cwd=cwd or folder,
-            env=whole,
-            check=False,
-        )
-
-    return run
-
-
 @pytest.fixture(scope="session", autouse=True)
 def forks() -> Iterator[None]:
     """Ends before coverage counts."""
     yield
     FORKS.close()
-
-
-def clean_environment() -> dict[str, str]:
-    """Ours without what would reach into a test: settings of kafka-meta, and colours."""
-    unwanted = ("KAFKA_META_", "FORCE_COLOR", "NO_COLOR", "COLUMNS")
-    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}

@@ -1,24 +1,24 @@
-"""Surgery on record batches: what a Fetch brings, made ready for a Produce, without touching the records.
+"""Record batches: from the bytes of a Fetch response to those of a Produce request, without changing the records.
 
-Pure: bytes in, bytes out. `scan` finds the batches of a Fetch response and checks them, `AbortedTransactions` knows
-whose transaction was aborted, `decide` says what becomes of each, `forward` puts a new header before its own bytes,
-`rebuild` encodes anew what cannot go as it is, `join` makes one of many small ones. `records` and `Digest` read both
-sides for comparing them.
+Pure: bytes in, bytes out. `scan` finds the batches of a Fetch response and checks them. `AbortedTransactions` knows
+which of them belong to an aborted transaction. `decide` says what happens to each batch: `forward` puts a new header
+before its own bytes, `rebuild` encodes its records again. `Neighbours` makes one batch of several small ones. `records`
+and `Digest` are for comparing both sides.
 
     aborted = AbortedTransactions(response.aborted)
     for batch in scan(response.records):
         match decide(batch, start=start, end=end, aborted=aborted.covers(batch), destination=destination):
             case Forward(): send(forward(batch, producer=producer, rank=rank))
             case Rebuild(): send each of rebuild(batch, start=start, end=end, …, rank=rank)
-            case Drop(): go on at batch.next_offset
+            case Drop(): continue at batch.next_offset
 
 Truths that are easy to miss:
 
-- A broker takes only what a producer would have written: base offset 0, no gap in the offsets, no transaction bit
-  without a transaction, one batch a partition and request.
-- `crc` covers everything from the attributes on; base offset and leader epoch lie before it: brokers change them.
-- A wrapper of magic 0 or 1 is addressed by its *last* message's offset.
-- Nothing limits what a few compressed bytes decode to; `codecs.DECODED_LIMIT_BYTES` does here.
+- A broker accepts only what a producer could have written: base offset 0, no gap in the offsets, no transaction bit
+  without a transaction, one batch for each partition in a request.
+- `crc` covers everything from the attributes on. Base offset and leader epoch are before it: brokers change them.
+- The offset of a wrapper message (magic 0 or 1) is that of its *last* message.
+- A few compressed bytes may decode to any size. `codecs.DECODED_LIMIT_BYTES` is the limit here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from __future__ import annotations
 from kafka_meta.batches.digest import Digest
 from kafka_meta.batches.errors import MalformedBatch, RecordTooLarge
 from kafka_meta.batches.format import Batch, Codec, Header, MessageSet, TimestampType, scan
-from kafka_meta.batches.records import Record, count_between, records
+from kafka_meta.batches.records import Record, records
 from kafka_meta.batches.surgery import (
     JOINED_BYTES,
     AbortedTransactions,
@@ -34,15 +34,16 @@ from kafka_meta.batches.surgery import (
     Drop,
     Fate,
     Forward,
+    Neighbours,
     Outgoing,
     Producer,
     Rebuild,
     decide,
+    encoded,
     forward,
-    join,
     joinable,
-    joined_bytes,
     rebuild,
+    unreadable,
 )
 
 __all__ = [
@@ -58,19 +59,19 @@ __all__ = [
     "Header",
     "MalformedBatch",
     "MessageSet",
+    "Neighbours",
     "Outgoing",
     "Producer",
     "Rebuild",
     "Record",
     "RecordTooLarge",
     "TimestampType",
-    "count_between",
     "decide",
+    "encoded",
     "forward",
-    "join",
     "joinable",
-    "joined_bytes",
     "rebuild",
     "records",
     "scan",
+    "unreadable",
 ]

@@ -1,7 +1,7 @@
-"""Kafka's five codecs, as its Java client writes them, and never more than a bounded number of bytes out.
+"""Kafka's five codecs, as its Java client writes them. The size of decoded data is limited.
 
-Decoding is as lenient as Kafka's consumer, which reads as many records as the header counts and does not
-ask for the stream's end mark; what is missing shows when the records are read.
+Decoding is as lenient as in Kafka's consumer: it reads as many records as the header counts, and does not require the
+stream's end mark. Missing data is found when the records are read.
 """
 
 from __future__ import annotations
@@ -22,11 +22,15 @@ else:
     from backports import zstd
 
 DECODED_LIMIT_BYTES = 256 << 20
-"""Of one batch. A producer's request is at most max.request.size uncompressed (1 MiB by default)."""
+"""The limit of one batch. (A producer's uncompressed request is at most max.request.size: 1 MiB by default.)"""
 
 
 class UndecodableError(ValueError):
-    """Says what is wrong with compressed bytes; whoever knows their offset says where."""
+    """Compressed bytes are invalid. The message has no offset: the caller adds it."""
+
+
+class TooLongError(UndecodableError):
+    """Compressed bytes decode to more than the limit."""
 
 
 class _TooLong(Exception):
@@ -34,17 +38,17 @@ class _TooLong(Exception):
 
 
 def decode(codec: Codec, data: Buffer, *, limit: int = DECODED_LIMIT_BYTES) -> bytes:
-    """At most `limit` bytes. Raises UndecodableError."""
+    """The decoded bytes, at most `limit`. Raises UndecodableError."""
     try:
         return _DECODERS[codec](data, limit)
     except _TooLong:
-        raise UndecodableError(f"{codec.name.lower()} data that decodes to more than {limit} bytes") from None
+        raise TooLongError(f"{codec.name.lower()} data that decodes to more than {limit} bytes") from None
     except (zlib.error, zstd.ZstdError, cramjam.DecompressionError, RuntimeError, EOFError, struct.error) as error:
         raise UndecodableError(f"{codec.name.lower()} data that cannot be decoded ({error})") from error
 
 
 def encode(codec: Codec, data: bytes) -> bytes:
-    """With each codec's default level."""
+    """The encoded bytes, with the codec's default level."""
     return _ENCODERS[codec](data)
 
 
@@ -53,7 +57,7 @@ def _plain(data: Buffer, limit: int) -> bytes:
 
 
 def _gunzip(data: Buffer, limit: int) -> bytes:
-    # 31: a gzip header is expected. Several members may follow each other (RFC 1952, 2.2).
+    # 31: a gzip header is expected. There may be several members (RFC 1952, 2.2).
     decoded = b""
     while data:
         decoder = zlib.decompressobj(31)
@@ -75,7 +79,7 @@ _INT32 = struct.Struct(">i")
 
 
 def _unsnappy(data: Buffer, limit: int) -> bytes:
-    # Java writes the framing of xerial's SnappyOutputStream, librdkafka one raw block; both are read everywhere.
+    # Java writes the framing of xerial's SnappyOutputStream, librdkafka one raw block. Every client reads both.
     if bytes(data[:8]) != _XERIAL_MAGIC:
         return _unsnappy_block(data, limit)
     blocks = []
@@ -84,7 +88,7 @@ def _unsnappy(data: Buffer, limit: int) -> bytes:
         (length,) = _INT32.unpack_from(data, position)
         position += _INT32.size
         if not 0 <= length <= len(data) - position:
-            raise UndecodableError(f"a snappy block of {length} bytes where {len(data) - position} are left")
+            raise UndecodableError(f"a snappy block of {length} bytes, but only {len(data) - position} are left")
         block = _unsnappy_block(data[position : position + length], limit)
         limit -= len(block)
         blocks.append(block)
@@ -110,7 +114,7 @@ _LZ4_STEP_BYTES = 1 << 20
 
 
 def _unlz4(data: Buffer, limit: int) -> bytes:
-    # Step by step: this library allocates as much as it is asked for.
+    # In small steps: this library allocates as many bytes as it is asked for.
     decoder = lz4.frame.LZ4FrameDecompressor()
     decoded = bytearray(decoder.decompress(data, _LZ4_STEP_BYTES))
     while not decoder.eof and not decoder.needs_input:
@@ -120,7 +124,7 @@ def _unlz4(data: Buffer, limit: int) -> bytes:
 
 
 def _lz4(data: bytes) -> bytes:
-    # Kafka's reader refuses blocks that depend on each other (KafkaLZ4BlockInputStream).
+    # Kafka refuses blocks that depend on each other (KafkaLZ4BlockInputStream).
     encoded: bytes = lz4.frame.compress(
         data, block_size=lz4.frame.BLOCKSIZE_MAX64KB, block_linked=False, store_size=False
     )
@@ -138,7 +142,7 @@ def _unzstd(data: Buffer, limit: int) -> bytes:
 
 
 def _room(limit: int, decoded: bytes | bytearray) -> int:
-    """How much to ask for next: one byte more than the limit allows shows that it is passed."""
+    """The number of bytes to ask for next. One byte above the limit is enough to see that there are too many."""
     if len(decoded) > limit:
         raise _TooLong
     return limit + 1 - len(decoded)
@@ -161,7 +165,7 @@ _ENCODERS: dict[Codec, Callable[[bytes], bytes]] = {
 
 
 def with_right_lz4_checksum(data: Buffer) -> bytes:
-    """An LZ4 frame whose header checksum is right.
+    """An LZ4 frame with a correct header checksum.
 
     Clients before 0.10 computed it over the frame's magic number too, and Kafka goes on doing so in
     messages of magic 0 (KAFKA-3160). The checksum is byte 1 of the descriptor's xxh32.

@@ -1,7 +1,7 @@
-"""A running check sum of records that can be kept between two runs of a copy.
+"""A running checksum of records that can be stored between two runs of a copy.
 
-Two CRCs of different polynomials side by side, 64 bits: both go on from their last value, so a journal row can hold
-them, and neither depends on where one batch ends and the next begins. They find damage and loss, not forgery.
+It is two CRCs of different polynomials, 64 bits together. Both can continue from their last value, so a journal row can
+hold them. They find damage and loss, but do not protect against a forger.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ from kafka_meta.batches.surgery import Outgoing
 
 
 class Digest(NamedTuple):
-    """Of so many records in their order. A tuple, since one is made for every batch."""
+    """The checksum of `records` records, in order. A tuple, because one is made for every batch."""
 
     records: int = 0
     crc32c: int = 0
     crc32: int = 0
 
     def extended(self, count: int, *parts: Buffer) -> Digest:
+        """The digest with the bytes of `count` records added."""
         castagnoli, ieee = self.crc32c, self.crc32
         for part in parts:
             castagnoli, ieee = crc32c(part, castagnoli), zlib.crc32(part, ieee)
         return Digest(self.records + count, castagnoli, ieee)
 
     def with_records(self, batch: Batch | MessageSet, *, start: int, end: int, timestamps: bool = True) -> Digest:
-        """`batch`'s records with `start` ≤ offset < `end` added: key, value, headers in order, timestamp and rank.
+        """The digest with `batch`'s records with `start` ≤ offset < `end` added: key, value, headers, timestamp,
+        in their order.
 
-        Equal for the same records in another codec, batching or message format. Without `timestamps` where the
-        destination's log stamps its own. Raises MalformedBatch.
+        It is equal for the same records in another codec, batching or message format. Use `timestamps=False` where the
+        destination's log sets its own timestamps. Raises MalformedBatch.
         """
         found = contents(batch).within(start, end)
         if not timestamps:
@@ -45,11 +47,11 @@ class Digest(NamedTuple):
         return self.extended(len(found), b"".join(parts))
 
     def with_batch(self, batch: Batch | Outgoing) -> Digest:
-        """`batch`'s encoded bytes added, by their own CRC, without decoding them: hundreds of times faster than
-        `with_records`.
+        """The digest with `batch`'s encoded bytes added, by their CRC. They are not decoded: this is hundreds of times
+        faster than `with_records`.
 
-        Equal for what was sent and what a destination stores that keeps batches as they come (compression.type
-        producer, CreateTime); whoever else compares must use `with_records`.
+        It is equal for sent and stored batches only where the destination stores batches as they are (compression.type
+        producer, CreateTime). Otherwise use `with_records`.
         """
         header, body = batch.header, batch.body
         fields = _BATCH.pack(

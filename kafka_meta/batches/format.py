@@ -1,4 +1,4 @@
-"""What a Fetch response's `records` are: batches of magic 2, and message sets of magic 0 and 1.
+"""The `records` of a Fetch response: batches of magic 2, and message sets of magic 0 and 1.
 
 Source: org.apache.kafka.common.record.{DefaultRecordBatch, LegacyRecord, AbstractLegacyRecordBatch}.
 """
@@ -25,22 +25,23 @@ CODEC_MASK = 0x07
 LOG_APPEND_TIME_BIT = 0x08
 TRANSACTIONAL_BIT = 0x10
 CONTROL_BIT = 0x20
-DELETE_HORIZON_BIT = 0x40
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
 HEADER_BYTES = HEADER.size
 COVERED = struct.Struct(">hiqqqhii")
-"""What follows the CRC, which covers it and the records."""
+"""The header after the CRC. The CRC covers it and the records."""
 CRC_STARTS_AT = HEADER_BYTES - COVERED.size
 PREAMBLE = struct.Struct(">qiibb")
 """baseOffset, length, then partitionLeaderEpoch and magic (2), or CRC, magic and attributes (0, 1)."""
 BEFORE_LENGTH_BYTES = 12
-"""baseOffset and length itself, which the length does not count."""
+"""baseOffset and length: the length does not count them."""
 OLD_MESSAGE_BYTES = (26, 34)
-"""Of an empty message with magic 0 and 1, baseOffset and length included."""
+"""The size of an empty message with magic 0 and 1, including baseOffset and length."""
 
 
 class Codec(IntEnum):
+    """Compression codecs by their number in a batch's attributes."""
+
     NONE = 0
     GZIP = 1
     SNAPPY = 2
@@ -49,11 +50,11 @@ class Codec(IntEnum):
 
 
 _CODECS = tuple(Codec)
-"""By number: looking them up costs a tenth of calling the class."""
+"""By number: a look-up here takes a tenth of the time of a call of the class."""
 
 
 class Header(NamedTuple):
-    """The 61 bytes before the records, magic 2. A tuple, since the mirror reads a million of them.
+    """The 61 bytes before the records of magic 2. A tuple, because the mirror reads a million of them.
 
     Offsets are log offsets, timestamps milliseconds since 1970; -1 is Kafka's own "none" in timestamps and
     in the three producer fields.
@@ -90,26 +91,23 @@ class Header(NamedTuple):
         return bool(self.attributes & CONTROL_BIT)
 
     @property
-    def delete_horizon(self) -> bool:
-        """Compaction has put the time from which tombstones may go into `base_timestamp` (KIP-534);
-        the records' deltas count from there, so nothing else changes."""
-        return bool(self.attributes & DELETE_HORIZON_BIT)
-
-    @property
     def next_offset(self) -> int:
+        """The offset after the last one."""
         return self.base_offset + self.last_offset_delta + 1
 
     @property
     def gapless(self) -> bool:
+        """Whether the batch has a record for every offset."""
         return self.record_count == self.last_offset_delta + 1
 
     @property
     def size_bytes(self) -> int:
+        """The size of the whole batch, header included."""
         return BEFORE_LENGTH_BYTES + self.length
 
 
 class Batch(NamedTuple):
-    """A record batch of magic 2. `data` are its bytes, header included, where they were received."""
+    """A record batch of magic 2. `data` is a view of its received bytes, including the header."""
 
     header: Header
     data: memoryview
@@ -123,17 +121,23 @@ class Batch(NamedTuple):
         return self.header.next_offset
 
     @property
+    def leader_epoch(self) -> int | None:
+        """The epoch of the leader that has appended the batch; None where it is not known."""
+        epoch = self.header.partition_leader_epoch
+        return epoch if epoch >= 0 else None
+
+    @property
     def body(self) -> memoryview:
         return self.data[HEADER_BYTES:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSet:
-    """Messages of magic 0 or 1 that lie next to each other and are alike: any number of uncompressed
-    ones, or one compressed wrapper. `data` are their bytes.
+    """Neighbouring messages of magic 0 or 1 that can be handled together: any number of uncompressed messages with the
+    same attributes, or one compressed wrapper. `data` is a view of their bytes.
 
-    A wrapper carries its last message's offset, so where it begins is not known before it is decoded:
-    `base_offset` is None then.
+    A wrapper has only its last message's offset. Its first offset is not known before it is decoded: `base_offset` is
+    None then.
     """
 
     magic: Literal[0, 1]
@@ -143,19 +147,33 @@ class MessageSet:
     next_offset: int
     data: memoryview
 
+    @property
+    def leader_epoch(self) -> None:
+        """Not known: these messages have none."""
+        return None
 
-def scan(records: Buffer) -> Iterator[Batch | MessageSet]:
-    """The batches in `records`, in order, each checked against its CRC, without copying them.
 
-    A broker cuts its answer at a number of bytes, so what is left of a last batch is not an error; an
-    answer that holds bytes and yet yields nothing is a batch larger than was asked for (Fetch ≤ 2).
-    Raises MalformedBatch.
+def scan(records: Buffer, *, start: int = 0, high_watermark: int | None = None) -> Iterator[Batch | MessageSet]:
+    """Yields the batches in `records`, in order. Each is checked against its CRC; none is copied.
+
+    The CRC does not cover a batch's first offset, and a damaged one must not hide the records behind it. So the first
+    batch must end behind `start`, the offset that was asked for; each batch before the next one begins; and the last
+    one before `high_watermark`, if that is known.
+
+    A broker cuts its answer at a number of bytes, so an incomplete last batch is not an error. Raises MalformedBatch.
     """
     data = memoryview(records).toreadonly()
     size = len(data)
     position = 0
+    batch: Batch | MessageSet | None = None
+    next_offset = start
     while size - position >= PREAMBLE.size:
         base_offset, length, _, magic, _ = PREAMBLE.unpack_from(data, position)
+        if batch is not None:
+            if base_offset < next_offset:
+                raise _misplaced(batch, f"the next batch begins at {base_offset}")
+            yield batch
+            batch = None
         end = position + BEFORE_LENGTH_BYTES + length
         if magic == 2:
             if length < HEADER_BYTES - BEFORE_LENGTH_BYTES:
@@ -163,25 +181,45 @@ def scan(records: Buffer) -> Iterator[Batch | MessageSet]:
             if end > size:
                 return
             whole = data[position:end]
-            yield Batch(_checked_header(whole), whole)
+            header = _checked_header(whole)
+            batch = Batch(header, whole)
+            next_offset = base_offset + header.last_offset_delta + 1
         elif magic in (0, 1):
             if length < OLD_MESSAGE_BYTES[magic] - BEFORE_LENGTH_BYTES:
                 raise MalformedBatch(base_offset, f"its length is {length}")
             if end > size:
                 return
-            messages = _messages_alike(data[position:])
-            end = position + len(messages.data)
-            yield messages
+            batch = _messages_alike(data[position:])
+            end = position + len(batch.data)
+            next_offset = batch.next_offset
         else:
-            raise MalformedBatch(base_offset, f"magic is {magic}, known are 0, 1 and 2")
+            raise MalformedBatch(base_offset, f"its magic is {magic}, expected 0, 1 or 2")
+        if next_offset <= start:
+            raise _misplaced(batch, f"{start} was asked for")
         position = end
+    if batch is not None:
+        if high_watermark is not None and next_offset > high_watermark:
+            raise _misplaced(batch, f"the log ends at {high_watermark}")
+        yield batch
+
+
+def _misplaced(batch: Batch | MessageSet, seen: str) -> MalformedBatch:
+    return MalformedBatch(batch.base_offset, f"it ends at offset {batch.next_offset}, but {seen}")
+
+
+def first_size_bytes(records: Buffer) -> int:
+    """The size of the first batch, as its header says. `records` may have only a part of it; 0 for less than a
+    header."""
+    if len(records) < PREAMBLE.size:
+        return 0
+    return BEFORE_LENGTH_BYTES + int(PREAMBLE.unpack_from(records)[1])
 
 
 def _checked_header(data: memoryview) -> Header:
     header = Header(*HEADER.unpack_from(data))
     crc = crc32c(data[CRC_STARTS_AT:])
     if crc != header.crc:
-        raise MalformedBatch(header.base_offset, f"its CRC-32C is {crc:08x}, the header says {header.crc:08x}")
+        raise MalformedBatch(header.base_offset, f"its CRC-32C is {crc:08x}, expected {header.crc:08x}")
     if header.attributes & CODEC_MASK > Codec.ZSTD:
         raise MalformedBatch(header.base_offset, f"codec {header.attributes & CODEC_MASK} is unknown")
     if (
@@ -195,7 +233,7 @@ def _checked_header(data: memoryview) -> Header:
 
 
 class Message(NamedTuple):
-    """One message of magic 0 or 1. `timestamp` is -1 with magic 0, which has none."""
+    """One message of magic 0 or 1. With magic 0 `timestamp` is -1: there is none."""
 
     offset: int
     magic: Literal[0, 1]
@@ -218,8 +256,8 @@ _OLD = (struct.Struct(">qiIbb"), struct.Struct(">qiIbbq"))
 
 
 def messages(data: memoryview) -> Iterator[tuple[Message, int]]:
-    """Each whole message in `data` and where it ends; ends before a truncated one and before a batch of magic 2.
-    Raises MalformedBatch."""
+    """Yields each complete message in `data` and the position of its end. Stops at an incomplete message and at a batch
+    of magic 2. Raises MalformedBatch."""
     size = len(data)
     position = 0
     while size - position >= PREAMBLE.size:
@@ -234,7 +272,7 @@ def messages(data: memoryview) -> Iterator[tuple[Message, int]]:
         _, _, said, _, attributes, *timestamp = _OLD[magic].unpack_from(data, position)
         crc = zlib.crc32(data[position + 16 : end])
         if crc != said:
-            raise MalformedBatch(offset, f"the message's CRC-32 is {crc:08x}, it says {said:08x}")
+            raise MalformedBatch(offset, f"its message has CRC-32 {crc:08x}, expected {said:08x}")
         if attributes & CODEC_MASK > Codec.LZ4:
             raise MalformedBatch(offset, f"codec {attributes & CODEC_MASK} is unknown in messages of magic {magic}")
         content = data[position + _OLD[magic].size : end]
@@ -243,7 +281,7 @@ def messages(data: memoryview) -> Iterator[tuple[Message, int]]:
 
 
 def _messages_alike(data: memoryview) -> MessageSet:
-    """The first message of `data` with those that can share a batch with it; there is at least one."""
+    """The first message of `data`, with the next ones that can be in the same set."""
     found = messages(data)
     first, end = next(found)
     last = first

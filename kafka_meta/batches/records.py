@@ -1,8 +1,7 @@
-"""Records inside batches, taken apart only as far as needed.
+"""Records in batches, parsed only as far as needed.
 
-A record of magic 2 is `length attributes timestampDelta offsetDelta` and then its body, `key value headers`.
-The body does not depend on where the record lies, so copying takes it as it is (`contents`, `packed`);
-only `records` reads it.
+A record of magic 2 is `length attributes timestampDelta offsetDelta`, then its body `key value headers`. The body does
+not depend on the record's offset, so a copy takes it as it is (`contents`, `packed`). Only `records` parses it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
-from kafka_meta.batches.codecs import UndecodableError, decode, with_right_lz4_checksum
+from kafka_meta.batches.codecs import TooLongError, UndecodableError, decode, with_right_lz4_checksum
 from kafka_meta.batches.errors import MalformedBatch
 from kafka_meta.batches.format import (
     Batch,
@@ -28,7 +27,7 @@ from kafka_meta.batches.format import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Null and empty are different things; so are the same headers in another order."""
+    """One record. Null and empty are different. The order of headers matters."""
 
     offset: int
     timestamp: int
@@ -40,10 +39,9 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """A batch's records side by side: three sequences of one length, offsets ascending.
+    """A batch's records as three sequences of the same length. Offsets ascend.
 
-    `timestamps` are the ones that a consumer sees: all equal where the log stamped them. `bodies` are encoded as in
-    magic 2.
+    `timestamps` are those that a consumer sees: all equal with LogAppendTime. `bodies` are encoded as in magic 2.
     """
 
     offsets: Sequence[int]
@@ -63,7 +61,7 @@ class Contents:
 
 
 def contents(batch: Batch | MessageSet) -> Contents:
-    """Every record of the batch. Raises MalformedBatch."""
+    """All records of the batch. Raises MalformedBatch."""
     if isinstance(batch, MessageSet):
         return _old_contents(batch)
     header = batch.header
@@ -88,8 +86,8 @@ def contents(batch: Batch | MessageSet) -> Contents:
 def _walk(data: bytes, count: int) -> tuple[list[int], list[int], list[bytes]]:
     """Offset deltas, timestamp deltas and bodies of `count` records that fill `data`.
 
-    The varints are read in place, one and two bytes long ones without a call: three of them a record
-    are what a rebuilt batch costs.
+    Varints of one and two bytes are read here without a call: three varints for each record are most of the time that a
+    rebuilt batch takes.
     """
     deltas: list[int] = []
     timestamps: list[int] = []
@@ -133,7 +131,7 @@ def _walk(data: bytes, count: int) -> tuple[list[int], list[int], list[bytes]]:
 
 
 def _rest_of_varint(data: bytes, position: int, number: int) -> tuple[int, int]:
-    """Zigzag still on; `number` is the byte before `position`, which says that more follow (at most 9)."""
+    """The rest of a varint, still zigzag-encoded. `number` is its first byte, before `position`; at most 9 follow."""
     number &= 127
     for shift in range(7, 70, 7):
         byte = data[position]
@@ -145,7 +143,7 @@ def _rest_of_varint(data: bytes, position: int, number: int) -> tuple[int, int]:
 
 
 def _varint(number: int) -> bytes:
-    """Zigzag, then 7 bits a byte, the lowest first."""
+    """A varint: zigzag, then 7 bits in each byte, the lowest bits first."""
     number = number << 1 if number >= 0 else ~(number << 1)
     encoded = bytearray()
     while number > 127:
@@ -160,7 +158,7 @@ _VARINTS = [_varint(number) for number in range(_SMALL)]
 
 
 def packed(part: Contents) -> bytes:
-    """The records one after the other, with offset deltas 0, 1, 2 … and timestamps relative to the first one's."""
+    """The encoded records, with offset deltas 0, 1, 2 … and timestamps relative to the first record's."""
     parts: list[bytes] = []
     if not part.timestamps:
         return b""
@@ -177,22 +175,33 @@ def packed(part: Contents) -> bytes:
     return b"".join(parts)
 
 
-def renumbered(batch: Batch, *, first: int, base_timestamp: int) -> list[Buffer]:
-    """The batch's records as the ones from `first` on of a larger batch; uncompressed and gapless ones only.
+def decoded(batch: Batch, limit_bytes: int) -> bytes | None:
+    """The batch's records without compression; None for more than `limit_bytes`. Raises MalformedBatch."""
+    try:
+        return decode(batch.header.codec, batch.body, limit=limit_bytes)
+    except TooLongError:
+        return None
+    except UndecodableError as error:
+        raise MalformedBatch(batch.header.base_offset, str(error)) from error
 
-    One pass that leaves the bodies alone: taking the batch apart and packing it again costs three times as much.
-    Raises MalformedBatch.
+
+def renumbered(batch: Batch, body: Buffer, *, first: int, base_timestamp: int) -> list[Buffer]:
+    """The batch's encoded records as a part of a larger batch, with offset deltas from `first` on. `body` are its
+    decoded records. Only for batches without gaps.
+
+    It does not parse the records' own bodies: `contents` and `packed` together take three times as long. Raises
+    MalformedBatch.
     """
     header = batch.header
     try:
-        return _renumber(batch.body, header.record_count, first, header.base_timestamp - base_timestamp)
+        return _renumber(body, header.record_count, first, header.base_timestamp - base_timestamp)
     except ValueError as error:
         raise MalformedBatch(header.base_offset, str(error)) from error
     except IndexError as error:
         raise MalformedBatch(header.base_offset, f"it ends before its {header.record_count} records do") from error
 
 
-def _renumber(body: memoryview, count: int, first: int, later_ms: int) -> list[Buffer]:
+def _renumber(body: Buffer, count: int, first: int, later_ms: int) -> list[Buffer]:
     data = bytes(body)  # its numbers are read at half the price, its slices would be copies
     if count > len(data):
         raise IndexError
@@ -202,7 +211,7 @@ def _renumber(body: memoryview, count: int, first: int, later_ms: int) -> list[B
     parts: list[Buffer] = []
     position = 0
     timestamp, moment = -1, b""
-    # Zigzag still on, as they are compared.
+    # Still zigzag-encoded: so they can be compared with the bytes.
     for delta, order in zip(range(0, 2 * count, 2), orders, strict=True):
         number, following = data[position], data[position + 1]
         if number > 127 >= following:
@@ -220,7 +229,7 @@ def _renumber(body: memoryview, count: int, first: int, later_ms: int) -> list[B
         if number > 127:
             number, position = _rest_of_varint(data, position, number)
         if number != timestamp:
-            # Neighbours often have the same.
+            # Neighbours often have the same delta.
             timestamp = number
             later = (number >> 1 ^ -(number & 1)) + later_ms
             moment = b"\0" + (varints[later] if 0 <= later < small else _varint(later))
@@ -267,7 +276,7 @@ def _old_contents(batch: MessageSet) -> Contents:
 
 
 def _unwrapped(wrapper: Message) -> list[Message]:
-    """The messages inside a compressed one; at least one. Raises MalformedBatch."""
+    """The messages inside a compressed message, at least one. Raises MalformedBatch."""
     _, value = _key_and_value(wrapper)
     if value is None:
         raise MalformedBatch(wrapper.offset, "a compressed message without a value")
@@ -281,13 +290,13 @@ def _unwrapped(wrapper: Message) -> list[Message]:
     if not inner or inner[-1][1] != len(decoded):
         raise MalformedBatch(wrapper.offset, f"a compressed message with {len(inner)} whole messages and more bytes")
     if any(message.codec is not Codec.NONE for message, _ in inner):
-        # Kafka's consumer refuses it, too: "Inner messages must not be compressed".
+        # Kafka's consumer refuses it as well: "Inner messages must not be compressed".
         raise MalformedBatch(wrapper.offset, "a compressed message inside a compressed message")
     return [message for message, _ in inner]
 
 
 def _body(message: Message) -> bytes:
-    """As a record of magic 2, which has no headers."""
+    """The message's body as a record of magic 2 without headers."""
     key, value = _key_and_value(message)
     return b"".join((_sized(key), _sized(value), _VARINTS[0]))
 
@@ -312,25 +321,20 @@ def _old_field(message: Message, data: memoryview) -> tuple[memoryview | None, m
     if length == -1:
         return None, rest
     if not 0 <= length <= len(rest):
-        raise MalformedBatch(message.offset, f"a message with a field of {length} bytes of which {len(rest)} are there")
+        raise MalformedBatch(message.offset, f"a message with a field of {length} bytes, but only {len(rest)} are left")
     return rest[:length], rest[length:]
 
 
-def count_between(batch: Batch | MessageSet, start: int, end: int) -> int:
-    """How many records have `start` ≤ offset < `end`; arithmetic where the batch has no gaps."""
-    if isinstance(batch, Batch) and batch.header.gapless:
-        return max(0, min(end, batch.next_offset) - max(start, batch.base_offset))
-    return len(contents(batch).within(start, end))
-
-
 def records(batch: Batch | MessageSet) -> Iterator[Record]:
-    """Every record, taken apart completely. Raises MalformedBatch."""
+    """Yields every record, parsed completely. Raises MalformedBatch."""
     found = contents(batch)
     for offset, timestamp, body in zip(found.offsets, found.timestamps, found.bodies, strict=True):
         try:
             key, value, headers = _fields(body)
         except (IndexError, ValueError) as error:
-            raise MalformedBatch(batch.base_offset, f"its record at offset {offset} is unreadable ({error})") from error
+            raise MalformedBatch(
+                batch.base_offset, f"its record at offset {offset} cannot be read ({error})"
+            ) from error
         yield Record(offset=offset, timestamp=timestamp, key=key, value=value, headers=headers)
 
 
@@ -357,7 +361,7 @@ def _field(body: bytes, position: int) -> tuple[bytes | None, int]:
     if length == -1:
         return None, position
     if not 0 <= length <= len(body) - position:
-        raise ValueError(f"{length} bytes of which {len(body) - position} are there")
+        raise ValueError(f"a field of {length} bytes, but only {len(body) - position} are left")
     return body[position : position + length], position + length
 
 

@@ -6,34 +6,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from kafka_meta import cluster
+from kafka_meta import cluster, zookeeper
 from kafka_meta.apply import apply
-from kafka_meta.cli import options as given
-from kafka_meta.cli.passwords import PasswordFiles, password_files, passwords_for
+from kafka_meta.cli.commands.imports import SavedPlan
+from kafka_meta.cli.metadata_file import file_to_read, read_selected, warn_of_another_source
+from kafka_meta.cli.mirror.journal import journal_path, require_journal
+from kafka_meta.cli.passwords import PasswordFiles, password_files, passwords_for, require_new_passwords
 from kafka_meta.cli.screen import Screen
-from kafka_meta.cli.sides import (
-    dest_settings,
-    file_to_read,
-    options,
-    policy,
-    principal,
-    read_file,
-    require_journal,
-    side,
-)
+from kafka_meta.cli.session import Session
+from kafka_meta.documents.result import encode_results
 from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Progress
 from kafka_meta.export import read_dest as read_destination
-from kafka_meta.files import dumps, encode_plan, encode_results, read_metadata, read_plan, write_private
+from kafka_meta.files import dumps, encode_plan, read_metadata, read_plan, write_private
 from kafka_meta.files.metadata import iso_time
-from kafka_meta.files.writing import require_writable
-from kafka_meta.journal import Journal, default_path
+from kafka_meta.files.writing import require_output
+from kafka_meta.journal import Journal
 from kafka_meta.mirror.migrate import traces
-from kafka_meta.model import Snapshot, User
+from kafka_meta.model import Cluster, Snapshot, User
 from kafka_meta.plan import (
     NO_TRACES,
     CreateTopic,
@@ -45,80 +36,55 @@ from kafka_meta.plan import (
     Traces,
     UpsertUser,
     compare,
+    home_of,
     partitions_to_measure,
     plural,
     recheck,
-    resource_of,
+    reshape,
 )
+from kafka_meta.plan.identity import Identity, identity, require_two_clusters, topic_ids
 from kafka_meta.render import FEW, cluster_words, plan_lines, remark_line, result_line, totals_line, visible
-from kafka_meta.settings import ClusterSettings
-
-if TYPE_CHECKING:
-    from kafka_meta.cli.commands import Session
+from kafka_meta.render.words import together
+from kafka_meta.settings import ClusterSettings, PolicyOptions
 
 NO_FILES = PasswordFiles()
 NO_PASSWORDS = Passwords()
 
-SavePlan = Annotated[
-    str | None,
-    typer.Option("--save-plan", metavar="FILE", help="Write the plan into a file, to be reviewed and committed later."),
-]
-PlanFile = Annotated[
-    str | None,
-    typer.Option("--plan-file", metavar="FILE", help="Carry out exactly this saved plan; the file is not read again."),
-]
 
-
-def import_(
-    ctx: typer.Context,
-    file_name: given.FileName = None,
-    target_directory: given.TargetDirectory = None,
-    dest_bootstrap_servers: given.DestBootstrap = None,
-    dest_config: given.DestConfig = None,
-    dest_zk_connect: given.DestZk = None,
-    only: given.Only = None,
-    include_topics: given.IncludeTopics = None,
-    exclude_topics: given.ExcludeTopics = None,
-    include_groups: given.IncludeGroups = None,
-    exclude_groups: given.ExcludeGroups = None,
-    rename: given.RenameRules = None,
-    map_host: given.HostRules = None,
-    replication_factor: given.Factor = None,
-    group_offsets: given.Positions = None,
-    on_drift: given.OnDrift = None,
-    pin_defaults: given.PinDefaults = False,
-    passwords: given.PasswordFile = None,
-    generate_passwords: given.NewPasswords = None,
-    save_plan: SavePlan = None,
-    plan_file: PlanFile = None,
-    journal: given.JournalFile = None,
-    commit: given.Commit = False,
-) -> int:
-    """Show what a file would create on the destination; create it with --commit.
-
-    What exists is never changed (but see --on-drift) and nothing is deleted. Running it again is safe,
-    also after an interruption: it completes.
-    """
-    flags = given.typed(ctx)
-    session: Session = ctx.obj
-    if plan_file is not None:
-        return _import_plan(session, flags, Path(plan_file), commit=commit)
-    toml = session.toml()
-    chosen = options(flags, toml, session.screen)
-    decided = policy(chosen)
-    dest = dest_settings(flags, toml, session.screen)
+def import_(session: Session, saved: SavedPlan, *, journal: str | None, same_id: bool, commit: bool) -> int:
+    if saved.plan_file is not None:
+        return _import_plan(session, Path(saved.plan_file), same_id=same_id, commit=commit)
+    if journal is not None:
+        require_journal(Path(journal))
+    chosen = session.options()
+    decided = chosen.policy()
+    dest = session.dest()
     path = file_to_read(chosen)
-    desired = read_file(chosen, decided, path, session.screen)
-    name = f"{path} (cluster {desired.cluster.id or 'unknown'}, {iso_time(desired.taken_at_ms)})"
-    files = password_files(chosen, desired.users or (), session.screen)
+    inputs = {"the metadata file": path, "the file of --passwords": chosen.passwords, "the journal": journal}
+    if saved.save_plan is not None:
+        require_output(Path(saved.save_plan), "a plan", option="--save-plan", inputs=inputs)
+    require_new_passwords(chosen, inputs | {"the file of --save-plan": saved.save_plan})
+    source = read_selected(session, chosen, decided, path)
+    warn_of_another_source(session, path, source)
+    name = f"{path} (cluster {source.cluster.id or 'unknown'}, {iso_time(source.taken_at_ms)})"
+    files = password_files(chosen, source.users or (), session.screen)
     return import_snapshot(
-        session, desired, name, dest, decided, files, save_plan=save_plan, journal=journal, commit=commit
+        session,
+        source,
+        name,
+        dest,
+        decided,
+        files,
+        save_plan=saved.save_plan,
+        journal=journal,
+        same_id=same_id,
+        commit=commit,
     )
 
 
 def import_snapshot(
     session: Session,
-    desired: Snapshot,
+    source: Snapshot,
     name: str,
     dest: ClusterSettings,
     decided: Policy,
@@ -126,39 +92,40 @@ def import_snapshot(
     *,
     save_plan: str | None = None,
     journal: str | None = None,
+    same_id: bool = False,
     commit: bool,
 ) -> int:
-    """`name` is how the screen calls what is imported."""
+    """`name` says on the screen what is imported."""
     screen = session.screen
-    if save_plan is not None:
-        require_writable(Path(save_plan))
     with screen.progress() as meter:
-        actual = read_dest(dest, desired.cluster.id, meter.emit)
-        passwords = passwords_for(files, desired, actual, dest)
-        plan = make_plan(desired, actual, dest, decided, meter.emit, passwords=passwords, journal=journal)
+        actual = read_dest(dest, meter.emit)
+        require_two_clusters(identity_of(source, actual), actual.cluster.id, allowed=same_id)
+        passwords = passwords_for(files, source, actual, dest)
+        plan = make_plan(source, actual, dest, decided, meter.emit, passwords=passwords, journal=journal)
         plan, rejected = _validated(plan, dest)
     screen.result([f"{name}  →  {headline(actual, dest)}"])
     if save_plan is not None:
         write_private(Path(save_plan), dumps(encode_plan(plan)))
-        screen.say(f"plan written into {save_plan}")
+        screen.say(f"the plan was written into {save_plan}")
     if not commit:
         return _show(plan, screen)
-    return _commit(plan, rejected, dest, files.vault(plan.actions, desired.users or (), dest), screen)
+    return _commit(plan, rejected, dest, files.vault(plan.actions, source.users or (), dest), screen)
 
 
-def read_dest(dest: ClusterSettings, source_id: str | None, emit: Emit) -> Snapshot:
-    """The destination as it is, without the offsets of its logs; raises KafkaMetaError when it is the source."""
-    actual = read_destination(dest, emit=emit, taken_at_ms=round(time.time() * 1000))
-    if source_id is not None and actual.cluster.id == source_id:
-        raise KafkaMetaError(
-            f"the destination is the source itself: both have the cluster id {source_id}",
-            "Nothing on the source is ever changed. Check --dest-bootstrap-servers.",
-        )
-    return actual
+def read_dest(dest: ClusterSettings, emit: Emit) -> Snapshot:
+    """The destination as it is, without the offsets of its logs."""
+    return read_destination(dest, emit=emit, taken_at_ms=round(time.time() * 1000))
+
+
+def identity_of(source: Snapshot, actual: Snapshot) -> Identity:
+    """Whether a file of a cluster, or a reading of it, and the destination are of one cluster."""
+    if source.cluster.id is None or source.cluster.id != actual.cluster.id:
+        return "two clusters"
+    return identity(topic_ids(source.topics), topic_ids(actual.topics), at_one_time=False)
 
 
 def make_plan(
-    desired: Snapshot,
+    source: Snapshot,
     actual: Snapshot,
     dest: ClusterSettings,
     decided: Policy,
@@ -167,36 +134,38 @@ def make_plan(
     passwords: Passwords = NO_PASSWORDS,
     journal: str | None = None,
 ) -> Plan:
-    """The comparison, with what only the destination's brokers can say."""
-    places = partitions_to_measure(desired, actual, decided)
+    """What the destination ought to be, compared with what it is. Asks its brokers for the offsets that it needs."""
+    desired = reshape(source, decided, home_of(actual))
+    places = partitions_to_measure(desired, actual)
     if places:
         actual = cluster.with_offsets(dest, actual, places, emit=emit)
     positions_at = None
     if decided.group_offsets.time_ms is not None and "groups" in decided.only:
         positions_at = cluster.offsets_at(dest, actual, decided.group_offsets.time_ms)
-    operator = Operator(principal=principal(dest), cluster_operations=actual.operations)
     return compare(
         desired,
         actual,
-        decided,
-        operator=operator,
+        on_drift=decided.on_drift,
+        operator=Operator(principal=dest.principal, cluster_operations=actual.operations),
         positions_at=positions_at,
         passwords=passwords,
-        traces=_traces(desired.cluster.id, actual.cluster.id, None if journal is None else Path(journal)),
+        traces=_traces(source.cluster, actual.cluster, None if journal is None else Path(journal)),
     )
 
 
-def _traces(source_id: str | None, dest_id: str | None, path: Path | None) -> Traces:
+def _traces(source: Cluster, there: Cluster, path: Path | None) -> Traces:
     """Of a mirror between these clusters: by its journal, or by the one that this user has on this machine."""
-    require_journal(path)
-    if source_id is None or dest_id is None or not (path or default_path(source_id, dest_id)).exists():
+    if source.id is None or there.id is None:
         return NO_TRACES
-    with Journal(path, source_id=source_id, dest_id=dest_id) as journal:
+    path = path or journal_path(source, there)
+    if not path.exists():
+        return NO_TRACES
+    with Journal(path, source_id=source.id, dest_id=there.id) as journal:
         return traces(journal)
 
 
 def headline(actual: Snapshot, dest: ClusterSettings) -> str:
-    return f"{side(dest)} ({cluster_words(actual.cluster)})"
+    return f"{dest.addresses} ({cluster_words(actual.cluster)})"
 
 
 def _validated(plan: Plan, dest: ClusterSettings) -> tuple[Plan, tuple[Result, ...]]:
@@ -216,13 +185,13 @@ def _show(plan: Plan, screen: Screen) -> int:
     if plan.actions:
         screen.result(["", "Nothing was changed. To do it: the same command with --commit"])
     else:
-        screen.result(["", "Nothing was changed; there is nothing to do."])
+        screen.result(["", "Nothing was changed. There is nothing to do."])
     return ExitStatus.DONE
 
 
 def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, vault: cluster.Vault, screen: Screen) -> int:
     # What is left alone, as in the dry run; then what becomes of each action, the refused ones first.
-    named = {resource_of(result.action) for result in rejected}
+    named = {result.action.resource for result in rejected}
     plan = replace(plan, refused=tuple(remark for remark in plan.refused if remark.resource not in named))
     screen.result(plan_lines(replace(plan, actions=()), verbose=screen.verbose))
     results = list(rejected)
@@ -236,7 +205,7 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, vault
                 if isinstance(step, Result):
                     results.append(step)
                     well += step.outcome != "failed"
-                    # On a terminal thousands of successes would push the failures out of sight.
+                    # On a terminal, thousands of successes would scroll the failures away.
                     if step.outcome == "failed" or well <= FEW or screen.verbose:
                         mark = "×" if step.outcome == "failed" else "=" if step.outcome == "present" else "+"
                         screen.result([f"  {mark} {result_line(step)}"])
@@ -246,10 +215,10 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, vault
             for waiting in writer.settle():
                 meter.emit(waiting)
     except BaseException:
-        # ^C, SIGTERM, a lost destination: what was done is said in any case.
+        # ^C, SIGTERM, a destination that is gone: what was done is shown in any case.
         _finish(plan, results, screen, left=total - len(results))
         raise
-    failed = any(result.outcome == "failed" for result in results) or bool(plan.refused)
+    failed = any(result.outcome == "failed" for result in results) or bool(plan.refused or plan.unread)
     if well > FEW and not screen.verbose:
         screen.result([f"  … {well - FEW:,} more (--verbose, or --output json)"])
     _finish(plan, results, screen)
@@ -257,36 +226,50 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, vault
 
 
 def _finish(plan: Plan, results: Sequence[Result], screen: Screen, *, left: int | None = None) -> None:
-    """`left`: how many have no result, when something interrupted us."""
-    document = encode_results(results, plan)
-    document["interrupted"] = left is not None
+    """`left`: how many actions have no result, if the import was interrupted."""
+    document = encode_results(results, plan, interrupted=left is not None)
     screen.document(document)
     totals = {name: count for name, count in document["totals"].items() if count or name == "done"}
     screen.result(["", totals_line(totals)])
     if left is not None:
         asked = plural(len(plan.actions), "action")
-        screen.result([f"stopped: no answer to {left:,} of {asked}; run the same command again, it completes"])
+        screen.result([f"stopped: {left:,} of {asked} got no answer; run the same command again: it does what is left"])
     elif totals.get("failed") or totals.get("refused"):
         failed = [result for result in results if result.outcome == "failed"]
-        screen.result(f"  × {visible(resource_of(each.action))}: {visible(each.error or '')}" for each in failed[:FEW])
+        screen.result(f"  × {visible(str(each.action.resource))}: {visible(each.error or '')}" for each in failed[:FEW])
         if len(failed) > FEW:
             screen.result([f"  … {len(failed) - FEW:,} more failed (--output json)"])
-        screen.result(["exit status 1; run the same command again after mending"])
+        screen.result(
+            ["Something failed: exit status 1. Mend it and run the same command again: it does what is left."]
+        )
+    elif plan.unread:
+        screen.result(
+            [
+                f"Not compared: {together([each.resource for each in plan.unread], screen.verbose)}: exit status 1. "
+                "Mend what could not be read and run the same command again, or leave it out with --only."
+            ]
+        )
 
 
-def _import_plan(session: Session, flags: dict[str, Any], path: Path, *, commit: bool) -> int:
+def _import_plan(session: Session, path: Path, *, same_id: bool, commit: bool) -> int:
     """Exactly what was reviewed, or nothing."""
-    decided_too = sorted(set(flags) - {*_WITH_PLAN})
+    decided_too = sorted(set(session.flags) - {*_WITH_PLAN})
     if decided_too:
         raise UsageError(
-            f"--plan-file carries out what was decided when the plan was made; --{decided_too[0]} comes too late",
+            f"--{decided_too[0]} cannot be given with --plan-file: the plan is carried out as it was saved",
             "Make a new plan with --save-plan.",
         )
     screen = session.screen
-    dest = dest_settings(flags, session.toml(), screen)
+    chosen = session.options()
+    named = {"the plan": path, "the metadata file": chosen.file_name, "the file of --passwords": chosen.passwords}
+    require_new_passwords(chosen, named)
+    dest = session.dest()
     plan = read_plan(path)
     with screen.progress() as meter:
-        actual = read_dest(dest, plan.source_id, meter.emit)
+        actual = read_dest(dest, meter.emit)
+    if plan.source_id is not None and plan.source_id == actual.cluster.id:
+        # A plan has no ids of topics.
+        require_two_clusters("not known", plan.source_id, allowed=same_id)
     open_plan, broken = recheck(plan, actual)
     if broken:
         shown = broken if screen.verbose else broken[:FEW]
@@ -297,30 +280,32 @@ def _import_plan(session: Session, flags: dict[str, Any], path: Path, *, commit:
     screen.result([f"{path}  →  {headline(actual, dest)}"])
     if not commit:
         return _show(open_plan, screen)
-    return _commit(open_plan, (), dest, _vault_for(open_plan, flags, session, dest), screen)
+    keys = any(isinstance(action, UpsertUser) and action.secret == "key" for action in open_plan.actions)
+    if keys and dest.zookeeper is not None:
+        zookeeper.require_cluster(dest.zookeeper, actual.cluster.id)
+    return _commit(open_plan, (), dest, _vault_for(open_plan, chosen, screen, dest), screen)
 
 
 _WITH_PLAN = (
-    *("plan-file", "commit", "dest-bootstrap-servers", "dest-config", "dest-zk-connect"),
+    *("plan-file", "commit", "allow-same-cluster-id", "dest-bootstrap-servers", "dest-config", "dest-zk-connect"),
     *("file-name", "target-directory", "passwords", "generate-passwords"),
 )
 
 
-def _vault_for(plan: Plan, flags: dict[str, Any], session: Session, dest: ClusterSettings) -> cluster.Vault:
-    """A plan holds no secret: the metadata file has the keys, to write them or to check passwords."""
+def _vault_for(plan: Plan, chosen: PolicyOptions, screen: Screen, dest: ClusterSettings) -> cluster.Vault:
+    """A plan holds no secret. Keys are read from the metadata file, to be written or to check passwords."""
     upserts = [action for action in plan.actions if isinstance(action, UpsertUser)]
     if not upserts:
         return cluster.Vault()
-    chosen = options(flags, session.toml(), session.screen)
     exported: Sequence[User] = ()
     if any(action.secret != "generated" for action in upserts):
         path = file_to_read(chosen)
         desired = read_metadata(path)
         if desired.cluster.id != plan.source_id:
             raise UsageError(
-                f"{path} is of cluster {desired.cluster.id}, the plan of {plan.source_id}",
-                "Name the metadata file of the plan: --fileName.",
+                f"{path} is of cluster {desired.cluster.id}, but the plan is of cluster {plan.source_id}",
+                "Name the metadata file of the plan with --file-name.",
             )
         exported = desired.users or ()
     named = exported or [User(name=action.user) for action in upserts]
-    return password_files(chosen, named, session.screen).vault(upserts, exported, dest)
+    return password_files(chosen, named, screen).vault(upserts, exported, dest)

@@ -17,7 +17,7 @@ _WINDOW_SECONDS = 10.0
 
 
 class Rates:
-    """Rates over the last seconds, not since the start: a pause shows at once and is soon forgotten."""
+    """Rates over the last seconds, not since the start, so that a pause shows at once and is soon over."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -35,17 +35,37 @@ class Rates:
         if event.stage == "offsets":
             self.done, self.total = event.done, event.total
 
+    @property
+    def offsets_a_second(self) -> float:
+        return _rate(self._offsets)
+
+    @property
+    def bytes_a_second(self) -> float:
+        return _rate(self._bytes)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None while it is not known."""
+        offsets = self.offsets_a_second
+        return (self.total - self.done) / offsets if offsets and self.total is not None else None
+
     def note(self) -> str:
-        """`64 %  1.93 M/s  176.0 MB/s  0:00:41 left`; what is not known yet is left out."""
-        words = [share(self.done, self.total)]
-        records, volume = _rate(self._offsets), _rate(self._bytes)
-        if records:
-            words.append(f"{_count(records)}/s")
-        if volume:
-            words.append(f"{size(volume)}/s")
-        if records and self.total is not None and self.done < self.total:
-            words.append(f"{_duration((self.total - self.done) / records)} left")
-        return "  ".join(words)
+        """As `pace`."""
+        return pace(self.done, self.total, self.offsets_a_second, self.bytes_a_second, self.seconds_left)
+
+
+def pace(
+    done: int, total: int | None, offsets_a_second: float, bytes_a_second: float, seconds_left: float | None
+) -> str:
+    """`64 %  1.93 M/s  176.0 MB/s  0:00:41 left`; what is not known yet is left out."""
+    words = [share(done, total)]
+    if offsets_a_second:
+        words.append(f"{_count(offsets_a_second)}/s")
+    if bytes_a_second:
+        words.append(f"{size(bytes_a_second)}/s")
+    if seconds_left:
+        words.append(f"{_duration(seconds_left)} left")
+    return "  ".join(words)
 
 
 def share(done: int, total: int | None) -> str:

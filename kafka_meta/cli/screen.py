@@ -1,9 +1,10 @@
-"""Standard output carries the result, standard error the conversation."""
+"""Standard output gets the result. Standard error gets notes, progress and errors."""
 
 from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Iterable
 from types import TracebackType
@@ -11,49 +12,57 @@ from typing import Any, Literal, Self, assert_never
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from kafka_meta import events
 from kafka_meta.cli.rates import COPYING, SHARES, Rates, share
+from kafka_meta.documents.event import encode_event, encode_note
 from kafka_meta.files import dumps
 from kafka_meta.render import visible
 
 _STYLES = {"+": "green", "~": "yellow", "!": "bold yellow", "×": "bold red", "?": "yellow", "·": "dim"}
 _SECONDS_BETWEEN_LINES = 5.0
+_INDENT = 4
 
 
 class Screen:
-    """Where a command writes. Lines arrive ready: made visible, unwrapped; here they get colour on a terminal."""
+    """Where a command writes. Lines arrive as they are to be shown. On a terminal they get a colour here."""
 
     def __init__(self, *, output: Literal["text", "json"], verbose: bool) -> None:
         self.json = output == "json"
         self.out = _console(sys.stdout)
         self.err = _console(sys.stderr)
         self.above_bar: Console | None = None
-        """While a bar is on the same terminal: who prints above it."""
-        # Off a terminal nothing is shortened: somebody greps it.
+        """Prints above the progress bar while one is on the same terminal."""
+        # Nothing is shortened in a file or a pipe: it may be searched.
         self.verbose = verbose or not self.out.is_terminal
 
     def result(self, lines: Iterable[str]) -> None:
-        """Lines of the result; a document takes their place under `--output json`."""
+        """Lines of the result. Under `--output json` they are not shown: the document takes their place."""
         if not self.json:
             for line in lines:
                 _write(self.above_bar or self.out, line)
 
     def document(self, document: dict[str, Any]) -> None:
-        """The one JSON document, under `--output json`."""
+        """Under `--output json`: the one JSON document. A command calls this once."""
         if self.json:
-            sys.stdout.write(dumps(document))
-            sys.stdout.flush()
+            self.text(dumps(document))
+
+    def text(self, text: str) -> None:
+        """On standard output as it is, in UTF-8, whatever the terminal's encoding: it is for a program or a file."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
 
     def say(self, text: str) -> None:
-        """The conversation."""
+        """A note for the operator, on standard error."""
         if self.json:
-            self._json_line({"event": "note", "text": text})
+            self._json_line(encode_note(text))
         else:
             _write(self.err, visible(text))
 
     def _json_line(self, line: dict[str, Any]) -> None:
-        sys.stderr.write(dumps(line, in_one_line=True))
+        sys.stderr.buffer.write(dumps(line, in_one_line=True).encode())
         sys.stderr.flush()
 
     def progress(self) -> Meter:
@@ -61,7 +70,7 @@ class Screen:
 
 
 class Meter:
-    """Shows events: a bar on a terminal, now and then a line elsewhere, JSON under `--output json`."""
+    """Shows events: as a bar on a terminal, as a line now and then in a file or a pipe, as JSON lines under json."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -71,10 +80,11 @@ class Meter:
         self._rates = Rates()
         if screen.err.is_terminal and not screen.json:
             self._bar = Progress(
-                TextColumn("  {task.description:<12}", markup=False),
-                BarColumn(bar_width=32),
-                TextColumn("{task.fields[count]}", markup=False),
-                TextColumn("{task.fields[note]}", markup=False),
+                TextColumn("  {task.description:<12}", markup=False, table_column=Column(no_wrap=True, min_width=14)),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[count]}", markup=False, table_column=Column(no_wrap=True)),
+                # Shortened where the terminal is narrow; the stage and its count are not.
+                TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
                 console=screen.err,
                 transient=False,
             )
@@ -95,19 +105,19 @@ class Meter:
 
     def emit(self, event: events.Event) -> None:
         if self._screen.json:
-            self._screen._json_line(_as_json(event))
+            self._screen._json_line(encode_event(event))
             return
         match event:
             case events.Progress():
                 stage, done, total, count = self._read(event)
                 if total == 0:
-                    pass  # nothing to do is no stage
+                    pass  # a stage without work is not shown
                 elif self._bar is not None:
                     self._show(stage, done, total, count)
                 elif total != done:
                     self._line(stage, f"{stage}: {count}")
                 else:
-                    self._last_line.pop(stage, None)  # when it comes again, it begins anew
+                    self._last_line.pop(stage, None)  # the next time, the waiting begins anew
             case events.Waiting():
                 if self._bar is not None:
                     self._note(f"waiting: {visible(event.reason)}")
@@ -115,11 +125,13 @@ class Meter:
                     long = event.seconds >= _SECONDS_BETWEEN_LINES
                     stage = "waiting long" if long else "waiting"
                     self._line(stage, f"waiting {event.seconds:.0f} s: {event.reason}", at_once=long)
+            case events.Happened():
+                pass  # a log has it
             case _:
                 assert_never(event)
 
     def _read(self, event: events.Progress) -> tuple[str, int, int | None, str]:
-        """Stage, done, total, and both in words: a copy's offsets and bytes are one stage with its rates."""
+        """Stage, done, total, and a text for both. A copy's offsets and bytes are shown as one stage, with rates."""
         if event.stage in COPYING:
             self._rates.take(event)
             return "copying", self._rates.done, self._rates.total, self._rates.note()
@@ -136,13 +148,13 @@ class Meter:
         self._bar.update(self._tasks[stage], completed=done, total=total, note="", count=count)
 
     def _note(self, note: str) -> None:
-        """Beside every bar, until something moves."""
+        """Shown beside the bar of the last stage until something moves."""
         assert self._bar is not None
-        for task in self._tasks.values():
-            self._bar.update(task, note=note)
+        if self._tasks:
+            self._bar.update(list(self._tasks.values())[-1], note=note)
 
     def _line(self, stage: str, text: str, *, at_once: bool = False) -> None:
-        """Not for the first seconds of a stage: what is quick needs no progress."""
+        """Nothing is shown in the first seconds of a stage: what is quick needs no progress."""
         now = time.monotonic()
         last = self._last_line.setdefault(stage, now - _SECONDS_BETWEEN_LINES if at_once else now)
         if now - last >= _SECONDS_BETWEEN_LINES:
@@ -150,14 +162,21 @@ class Meter:
             self._screen.say(text)
 
 
-def _as_json(event: events.Event) -> dict[str, Any]:
-    match event:
-        case events.Progress():
-            return {"event": "progress", "stage": event.stage, "done": event.done, "total": event.total}
-        case events.Waiting():
-            return {"event": "waiting", "reason": event.reason, "seconds": event.seconds}
-        case _:
-            assert_never(event)
+def _folded(line: str, width: int) -> list[str]:
+    """A line in parts that are no wider than the terminal, cut between words. What follows is indented a bit more."""
+    if len(line) <= width:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + _INDENT)
+    parts = textwrap.wrap(
+        line,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        expand_tabs=False,
+    )
+    return parts or [line]
 
 
 def _console(stream: Any) -> Console:
@@ -173,7 +192,9 @@ def _console(stream: Any) -> Console:
 
 def _write(console: Console, line: str) -> None:
     if console.is_terminal:
-        console.print(line, style=_STYLES.get(line.strip()[:1], "") if line.startswith(" ") else "")
+        style = _STYLES.get(line.strip()[:1], "") if line.startswith(" ") else ""
+        for part in _folded(line, console.width):
+            console.print(part, style=style)
     else:
         console.file.write(line + "\n")
         console.file.flush()

@@ -16,17 +16,20 @@ GLOBAL_SWITCHES = ("--verbose",)
 
 ANSWERS = frozenset({"--idc-migration", "--ssd"})
 BOTH_WAYS = ANSWERS | {"--evaluate"}
-"""A switch that is on by default, or unknown, has a --no- form; the others are simply left out."""
+"""Switches with a --no- form: they are on by default, or their default is not known. The others are left out."""
 
 SWITCHES = frozenset(
     {
         "--all-data",
         "--allow-live-source",
+        "--allow-same-cluster-id",
+        "--allow-unread",
         "--append",
         "--both",
         "--commit",
         "--data",
         "--evaluate",
+        "--from-start",
         "--idc-migration",
         "--ignore-extra",
         "--include-internal",
@@ -36,9 +39,11 @@ SWITCHES = frozenset(
         "--restart",
         "--secrets",
         "--keep",
+        "--no-guard",
         "--ssd",
         "--status",
         "--stop",
+        "--unread-only",
         "--until-lso",
         *GLOBAL_SWITCHES,
     }
@@ -82,7 +87,7 @@ def _kebab(name: str) -> str:
 
 
 def _values(name: str) -> Mapping[str, str]:
-    """Words that a switch takes, and what they mean; a form is answered with yes and no."""
+    """Words that may follow a switch, and what they mean. The questions of a form may be answered with yes and no."""
     truth = {"true": "true", "false": "false"}
     return truth | {"yes": "true", "no": "false"} if name in ANSWERS else truth
 
@@ -94,4 +99,4 @@ def _switch(name: str, value: str) -> list[str]:
         case "false":
             return [f"--no-{name.removeprefix('--')}"] if name in BOTH_WAYS else []
         case _:
-            raise UsageError(f"{name} is a switch: true or false, not {value!r}")
+            raise UsageError(f"{name} is a switch: expected true or false, not {value!r}")

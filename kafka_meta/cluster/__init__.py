@@ -1,18 +1,20 @@
-"""What the brokers tell and take; the one room that imports confluent-kafka.
+"""Reads and changes a cluster through its brokers. The only room that imports confluent-kafka.
 
-    clients    admin clients, and what their failures mean
-    reader     `read`: a Snapshot of a cluster, with a gap for whatever was not told
-    brokers    mode, defaults, security, from the brokers' own configs
-    defaults   which broker config stands in for which topic config
-    groups     members and committed offsets
-    signs      traces of what does not move by itself
-    positions  where logs begin and end, and where a point in time lies
-    rights     who we are, what we may do
-    vault      what new users' credentials are made of
-    writer     `Writer`: the only way to change a cluster; `validate`: the broker's opinion without a change
+    clients    admin clients, and what their errors mean
+    reader     `read`: a Snapshot of a cluster, with a gap for whatever could not be read
+    brokers    mode, defaults and security, from the brokers' own configs
+    defaults   which broker config is the default of which topic config
+    groups     members and positions
+    signs      signs of what does not move by itself
+    positions  the start and end offsets of logs, and the offset at a time
+    rights     what we may do
+    identity   whether two addresses with one cluster id lead to one cluster
+    vault      the secrets of new users
+    attempts   one attempt at a batch of actions
+    patience   repeats attempts until each action has a result
+    writer     `Writer`: the only way to change a cluster; `validate`: the broker checks topics without creating them
 
-Reading never creates anything. Bulk answers come through `wire`, which sees their errors one by one; librdkafka does
-what needs a coordinator or a controller that may move meanwhile, and all writing.
+Reading never creates anything. Large answers come through `wire`, which has each item's own error.
 """
 
 from kafka_meta.cluster.positions import offsets_at, with_offsets

@@ -1,6 +1,6 @@
-"""One attempt at a batch of actions: what is there is looked at first, then the broker is asked, then it is understood.
+"""One attempt at a batch of actions: read the present state, check the preconditions, send the request.
 
-Each function gives a verdict for each try, in order. An action never changes what its precondition does not know of.
+Each function returns a verdict for each try, in order. If a precondition does not hold, nothing is changed.
 """
 
 from __future__ import annotations
@@ -46,18 +46,21 @@ A = TypeVar("A", bound=Action)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
+    """The clients of a writer, and what it has created so far."""
+
     client: AdminClient
     wire: Wire
     timeout_seconds: float
     grown: set[str] = field(default_factory=set)
-    """Topics that we made or gave partitions: brokers may hear of it later than the controller answers."""
+    """Topics that we have created or given partitions. The controller answers before every broker knows them."""
     rules: set[Acl] = field(default_factory=set)
-    """Access rules that exist by us: they are shown later, too."""
+    """ACLs that we have created. Brokers know them later as well."""
     users: set[tuple[str, str]] = field(default_factory=set)
-    """Credentials that exist by us: user and mechanism."""
+    """Credentials that we have created: (user, mechanism)."""
 
 
 def create_topics(tools: Tools, tries: Sequence[Try[CreateTopic]], *, pretend: bool = False) -> list[Verdict]:
+    """Creates topics. With `pretend` the controller only checks them."""
     topics = [
         NewTopic(
             attempt.action.topic,
@@ -71,7 +74,7 @@ def create_topics(tools: Tools, tries: Sequence[Try[CreateTopic]], *, pretend: b
         topics,
         validate_only=pretend,
         request_timeout=tools.timeout_seconds,
-        # The broker answers within this time, with REQUEST_TIMED_OUT if need be: before our own patience ends.
+        # After this time the broker answers with REQUEST_TIMED_OUT: earlier than our own timeout.
         operation_timeout=tools.timeout_seconds / 2,
     )
     verdicts: list[Verdict] = []
@@ -89,6 +92,7 @@ def create_topics(tools: Tools, tries: Sequence[Try[CreateTopic]], *, pretend: b
 
 
 def add_partitions(tools: Tools, tries: Sequence[Try[AddPartitions]]) -> list[Verdict]:
+    """Adds partitions to topics that have the number that the plan expects."""
     try:
         topics = wire.metadata(tools.wire, [attempt.action.topic for attempt in tries]).topics
     except Unanswered as silence:
@@ -102,7 +106,7 @@ def add_partitions(tools: Tools, tries: Sequence[Try[AddPartitions]]) -> list[Ve
             verdicts[action.topic] = _there(attempt, f"the topic has {count} partitions")
         elif count != action.existing:
             has = "does not exist or cannot be seen" if count is None else f"has {count} partitions now"
-            verdicts[action.topic] = _broken(action, f"the topic {has}, {action.existing} were expected")
+            verdicts[action.topic] = _broken(action, f"the topic {has}, expected {action.existing}")
         else:
             wanted.append(attempt)
     if wanted:
@@ -114,7 +118,7 @@ def add_partitions(tools: Tools, tries: Sequence[Try[AddPartitions]]) -> list[Ve
         for attempt in wanted:
             error = _error(futures[attempt.action.topic])
             if error is not None and code(error) == KafkaError.INVALID_PARTITIONS:
-                # The controller knows of more partitions than the brokers have heard of.
+                # The controller knows more partitions than the brokers do yet.
                 verdicts[attempt.action.topic] = Again(reason=reason(error), unsure=attempt.unsure)
             else:
                 tools.grown.add(attempt.action.topic)
@@ -123,6 +127,7 @@ def add_partitions(tools: Tools, tries: Sequence[Try[AddPartitions]]) -> list[Ve
 
 
 def set_configs(tools: Tools, tries: Sequence[Try[SetConfigs]]) -> list[Verdict]:
+    """Sets configs of topics whose present values are those that the plan expects."""
     current = dict(wire.overrides(tools.wire, [attempt.action.topic for attempt in tries]))
     verdicts: dict[str, Verdict] = {}
     wanted: list[Try[SetConfigs]] = []
@@ -144,14 +149,14 @@ def set_configs(tools: Tools, tries: Sequence[Try[SetConfigs]]) -> list[Verdict]
             result = _settled(attempt.action, futures[resource])
             error = _error(futures[resource])
             if error is not None and code(error) == KafkaError._UNSUPPORTED_FEATURE:
-                text = "brokers before 2.3 can only replace all configs of a topic at once (KIP-339): set it by hand"
+                text = "brokers before 2.3 can only replace all configs of a topic (KIP-339): set it with kafka-configs"
                 result = _broken(attempt.action, text)
             verdicts[attempt.action.topic] = result
     return [verdicts[attempt.action.topic] for attempt in tries]
 
 
 def _changed(names: Iterable[str], now: Mapping[str, str], expected: Mapping[str, str | None]) -> str:
-    return "; ".join(f"{name} is {_shown(now.get(name))}, {_shown(expected[name])} was expected" for name in names)
+    return "; ".join(f"{name} is {_shown(now.get(name))}, expected {_shown(expected[name])}" for name in names)
 
 
 def _shown(value: str | None) -> str:
@@ -174,7 +179,7 @@ def _changes(action: SetConfigs) -> ConfigResource:
 
 
 def create_acls(tools: Tools, tries: Sequence[Try[CreateAcl]], existing: Set[Acl]) -> list[Verdict]:
-    """`existing` may be a little older than the attempt: to create a rule that is there changes nothing."""
+    """`existing` may be a little older than the attempt: creating an ACL that exists changes nothing."""
     new = [attempt.action.acl for attempt in tries if attempt.action.acl not in existing]
     try:
         answers = wire.create_acls(tools.wire, new) if new else []
@@ -187,7 +192,7 @@ def create_acls(tools: Tools, tries: Sequence[Try[CreateAcl]], existing: Set[Acl
         if error is not None:
             verdicts.append(_silence(attempt.action, error))
         elif attempt.action.acl in existing:
-            verdicts.append(_there(attempt, "the rule exists"))
+            verdicts.append(_there(attempt, "the ACL exists"))
         else:
             tools.rules.add(attempt.action.acl)
             verdicts.append(Result(action=attempt.action, outcome="done"))
@@ -195,7 +200,7 @@ def create_acls(tools: Tools, tries: Sequence[Try[CreateAcl]], existing: Set[Acl
 
 
 def upsert_users(tools: Tools, tries: Sequence[Try[UpsertUser]], vault: Vault) -> list[Verdict]:
-    """Each user at most once: KRaft refuses two mechanisms of one user in one request."""
+    """Each user at most once in `tries`: KRaft refuses two mechanisms of one user in one request."""
     existing, gaps = wire.users(tools.wire)
     if existing is None:
         return _all(tries, Unanswered(gaps[0].reason))
@@ -208,7 +213,8 @@ def upsert_users(tools: Tools, tries: Sequence[Try[UpsertUser]], vault: Vault) -
         if iterations == action.iterations:
             verdicts[action.user] = _there(attempt, f"the user has a credential of {action.mechanism}")
         elif iterations is not None:
-            verdicts[action.user] = _broken(action, f"the user has one of {iterations} iterations now")
+            text = f"the user has a credential of {action.mechanism} with {iterations} iterations now"
+            verdicts[action.user] = _broken(action, text)
         else:
             upsertion = vault.upsertion(action)
             if isinstance(upsertion, Upsertion):
@@ -231,6 +237,7 @@ def upsert_users(tools: Tools, tries: Sequence[Try[UpsertUser]], vault: Vault) -
 
 
 def set_quotas(tools: Tools, tries: Sequence[Try[SetQuota]]) -> list[Verdict]:
+    """Sets quotas whose present values are those that the plan expects."""
     existing, gaps = wire.quotas(tools.wire)
     if existing is None:
         return _all(tries, Unanswered(gaps[0].reason))
@@ -244,8 +251,10 @@ def set_quotas(tools: Tools, tries: Sequence[Try[SetQuota]]) -> list[Verdict]:
             verdicts[_entity(action)] = _there(attempt, "the quota has these values")
         elif moved := [name for name, value in sorted(action.previous.items()) if now.get(name) != value]:
             value = now.get(moved[0])
-            is_now = "not set" if value is None else quota_text(value)
-            verdicts[_entity(action)] = _broken(action, f"{moved[0]} is {is_now} now")
+            is_now, was = (
+                "not set" if each is None else quota_text(each) for each in (value, action.previous[moved[0]])
+            )
+            verdicts[_entity(action)] = _broken(action, f"{moved[0]} is {is_now}, expected {was}")
         else:
             wanted.append(attempt)
     if wanted:
@@ -265,8 +274,10 @@ def _entity(quota: Quota | SetQuota) -> frozenset[tuple[str, str | None]]:
 
 
 def commit_offsets(tools: Tools, tries: Sequence[Try[CommitOffsets]]) -> list[Verdict]:
+    """Commits positions of groups without live members that have no other position there."""
     groups = [attempt.action.group for attempt in tries]
-    # The brokers' list knows the state of groups of every type; only classic ones can be described, older ones must be.
+    # ListGroups has the state of groups of every type (since 2.6). Before 2.6 the groups must be described, which works
+    # for classic groups only.
     listings, _ = wire.groups(tools.wire)
     states = {listing.id: listing.state for listing in listings or ()}
     described = wire.described(tools.wire, [group for group in groups if states.get(group) is None], tries=1)
@@ -282,7 +293,7 @@ def commit_offsets(tools: Tools, tries: Sequence[Try[CommitOffsets]]) -> list[Ve
         elif isinstance(committed, Unanswered):
             verdicts[action.group] = _silence(action, committed)
         elif state not in NO_MEMBERS:
-            verdicts[action.group] = _broken(action, f"the group is in use on the destination ({state})")
+            verdicts[action.group] = _broken(action, f"consumers of the group are running on the destination ({state})")
         elif (missing := _missing(action, committed.offsets)) is None:
             verdicts[action.group] = _broken(action, _occupied(action, committed.offsets))
         elif not missing:
@@ -297,7 +308,7 @@ def commit_offsets(tools: Tools, tries: Sequence[Try[CommitOffsets]]) -> list[Ve
 
 
 def _missing(action: CommitOffsets, existing: Sequence[CommittedOffset]) -> list[CommittedOffset] | None:
-    """What is still to be committed; None when a position there is another than ours."""
+    """The positions that are still to be committed. None when another position exists there."""
     positions = {(offset.topic, offset.partition): offset for offset in existing}
     missing: list[CommittedOffset] = []
     for wanted in action.offsets:
@@ -316,7 +327,7 @@ def _occupied(action: CommitOffsets, existing: Sequence[CommittedOffset]) -> str
         for offset in existing
         if wanted.get((offset.topic, offset.partition), offset) != offset and offset not in action.replaces
     )
-    return f"the group has a position of its own on {other.topic}-{other.partition}: {other.offset}"
+    return f"the group has position {other.offset} on {other.topic}-{other.partition} already"
 
 
 def _committed(tools: Tools, action: CommitOffsets, answer: Mapping[Place, str] | Unanswered) -> Verdict:
@@ -325,7 +336,7 @@ def _committed(tools: Tools, action: CommitOffsets, answer: Mapping[Place, str] 
     if not answer:
         return Result(action=action, outcome="done")
     if all(error == "UNKNOWN_TOPIC_OR_PARTITION" and topic in tools.grown for (topic, _), error in answer.items()):
-        return Again(reason="the group's coordinator has not heard of the new partitions yet")
+        return Again(reason="the group's coordinator does not know the new partitions yet")
     (topic, partition), error = min(answer.items())
     others = f" (and {len(answer) - 1} more partitions)" if len(answer) > 1 else ""
     return _broken(action, f"{topic}-{partition}: {error}{others}")
@@ -341,7 +352,7 @@ def _settled(action: Action, future: Future[Any]) -> Verdict:
 
 
 def _there(attempt: Try[A], said: str) -> Result:
-    """It is there: by us, if an attempt before this one left us unsure."""
+    """What the action wants exists: done, if the outcome of an earlier attempt is not known, else present."""
     if attempt.unsure:
         return Result(action=attempt.action, outcome="done")
     return Result(action=attempt.action, outcome="present", error=said)

@@ -1,4 +1,4 @@
-"""What the brokers' own configs say about the cluster: mode, authorizer, defaults of topics."""
+"""The cluster's mode, authorizer and topic defaults, from the brokers' own configs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kafka_meta import wire
 from kafka_meta.cluster.defaults import common, topic_defaults
-from kafka_meta.model import Cluster, Gap, Mode, Remark, Security
+from kafka_meta.model import Cluster, Gap, Mode, Remark, Resource, Security
 from kafka_meta.wire import Config, Metadata, Unanswered, Wire
 
 _KNOWN_AUTHORIZERS = frozenset(
@@ -17,7 +17,7 @@ _KNOWN_AUTHORIZERS = frozenset(
         "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     }
 )
-"""They read `super.users` and `allow.everyone.if.no.acl.found`, and take neither for granted."""
+"""Their settings are `super.users` (default: none) and `allow.everyone.if.no.acl.found` (default: false)."""
 
 _LISTS_OTHERS = (1, 1)
 _KRAFT = (2, 8)
@@ -26,18 +26,21 @@ _TOKEN_KEYS = ("delegation.token.secret.key", "delegation.token.master.key")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerFacts:
+    """What the brokers' configs say about the cluster."""
+
     mode: Mode | None = None
     security: Security = field(default_factory=Security)
     defaults: Mapping[str, str] | None = None
     delegation_tokens: bool = False
-    """Whether brokers have a key to issue them with."""
+    """Whether the brokers can issue delegation tokens: a key is set."""
     gaps: tuple[Gap, ...] = ()
     disagreements: tuple[Remark, ...] = ()
     signs: tuple[Remark, ...] = ()
-    """Of settings that were made at run time and do not move with a server.properties."""
+    """Settings that were made at run time: they are not in server.properties."""
 
 
 def cluster_of(connection: Wire, metadata: Metadata, facts: BrokerFacts) -> Cluster:
+    """The cluster, from its metadata and the configs of its brokers."""
     return Cluster(
         id=metadata.cluster_id,
         mode=facts.mode,
@@ -49,16 +52,17 @@ def cluster_of(connection: Wire, metadata: Metadata, facts: BrokerFacts) -> Clus
 
 
 def broker_facts(connection: Wire) -> BrokerFacts:
+    """Reads the configs of all brokers. A broker that does not answer is a gap."""
     told: dict[int, Mapping[str, Config]] = {}
     gaps: list[Gap] = []
     for broker, configs in wire.broker_configs(connection).items():
         if isinstance(configs, Unanswered):
-            gaps.append(Remark(resource=f"configs of broker {broker}", reason=configs.reason))
+            gaps.append(Remark(resource=Resource("configs of broker", str(broker)), reason=configs.reason))
         else:
             told[broker] = configs
     old: Mode | None = "zookeeper" if connection.release is not None and connection.release < _KRAFT else None
     if not told:
-        gaps.append(Remark(resource="defaults", reason="no broker told its configs"))
+        gaps.append(Remark(resource=Resource("defaults"), reason="no broker returned its configs"))
         return BrokerFacts(mode=old, gaps=tuple(gaps))
     values = {broker: {name: config.value for name, config in configs.items()} for broker, configs in told.items()}
     defaults, differing = common({broker: topic_defaults(configs) for broker, configs in values.items()})
@@ -71,7 +75,7 @@ def broker_facts(connection: Wire) -> BrokerFacts:
         gaps=tuple(gaps),
         disagreements=tuple(
             Remark(
-                resource=f"default {name}",
+                resource=Resource("default", name),
                 reason=", ".join(f"{value} on broker {broker}" for broker, value in sorted(by_broker.items())),
             )
             for name, by_broker in differing.items()
@@ -81,7 +85,7 @@ def broker_facts(connection: Wire) -> BrokerFacts:
 
 
 def _dynamic(told: Mapping[int, Mapping[str, Config]]) -> Iterator[Remark]:
-    """By name only: passwords are among them."""
+    """Configs set at run time, by name only: values may be passwords."""
     by_owner: dict[str, set[str]] = {}
     for broker, configs in told.items():
         for name, config in configs.items():
@@ -89,8 +93,8 @@ def _dynamic(told: Mapping[int, Mapping[str, Config]]) -> Iterator[Remark]:
                 owner = f"broker {broker}" if config.origin == "broker" else "all brokers"
                 by_owner.setdefault(owner, set()).add(name)
     for owner, names in by_owner.items():
-        reason = f"set dynamically for {owner}, not moved: {', '.join(sorted(names))}"
-        yield Remark(resource="broker configs", reason=reason)
+        reason = f"set dynamically for {owner}, do not move: {', '.join(sorted(names))}"
+        yield Remark(resource=Resource("broker configs"), reason=reason)
 
 
 def _is_set(configs: Mapping[str, Config], name: str) -> bool:
@@ -98,7 +102,7 @@ def _is_set(configs: Mapping[str, Config], name: str) -> bool:
 
 
 def _mode(configs: Mapping[str, Config]) -> Mode | None:
-    """`process.roles` came with KRaft (2.8) and is set only there; `zookeeper.connect` went with 4.0."""
+    """`process.roles` exists since KRaft (2.8) and is set only there. `zookeeper.connect` exists until 4.0."""
     roles, zookeeper = configs.get("process.roles"), configs.get("zookeeper.connect")
     if roles is not None and roles.value:
         return "kraft"
@@ -106,9 +110,9 @@ def _mode(configs: Mapping[str, Config]) -> Mode | None:
 
 
 def _security(configs: Mapping[str, Config], version: tuple[int, ...] | None) -> Security:
-    """Brokers list a setting that they do not know by themselves only where it is set, and hide its value (KIP-226).
+    """Since 1.1 brokers list an authorizer's setting only if it is set, and hide its value (KIP-226).
 
-    So since 1.1 an authorizer's setting that is not listed has its default, and one that is listed cannot be told.
+    So a setting that is not listed has its default, and the value of one that is listed is not known.
     """
     named = configs.get("authorizer.class.name")
     if named is None or named.value is None:

@@ -1,4 +1,4 @@
-"""Admin clients of librdkafka, and what their failures mean."""
+"""Admin clients of librdkafka, and what their errors mean."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOG.propagate = False
 
 
 def admin(settings: ClusterSettings) -> AdminClient:
-    """A client that creates no topic by asking and keeps its log off standard error."""
+    """A client that never creates a topic by asking for it, and does not write its log to standard error."""
     config: dict[str, Any] = {
         **settings.librdkafka(),
         "allow.auto.create.topics": False,
@@ -31,7 +31,7 @@ def admin(settings: ClusterSettings) -> AdminClient:
 
 
 def reason(error: BaseException) -> str:
-    """What a future of librdkafka failed with, in words for a remark: Kafka's name first."""
+    """The error of a librdkafka future as a remark's reason. It begins with Kafka's name of the error."""
     if not isinstance(error, KafkaException):
         return str(error) or type(error).__name__
     cause = error.args[0] if error.args else None
@@ -42,14 +42,14 @@ def reason(error: BaseException) -> str:
 
 
 def code(error: BaseException) -> int | None:
-    """Kafka's error code; negative ones are librdkafka's own."""
+    """Kafka's error code; negative codes are librdkafka's own. None for other errors."""
     if isinstance(error, KafkaException) and error.args and isinstance(error.args[0], KafkaError):
         return int(error.args[0].code())
     return None
 
 
 def background(work: Callable[[], T]) -> Future[T]:
-    """The future of work on a daemon thread: unlike a pool's thread, it does not keep a process alive after ^C."""
+    """Runs `work` on a daemon thread: unlike a pool's thread, it does not keep the process alive after ^C."""
     future: Future[T] = Future()
 
     def run() -> None:

@@ -1,6 +1,7 @@
-"""Which broker config stands in for a topic config that is not overridden.
+"""Which broker config is the default of which topic config.
 
-From org.apache.kafka.server.config.ServerTopicConfigSynonyms (3.9; 0.10–4.3 differ only in what is there).
+From org.apache.kafka.server.config.ServerTopicConfigSynonyms (3.9). Versions 0.10 to 4.3 differ only in which configs
+exist.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _SYNONYMS: Mapping[str, tuple[tuple[str, int], ...]] = {
     "segment.ms": (("log.roll.ms", 1), ("log.roll.hours", _HOUR_MS)),
     "unclean.leader.election.enable": (("unclean.leader.election.enable", 1),),
 }
-"""Broker configs in the order in which Kafka looks for one that is set, each with its unit in the topic config's."""
+"""Topic config → its broker configs with their factor to the topic config's unit. Kafka uses the first that is set."""
 
 _OF_THE_BROKER = (
     "auto.create.topics.enable",
@@ -52,11 +53,11 @@ _OF_THE_BROKER = (
     "offsets.retention.minutes",
     "remote.log.storage.system.enable",
 )
-"""Kept under their own names: they shape topics and groups on arrival, and no topic config is called like them."""
+"""Kept under their own names: they matter for new topics and groups. No topic config has one of these names."""
 
 
 def topic_defaults(configs: Mapping[str, str | None]) -> dict[str, str]:
-    """One broker's defaults by topic config name; also `num.partitions` and the like, by their own names."""
+    """One broker's defaults by topic config; also those of `_OF_THE_BROKER`, by their own names."""
     found: dict[str, str] = {}
     for name, synonyms in _SYNONYMS.items():
         value = next((_scaled(value, unit) for key, unit in synonyms if (value := configs.get(key)) is not None), None)
@@ -67,14 +68,14 @@ def topic_defaults(configs: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _scaled(value: str, unit: int) -> str:
-    """A negative time means "for ever" and is -1 in every unit."""
+    """The value in the topic config's unit. A negative time means "for ever" and is -1 in every unit."""
     if unit == 1:
         return value
     return str(int(value) * unit) if int(value) >= 0 else "-1"
 
 
 def common(by_broker: Mapping[int, Mapping[str, str]]) -> tuple[dict[str, str], dict[str, dict[int, str | None]]]:
-    """What most brokers say (the lowest id decides a tie), and by config name what each says where they differ."""
+    """By config: the value of most brokers (on a tie, of the lowest id); and the values by broker where they differ."""
     merged: dict[str, str] = {}
     differing: dict[str, dict[int, str | None]] = {}
     for name in sorted({name for configs in by_broker.values() for name in configs}):

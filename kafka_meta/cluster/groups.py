@@ -1,4 +1,4 @@
-"""Groups of every type: members and committed offsets."""
+"""Groups of every type: their members and positions."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from confluent_kafka.admin import AdminClient
 from kafka_meta import wire
 from kafka_meta.cluster.clients import reason
 from kafka_meta.events import Emit, Progress
-from kafka_meta.model import LEASE_GROUPS, Gap, Group, Member, Remark, Selection, Unmatched
+from kafka_meta.model import LEASE_GROUPS, Gap, Group, Member, Remark, Resource, Selection, Unmatched
 from kafka_meta.wire import Described, Listing, Positions, Unanswered, Wire
 
 _AT_ONCE = 500
 """Groups between two reports of progress."""
 
 _FIRST_TYPES = (3, 7)
-"""The first version that can have groups which are not classic (KIP-848)."""
+"""The first version with groups that are not classic (KIP-848)."""
 
 NO_MEMBERS = frozenset({"Empty", "Dead"})
 
 
 @dataclass(slots=True)
 class Groups:
-    """What was read so far; `found` is None when no broker told its groups."""
+    """What was read so far. `found` is None when no broker returned its groups."""
 
     found: list[Group] | None = None
     gaps: list[Gap] = field(default_factory=list)
@@ -44,6 +44,7 @@ def read_groups(
     version: tuple[int, ...] | None,
     timeout_seconds: float,
 ) -> Groups:
+    """Reads the selected groups with their members and positions. What cannot be read is a gap."""
     listings, gaps = wire.groups(connection)
     groups = Groups(gaps=list(gaps))
     if listings is None:
@@ -53,7 +54,9 @@ def read_groups(
     chosen: list[Listing] = []
     for listing in listings:
         if listing.id.startswith(LEASE_GROUPS) and not selection.include_internal:
-            groups.left_out.append(Remark(resource=f"group {listing.id}", reason="a lease of kafka-meta mirror"))
+            groups.left_out.append(
+                Remark(resource=Resource("group", listing.id), reason="a lease of kafka-meta mirror")
+            )
         elif selection.group(listing.id):
             chosen.append(listing)
     emit(Progress(stage="groups", done=0, total=len(chosen)))
@@ -71,21 +74,21 @@ def _read_part(
     timeout_seconds: float,
     gaps: list[Gap],
 ) -> Iterator[Group]:
-    """Members of the groups that have some, and positions of those that keep them as committed offsets."""
+    """Groups with their members, and with their positions where these are committed offsets."""
     alive = [listing for listing in listings if listing.state not in NO_MEMBERS]
     described = _members(client, connection, alive, timeout_seconds)
     # Share groups keep their positions in a state of their own (KIP-932).
     positions = wire.positions(connection, [listing.id for listing in listings if listing.type != "share"])
     for listing in listings:
-        resource = f"group {listing.id}"
+        positions_of = Resource("positions of group", listing.id)
         there = described.get(listing.id, Described(state=listing.state or ""))
         committed = positions.get(listing.id, Positions())
         if isinstance(there, Unanswered):
-            gaps.append(Remark(resource=resource, reason=f"members: {there.reason}"))
+            gaps.append(Remark(resource=Resource("members of group", listing.id), reason=there.reason))
         if isinstance(committed, Unanswered):
-            gaps.append(Remark(resource=resource, reason=f"committed offsets: {committed.reason}"))
+            gaps.append(Remark(resource=positions_of, reason=committed.reason))
         else:
-            gaps.extend(Remark(resource=resource, reason=f"committed offset of {lost}") for lost in committed.lost)
+            gaps.extend(Remark(resource=positions_of, reason=lost) for lost in committed.lost)
         told = Described(state="") if isinstance(there, Unanswered) else there
         yield Group(
             id=listing.id,
@@ -100,7 +103,8 @@ def _read_part(
 def _members(
     client: AdminClient, connection: Wire, listings: Sequence[Listing], timeout_seconds: float
 ) -> dict[str, Described | Unanswered]:
-    """kafka-python can describe classic groups, librdkafka also those of KIP-848, neither of them share and streams."""
+    """kafka-python can describe classic groups, librdkafka also those of KIP-848. None can describe share and streams
+    groups."""
     by_type: dict[str, list[str]] = {}
     for listing in listings:
         by_type.setdefault(listing.type or "classic", []).append(listing.id)
@@ -109,7 +113,7 @@ def _members(
         futures = client.describe_consumer_groups(consumers, request_timeout=timeout_seconds)
         described |= {group: _described(future) for group, future in futures.items()}
     for kind, groups in by_type.items():
-        described |= dict.fromkeys(groups, Unanswered(f"no client library can ask for those of a {kind} group"))
+        described |= dict.fromkeys(groups, Unanswered(f"kafka-meta cannot read the members of a {kind} group"))
     return described
 
 

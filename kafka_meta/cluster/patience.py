@@ -1,4 +1,4 @@
-"""Doing things until each of them has a result: transient refusals are waited for, and said."""
+"""Repeats attempts until each action has a result. A transient error means waiting, which is reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST_PAUSE_SECONDS = 2.0
 _UNSURE = frozenset(
     {KafkaError.REQUEST_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.NETWORK_EXCEPTION}
 )
-"""After these nobody knows whether it happened."""
+"""After these errors it is not known whether the action was carried out."""
 
 _TRANSIENT = _UNSURE | {
     KafkaError.BROKER_NOT_AVAILABLE,
@@ -39,7 +39,7 @@ _TRANSIENT = _UNSURE | {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """No result yet. `unsure`: it may have happened, so that finding it there is no surprise."""
+    """No result yet: try again. `unsure`: the action may have been carried out already."""
 
     reason: str
     unsure: bool = False
@@ -47,7 +47,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Try(Generic[A]):
-    """An action to do; `unsure` after an attempt of which nobody knows whether it happened."""
+    """An action to do. `unsure`: an earlier attempt may have carried it out already."""
 
     action: A
     unsure: bool = False
@@ -57,24 +57,25 @@ Verdict: TypeAlias = Result | Again
 
 
 def verdict(action: Action, error: BaseException) -> Verdict:
-    """What an error of librdkafka means for an action."""
+    """The meaning of a librdkafka error for an action: try again, or failed."""
     if code(error) in _TRANSIENT:
         return Again(reason=reason(error), unsure=code(error) in _UNSURE)
     return Result(action=action, outcome="failed", error=reason(error))
 
 
 class Patience:
-    """How long to go on without any progress; once in vain, later actions get one attempt each, until one succeeds."""
+    """How long to try without any progress. After a wait without success, each later action has only one attempt, until
+    one succeeds."""
 
     def __init__(self, seconds: float = _SECONDS_WITHOUT_PROGRESS) -> None:
         self._seconds = seconds
         self.lost = False
-        """Whether the last wait was in vain."""
+        """Whether the last wait ended without success."""
 
     def results(
         self, actions: Sequence[A], attempt: Callable[[list[Try[A]]], list[Verdict]]
     ) -> Iterator[Result | Waiting]:
-        """A result for each action, as they come; `attempt` gives a verdict for each try, in order."""
+        """Yields a result for each action when it is known. `attempt` returns a verdict for each try, in order."""
         tries = [Try(action=action) for action in actions]
         pause = _FIRST_PAUSE_SECONDS
         deadline = time.monotonic() + self._seconds

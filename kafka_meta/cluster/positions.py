@@ -1,4 +1,4 @@
-"""Where logs begin and end, and where a point in time lies in them."""
+"""The start and end offsets of logs, and the offset at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kafka_meta.wire import Place
 
 
 def with_offsets(settings: ClusterSettings, snapshot: Snapshot, places: Container[Place], *, emit: Emit) -> Snapshot:
-    """`snapshot` with the start and end offsets of these partitions; those that no leader tells stay None."""
+    """`snapshot` with the start and end offsets of these partitions. They stay None where no leader returns them."""
     leaders = {place: leader for place, leader in _leaders(snapshot).items() if place in places}
     with wire.connect(settings) as connection:
         starts, _ = wire.offsets(connection, leaders, wire.EARLIEST, emit=emit)
@@ -37,16 +37,17 @@ def with_offsets(settings: ClusterSettings, snapshot: Snapshot, places: Containe
 
 
 def offsets_at(settings: ClusterSettings, snapshot: Snapshot, time_ms: int) -> Mapping[Place, int]:
-    """The offset of each partition's first record at or after `time_ms`; a partition without one is absent.
+    """The offset of each partition's first record at or after `time_ms` (since 1970). A partition without such a record
+    is absent.
 
-    Raises KafkaMetaError when a leader does not tell: a guess would put a group at the wrong record.
+    Raises KafkaMetaError when a leader does not return it: with a guess, a group would start at the wrong record.
     """
     with wire.connect(settings) as connection:
         found, failed = wire.offsets(connection, _leaders(snapshot), time_ms)
     if failed:
         (topic, partition), reason = next(iter(sorted(failed.items())))
         raise KafkaMetaError(
-            f"the offset at that time of {topic}-{partition} is not known: {reason}",
+            f"the offset of {topic}-{partition} at that time could not be read: {reason}",
             "Use another --group-offsets, or leave the topic out with --exclude-topics.",
         )
     return {place: offset for place, offset in found.items() if offset is not None}

@@ -1,4 +1,4 @@
-"""A Snapshot of what the brokers tell."""
+"""Reads a Snapshot from the brokers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Progress
 from kafka_meta.model import (
     INTERNAL_TOPICS,
+    Acl,
     Gap,
+    Group,
     LogDirs,
     Partition,
     Remark,
+    Resource,
     Selection,
     Snapshot,
     Topic,
@@ -40,10 +43,10 @@ def read(
     offsets: bool = True,
     sizes: bool = True,
 ) -> Snapshot:
-    """What the brokers tell. Cluster and defaults are always read; a section that was not asked for is None.
+    """A Snapshot of the brokers. Cluster and defaults are always read. A section that was not asked for is None.
 
-    `offsets=False` leaves out start and end offsets and sizes, `sizes=False` the sizes alone. Groups' committed offsets
-    are read before the end offsets, so that no group is ahead of its topic. Raises `KafkaMetaError` when the cluster
+    `offsets=False` leaves out start and end offsets and sizes, `sizes=False` only the sizes. Groups' positions are read
+    before the end offsets, so that no position is above its partition's end. Raises `KafkaMetaError` when the cluster
     cannot be reached.
     """
     with wire.connect(settings) as connection:
@@ -52,7 +55,7 @@ def read(
         try:
             metadata = wire.metadata(connection)
         except Unanswered as silence:
-            message = f"the brokers at {settings.bootstrap_servers} do not tell their topics: {silence.reason}"
+            message = f"the brokers at {settings.bootstrap_servers} do not return their topics: {silence.reason}"
             raise KafkaMetaError(message) from silence
         facts = broker_facts(connection)
         client = admin(settings)
@@ -78,7 +81,13 @@ def read(
         quotas, quota_gaps = wire.quotas(connection) if "quotas" in sections else (None, ())
         topics = _with_configs(chosen, configs)
         topics = _with_reassignments(connection, metadata, topics, gaps)
-        log_dirs = wire.log_dirs(connection) if offsets and sizes else None
+        guarded = "topics" in sections and facts.security.authorizer != ""
+        log_dirs = wire.log_dirs(connection) if (offsets and sizes) or guarded else None
+        if guarded:
+            named = named_topics(log_dirs, groups.found or (), acls or ())
+            gaps.extend(hidden_topics(connection, metadata, filter(selection.topic, named)))
+        if not (offsets and sizes):
+            log_dirs = None
         if offsets:
             topics = _with_offsets(connection, topics, log_dirs, emit, gaps)
         found_groups = groups.found
@@ -102,7 +111,7 @@ def read(
                     *quota_gaps,
                     *facts.gaps,
                     *metadata.gaps,
-                    *_unseen(metadata, facts),
+                    *_unseen(connection, metadata, facts, acls, groups),
                 ]
             ),
             left_out=sorted_remarks(
@@ -132,18 +141,57 @@ def _chosen(topics: Mapping[str, Topic], selection: Selection) -> dict[str, Topi
 def _internal(topics: Mapping[str, Topic], selection: Selection) -> Iterator[Remark]:
     for name, topic in topics.items():
         if _is_internal(topic) and selection.topic(name) and not selection.include_internal:
-            yield Remark(resource=f"topic {name}", reason="internal to Kafka")
+            yield Remark(resource=Resource("topic", name), reason="internal to Kafka")
 
 
-def _unseen(metadata: Metadata, facts: BrokerFacts) -> Iterator[Gap]:
-    """Brokers leave out what a caller may not see, without a word."""
-    if metadata.cluster_operations is None:
+def named_topics(log_dirs: LogDirs | None, groups: Iterable[Group], rules: Iterable[Acl]) -> set[str]:
+    """The topics that log directories, positions of groups and literal ACLs name."""
+    named = set() if log_dirs is None else {topic for topic, _, _ in log_dirs.sizes}
+    named |= {offset.topic for group in groups for offset in group.offsets or ()}
+    return named | {
+        rule.resource_name
+        for rule in rules
+        if rule.resource_type == "TOPIC" and rule.pattern_type == "LITERAL" and rule.resource_name != "*"
+    }
+
+
+def hidden_topics(connection: Wire, metadata: Metadata, named: Iterable[str]) -> tuple[Gap, ...]:
+    """The topics among `named` that metadata of all topics lacks because we may not describe them."""
+    lacking = set(named) - metadata.topics.keys() - {gap.resource.name for gap in metadata.gaps}
+    try:
+        return wire.unseen(connection, lacking)
+    except Unanswered as silence:
+        return tuple(Remark(resource=Resource("topic", name), reason=silence.reason) for name in lacking)
+
+
+_LISTS_SINGLE_GROUPS = (2, 1)
+"""KIP-231. Before, only who may DESCRIBE the cluster could list groups at all."""
+
+
+def _describes_cluster(
+    connection: Wire, metadata: Metadata, acls: tuple[Acl, ...] | None, groups: Groups
+) -> bool | None:
+    """Whether we may DESCRIBE the cluster; None where nothing shows it."""
+    if metadata.cluster_operations is not None:
+        return "DESCRIBE" in metadata.cluster_operations
+    old = connection.release is not None and connection.release < _LISTS_SINGLE_GROUPS
+    lists = groups.found is not None and not any(gap.resource.kind == "groups" for gap in groups.gaps)
+    return True if acls is not None or (old and lists) else None
+
+
+def _unseen(
+    connection: Wire, metadata: Metadata, facts: BrokerFacts, acls: tuple[Acl, ...] | None, groups: Groups
+) -> Iterator[Gap]:
+    """A gap where brokers may have left out what we may not see: they do so without an error."""
+    describes = _describes_cluster(connection, metadata, acls, groups)
+    missing = "brokers leave out topics and groups that we may not DESCRIBE, without an error"
+    if describes is None:
         if facts.security.authorizer != "":
-            reason = "brokers do not say what we may do: topics and groups that we may not see are missing unnoticed"
-            yield Remark(resource="cluster", reason=reason)
-    elif "DESCRIBE" not in metadata.cluster_operations:
-        reason = "no right to DESCRIBE the cluster: topics and groups that we may not see are missing unnoticed"
-        yield Remark(resource="cluster", reason=reason)
+            reason = f"brokers do not report our rights: {missing}"
+            yield Remark(resource=Resource("cluster"), reason=reason)
+    elif not describes:
+        reason = f"no right to DESCRIBE the cluster: {missing}"
+        yield Remark(resource=Resource("cluster"), reason=reason)
 
 
 def _overrides(
@@ -161,9 +209,9 @@ def _overrides(
             emit(Progress(stage="topics", done=len(configs), total=len(topics)))
     for reason, names in refused.items():
         if len(names) == len(topics):
-            gaps.append(Remark(resource="topics", reason=f"configs of all: {reason}"))
+            gaps.append(Remark(resource=Resource("configs of topics"), reason=reason))
         else:
-            gaps.extend(Remark(resource=f"topic {name}", reason=f"configs: {reason}") for name in names)
+            gaps.extend(Remark(resource=Resource("configs of topic", name), reason=reason) for name in names)
     return configs
 
 
@@ -174,13 +222,13 @@ def _with_configs(topics: Mapping[str, Topic], configs: Mapping[str, dict[str, s
 def _with_reassignments(
     connection: Wire, metadata: Metadata, topics: dict[str, Topic], gaps: list[Gap]
 ) -> dict[str, Topic]:
-    """During a reassignment Metadata names old and new replicas together."""
+    """Topics without the replicas that a reassignment is removing: Metadata returns old and new replicas together."""
     if not topics:
         return topics
     try:
         moving = wire.reassignments(connection, metadata.controller_id)
     except Unanswered as silence:
-        gaps.append(Remark(resource="reassignments", reason=silence.reason))
+        gaps.append(Remark(resource=Resource("reassignments"), reason=silence.reason))
         return topics
 
     def settled(topic: Topic) -> Topic:
@@ -198,7 +246,7 @@ def _with_reassignments(
 def _with_offsets(
     connection: Wire, topics: Mapping[str, Topic], log_dirs: LogDirs | None, emit: Emit, gaps: list[Gap]
 ) -> dict[str, Topic]:
-    """With start and end offsets and the sizes of the leaders' replicas; gaps by topic, naming the partitions."""
+    """Topics with start and end offsets and the sizes of the leaders' replicas. A gap names a topic's partitions."""
     leaders: dict[Place, int] = {}
     missing: dict[Place, str] = {}
     for topic in topics.values():
@@ -244,7 +292,7 @@ def _offset_gaps(reasons: Mapping[Place, str]) -> Iterator[Gap]:
         together.setdefault((topic, reason), []).append(partition)
     for (topic, reason), partitions in together.items():
         which = f"partition{'s' * (len(partitions) > 1)} {_enumerated(partitions)}"
-        yield Remark(resource=f"topic {topic}", reason=f"offsets of {which}: {reason}")
+        yield Remark(resource=Resource("offsets of topic", topic), reason=f"{which}: {reason}")
 
 
 def _enumerated(numbers: Iterable[int]) -> str:

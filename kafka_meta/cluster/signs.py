@@ -1,11 +1,11 @@
-"""Traces of what does not move by itself: what was found, and what it means for the move."""
+"""Signs of what does not move by itself: what was found, and what it means for the migration."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 
-from kafka_meta.model import Group, Remark
+from kafka_meta.model import Group, Remark, Resource
 
 _CONNECT_TOPIC = re.compile(r"(?:.*[-_.])?connect(?:-[^.]*)?[-_.](?:configs?|offsets?|status(?:es)?)", re.IGNORECASE)
 
@@ -18,28 +18,30 @@ def signs(
     *,
     delegation_tokens: bool,
 ) -> list[Remark]:
-    """`other_configs` are kinds and names of resources that have configs and are neither topics nor brokers."""
+    """`other_configs` are (kind, name) of resources with configs that are neither topics nor brokers."""
     names = sorted(topics)
     found = [*_of_topics(names), *_of_groups(names, groups)]
     if transactional_ids:
         some = ", ".join(transactional_ids[:3]) + (", …" if len(transactional_ids) > 3 else "")
-        reason = f"{len(transactional_ids)} known ({some}): their state stays; stop them before the data moves"
-        found.append(Remark(resource="transactional producers", reason=reason))
+        reason = f"{len(transactional_ids)} known ({some}): their state does not move; stop them before the mirror"
+        found.append(Remark(resource=Resource("transactional producers"), reason=reason))
     for kind, name in other_configs:
-        found.append(Remark(resource=f"{kind} {name}", reason="has configs of its own: not moved"))
+        found.append(Remark(resource=Resource(kind, name), reason="it has configs of its own, which do not move"))
     if delegation_tokens:
-        reason = "the brokers can issue some: not moved, clients have to ask for new ones"
-        found.append(Remark(resource="delegation tokens", reason=reason))
+        reason = "the brokers can issue them: they do not move; clients must request new ones on the destination"
+        found.append(Remark(resource=Resource("delegation tokens"), reason=reason))
     return found
 
 
 def _of_topics(names: Sequence[str]) -> Iterable[Remark]:
     for name in names:
         if name == "_schemas":
-            yield Remark(resource=f"topic {name}", reason="a schema registry keeps its schemas here: move it whole")
+            yield Remark(
+                resource=Resource("topic", name), reason="a schema registry keeps its schemas here: copy all of it"
+            )
         elif _CONNECT_TOPIC.fullmatch(name):
-            reason = "looks like the state of a Connect cluster: its connectors do not move by themselves"
-            yield Remark(resource=f"topic {name}", reason=reason)
+            reason = "it looks like the state of a Connect cluster: connectors do not move by themselves"
+            yield Remark(resource=Resource("topic", name), reason=reason)
 
 
 def _of_groups(names: Sequence[str], groups: Sequence[Group]) -> Iterable[Remark]:
@@ -50,13 +52,15 @@ def _of_groups(names: Sequence[str], groups: Sequence[Group]) -> Iterable[Remark
                 if name.startswith(f"{group.id}-"):
                     inner[group.id] = inner.get(group.id, 0) + 1
     for group in groups:
-        resource = f"group {group.id}"
+        resource = Resource("group", group.id)
         if group.protocol == "connect":
-            yield Remark(resource=resource, reason="coordinates Connect workers: it has no offsets to move")
+            yield Remark(resource=resource, reason="it only coordinates Connect workers: it has no positions to move")
         elif group.protocol == "sr":
-            yield Remark(resource=resource, reason="coordinates schema registries: it has no offsets to move")
+            yield Remark(resource=resource, reason="it only coordinates schema registries: it has no positions to move")
         elif group.type == "share":
-            yield Remark(resource=resource, reason="a share group: its positions are not committed offsets and stay")
+            yield Remark(
+                resource=resource, reason="share group: its positions are not committed offsets and do not move"
+            )
         elif group.type == "streams" or group.id in inner:
-            reason = f"a Streams application: needs its {inner.get(group.id, 0)} changelog and repartition topics whole"
+            reason = f"Streams application: copy all of its {inner.get(group.id, 0)} changelog and repartition topics"
             yield Remark(resource=resource, reason=reason)

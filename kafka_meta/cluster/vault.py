@@ -1,4 +1,4 @@
-"""What new users' credentials are made of. It exists only beside a `Writer`; no action and no result holds a secret."""
+"""The secrets of new users. A `Vault` exists only together with a `Writer`: no action and no result holds a secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SALT_BYTES = 24
 
 
 class Vault:
-    """Passwords by user, exported credentials, and the ZooKeeper that takes exported keys as they are."""
+    """Passwords by user, exported credentials, and the ZooKeeper into which exported keys are written."""
 
     def __init__(
         self,
@@ -31,15 +31,16 @@ class Vault:
         self._zookeeper = zookeeper
 
     def upsertion(self, action: UpsertUser) -> Upsertion | Result:
-        """What a broker is told; a failed result where there is no password, or one that is not the exported one."""
+        """The request for a broker. A failed result where no password is given, or where it does not fit the exported
+        key."""
         password = self._passwords.get(action.user)
         if password is None:
-            return _failed(action, "no password of this user is given")
+            return _failed(action, "no password is given for this user")
         exported = self._exported.get((action.user, action.mechanism))
         salt = None
         if action.secret == "passwords" and exported is not None:
             if fits(password, exported) is False:
-                return _failed(action, "the password of --passwords is not that of the exported key")
+                return _failed(action, "the password in --passwords does not fit the exported key")
             salt = salt_of(exported)
         salt = salt or secrets.token_bytes(_SALT_BYTES)
         return Upsertion(
@@ -50,20 +51,23 @@ class Vault:
             salted_password=salted(password, action.mechanism, salt, action.iterations),
         )
 
-    def write_keys(self, actions: Sequence[UpsertUser]) -> Iterator[Result]:
-        """Exported keys, written where a destination in ZooKeeper mode keeps them."""
+    def write_keys(self, actions: Sequence[UpsertUser], cluster_id: str | None) -> Iterator[Result]:
+        """Writes exported keys into the destination's ZooKeeper, which must be that of the cluster `cluster_id`.
+
+        Yields a result for each action.
+        """
         with_keys: dict[tuple[str, str], ScramCredential] = {}
         for action in actions:
             exported = self._exported.get((action.user, action.mechanism))
             if exported is None or exported.stored_key is None or self._zookeeper is None:
-                yield _failed(action, "no exported key of this user is given, or no ZooKeeper that takes it")
+                yield _failed(action, "no exported key of this user is given, or no address of the ZooKeeper")
             else:
                 with_keys[action.user, action.mechanism] = exported
         if self._zookeeper is None or not with_keys:
             return
         by_key = {(action.user, action.mechanism): action for action in actions}
         try:
-            for key, said in zookeeper.write_credentials(self._zookeeper, with_keys):
+            for key, said in zookeeper.write_credentials(self._zookeeper, with_keys, cluster_id=cluster_id):
                 action = by_key.pop(key)
                 yield Result(action=action, outcome="done") if said is None else _failed(action, said)
         except KafkaMetaError as error:

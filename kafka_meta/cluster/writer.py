@@ -1,4 +1,4 @@
-"""The only way to change a cluster. A `Writer` exists under `--commit` and nowhere else."""
+"""The only way to change a cluster. A `Writer` exists only with `--commit`."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ A = TypeVar("A", bound=Action)
 
 _ACTIONS_A_REQUEST = 2_000
 _RECORDS_A_REQUEST = 9_800
-"""A KRaft controller takes 10,000 in one operation (QuorumController.MAX_RECORDS_PER_USER_OP)."""
+"""A KRaft controller accepts 10,000 in one operation (QuorumController.MAX_RECORDS_PER_USER_OP)."""
 _TOPICS_A_REQUEST_BY_ZOOKEEPER = 500
-"""Some 20 ms each, all before the answer: more would outlast the request's time."""
+"""Each takes about 20 ms, and the answer comes after the last one: with more, the request would time out."""
 _ACLS_A_REQUEST = 500
 _USERS_A_REQUEST = 500
 _QUOTAS_A_REQUEST = 500
@@ -45,18 +45,20 @@ _POLL_SECONDS = 0.2
 
 
 class Writer:
-    """Does actions, batches of one type. A context manager. Raises `KafkaMetaError` when it cannot connect.
+    """Carries out actions in batches of one type. A context manager. Raises `KafkaMetaError` when it cannot connect.
 
-    `vault` has what new users' credentials are made of.
+    `vault` has the secrets of new users.
     """
 
     def __init__(self, settings: ClusterSettings, vault: Vault | None = None) -> None:
         self._vault = vault or Vault()
         self._wire = wire.connect(settings)
         self._tools = attempts.Tools(
-            client=admin(settings), wire=self._wire, timeout_seconds=settings.request_timeout_ms / 1000
+            client=admin(settings),
+            wire=self._wire,
+            timeout_seconds=min(settings.request_timeout_ms / 1000, settings.patience_s),
         )
-        self._patience = Patience()
+        self._patience = Patience(settings.patience_s)
 
     def __enter__(self) -> Writer:
         return self
@@ -70,17 +72,19 @@ class Writer:
         self._wire.close()
 
     def announce(self, actions: Iterable[Action]) -> None:
-        """What is going to come, before the first `apply`: not needed, but it saves time.
+        """Call it with all actions before the first `apply`, to save time. It is optional.
 
-        A new cluster has no offsets topic; asked for after thousands of topics, it would be made after all their logs.
+        A new cluster has no offsets topic. If thousands of topics are created first, the offsets topic has to wait for
+        all their logs. So it is created here.
         """
         if any(isinstance(action, CommitOffsets) for action in actions):
             wire.wake(self._wire)
 
     def apply(self, actions: Sequence[Action]) -> Iterator[Result | Waiting]:
-        """A result for each action, all of one type, as they come, not always in order. A failure stops no other.
+        """Yields a result for each action, not always in order. All actions must have one type. A failed action stops
+        no other.
 
-        Where a precondition no longer holds the action fails, or is present if what it wants is there already.
+        Where what an action wants exists already, it is present. Where its precondition does not hold, it fails.
         """
         if not actions:
             return
@@ -111,13 +115,14 @@ class Writer:
                 assert_never(first)
 
     def _rules(self, actions: Sequence[CreateAcl]) -> Iterator[Result | Waiting]:
-        # Once for all requests: there may be tens of thousands, and each answer has all of them.
+        # Read once for all requests: every answer has all ACLs, which may be tens of thousands.
         existing = frozenset(wire.acls(self._wire)[0] or ())
         requests = _requests(actions, most=_ACLS_A_REQUEST)
         yield from self._results(requests, lambda tools, tries: attempts.create_acls(tools, tries, existing))
 
     def _users(self, actions: Sequence[UpsertUser]) -> Iterator[Result | Waiting]:
-        yield from self._vault.write_keys([action for action in actions if action.secret == "key"])
+        if with_keys := [action for action in actions if action.secret == "key"]:
+            yield from self._vault.write_keys(with_keys, self._wire.cluster_id)
         rounds: dict[int, list[UpsertUser]] = {}
         seen: Counter[str] = Counter()
         for action in actions:
@@ -129,10 +134,10 @@ class Writer:
             yield from self._results(requests, lambda tools, tries: attempts.upsert_users(tools, tries, self._vault))
 
     def settle(self) -> Iterator[Waiting]:
-        """Until every broker shows what was created: a controller answers before the brokers have heard of it.
+        """Waits until every broker shows what was created: the controller answers before the brokers know it.
 
-        Gives up after two minutes; nothing is lost then, it is only not seen yet. Who has waited in vain for a
-        destination does not begin again.
+        Ends after two minutes at most. What is not shown by then exists all the same. After an earlier wait without
+        success there is no wait here.
         """
         if self._patience.lost:
             return
@@ -156,7 +161,7 @@ class Writer:
 
 
 def _led(connection: wire.Wire, topics: set[str], broker: int) -> set[str]:
-    """Those of the topics that this broker knows, with a leader for every partition."""
+    """The topics that this broker knows with a leader for every partition."""
     if not topics:
         return set()
     try:
@@ -176,9 +181,10 @@ def _pause(reason: str) -> Iterator[Waiting]:
 
 
 def validate(settings: ClusterSettings, actions: Sequence[CreateTopic], *, emit: Emit = silent) -> list[Result]:
-    """What the destination's controller would answer to these topics, which it does not create: "done" stands for yes.
+    """Lets the destination's controller check these topics without creating them. "done" means that it accepts one.
 
-    It checks names, factors, configs, its policy and our rights. Raises `KafkaMetaError` when it cannot be reached.
+    It checks names, replication factors, configs, its policy and our rights. Raises `KafkaMetaError` when it cannot be
+    reached.
     """
     results: list[Result] = []
     with wire.connect(settings) as connection:
@@ -196,8 +202,8 @@ def validate(settings: ClusterSettings, actions: Sequence[CreateTopic], *, emit:
 
 
 def _topic_requests(tools: attempts.Tools, actions: Iterable[CreateTopic]) -> Iterator[list[CreateTopic]]:
-    """The small rest first: brokers make the logs of one operation before they look at the next, and what comes
-    after the topics waits for the last operation to be seen, not for its logs."""
+    """The incomplete batch comes first. Brokers create all logs of one operation before they see the next one. What
+    follows the topics has to wait until the brokers see the last operation, but not until its logs exist."""
     most = _ACTIONS_A_REQUEST if tools.wire.kraft else _TOPICS_A_REQUEST_BY_ZOOKEEPER
     from_the_end = list(_requests(reversed(list(actions)), _records, most=most))
     return (request[::-1] for request in reversed(from_the_end))
@@ -214,7 +220,8 @@ def _new_partitions(action: AddPartitions) -> int:
 def _requests(
     actions: Iterable[A], weight: Callable[[A], int] = lambda _: 0, *, most: int = _ACTIONS_A_REQUEST
 ) -> Iterator[list[A]]:
-    """Parts of at most so many actions and `_RECORDS_A_REQUEST` records; what is heavier than that goes alone."""
+    """Parts of at most `most` actions and `_RECORDS_A_REQUEST` records. An action with more records is a part of its
+    own."""
     request: list[A] = []
     records = 0
     for action in actions:

@@ -1,11 +1,11 @@
-"""JSON ⇄ types: strict reading, validation against `schemas/`, whole and private writing.
+"""JSON ⇄ types: strict reading, validation against `schemas/`, atomic and private writing.
 
-text.py        JSON text → values, with every doubtful thing refused by its place
-schemas.py     the JSON Schemas that travel with the program
+text.py        JSON text ⇄ values; what is not sound JSON is refused with its place
+schemas.py     the JSON Schemas that are shipped with the program
 passwords.py   users' passwords, name=password lines
 writing.py     a file appears whole, with mode 0600, or not at all
 metadata.py    Snapshot ⇄ metadata document
-plans.py       Plan ⇄ plan document; results and verify reports → documents
+plans.py       Plan ⇄ plan document
 """
 
 from kafka_meta.files.metadata import (
@@ -21,15 +21,6 @@ from kafka_meta.files.passwords import read_passwords as read_passwords
 from kafka_meta.files.passwords import write_passwords as write_passwords
 from kafka_meta.files.plans import (
     encode_plan as encode_plan,
-)
-from kafka_meta.files.plans import (
-    encode_result as encode_result,
-)
-from kafka_meta.files.plans import (
-    encode_results as encode_results,
-)
-from kafka_meta.files.plans import (
-    encode_verify as encode_verify,
 )
 from kafka_meta.files.plans import (
     read_plan as read_plan,

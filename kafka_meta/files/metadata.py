@@ -22,6 +22,7 @@ from kafka_meta.model import (
     Partition,
     Quota,
     Remark,
+    Resource,
     ScramCredential,
     Secret,
     Security,
@@ -38,7 +39,7 @@ _T = TypeVar("_T")
 
 
 def encode_metadata(snapshot: Snapshot, *, created_by: str) -> dict[str, Any]:
-    """Sorted throughout: two snapshots of an unchanged cluster differ in createdAt and stats only."""
+    """Everything is sorted: two snapshots of an unchanged cluster differ only in createdAt and stats."""
     security = snapshot.cluster.security
     return {
         "kind": KIND,
@@ -74,9 +75,14 @@ def encode_metadata(snapshot: Snapshot, *, created_by: str) -> dict[str, Any]:
     }
 
 
-def encode_remarks(remarks: Iterable[Remark]) -> list[dict[str, str]]:
-    pairs = sorted((remark.resource, remark.reason) for remark in remarks)
-    return [{"resource": resource, "reason": reason} for resource, reason in pairs]
+def encode_remarks(remarks: Iterable[Remark]) -> list[dict[str, str | None]]:
+    ordered = sorted(remarks, key=lambda remark: (str(remark.resource), remark.reason))
+    return [{**encode_resource(remark.resource), "reason": remark.reason} for remark in ordered]
+
+
+def encode_resource(resource: Resource) -> dict[str, str | None]:
+    """`kind` and `name` are the resource, `resource` is it in words."""
+    return {"resource": str(resource), "kind": resource.kind, "name": resource.name}
 
 
 def encode_offset(offset: CommittedOffset) -> dict[str, Any]:
@@ -120,7 +126,7 @@ def _topic(topic: Topic) -> dict[str, Any]:
                 "partition": partition.partition,
                 "leader": partition.leader,
                 "replicas": list(partition.replicas),
-                # The order of the isr is the order in which followers caught up: no property of the cluster.
+                # Its order is that in which the followers caught up. That is not a property of the cluster.
                 "isr": None if partition.isr is None else sorted(partition.isr),
                 "startOffset": partition.start_offset,
                 "endOffset": partition.end_offset,
@@ -167,17 +173,17 @@ def _quota(quota: Quota) -> dict[str, Any]:
     return {"entity": dict(quota.entity), "values": dict(quota.values)}
 
 
-_WRITTEN_BY = "kafka-meta export writes it; --fileName names another."
+_WRITTEN_BY = "kafka-meta export writes it. To read another file, use --file-name."
 
 
 def read_metadata(path: Path) -> Snapshot:
-    """Raises UsageError with the place for a file that is missing, unsound, of another kind, of a
-    newer major version, or contradicts itself. Fields of a newer minor version are ignored."""
+    """Raises UsageError, with the place, for a file that is missing, not sound JSON, of another kind or a newer major
+    version, or contradicts itself. Fields of a newer minor version are ignored."""
     return decode_metadata(load(path, written_by=_WRITTEN_BY), called=str(path))
 
 
 def decode_metadata(tree: Json, *, called: str) -> Snapshot:
-    """`called` is how errors call the document."""
+    """`called` is the document's name in error messages. Raises UsageError as `read_metadata` does."""
     document = require_kind(tree, KIND, SCHEMA_VERSION, called=called)
     validate(document, "metadata", called=called)
     reader = _Reader(called)
@@ -217,9 +223,9 @@ def decode_metadata(tree: Json, *, called: str) -> Snapshot:
 
 
 def require_kind(document: Json, kind: str, version: str, *, called: str) -> dict[str, Any]:
-    """The document, when it is of this kind and of no newer major version."""
+    """The document, if it is of this kind and not of a newer major version. Raises UsageError."""
     if not isinstance(document, dict):
-        raise UsageError(f"{called}: $: the file holds no JSON object", f'A file of kind "{kind}" is expected.')
+        raise UsageError(f"{called}: $: not a JSON object", f'A file of kind "{kind}" is expected.')
     if document.get("kind") != kind:
         kind_found = (
             f'{short(document["kind"])} is not "{kind}"' if "kind" in document else f'missing, "{kind}" expected'
@@ -230,13 +236,28 @@ def require_kind(document: Json, kind: str, version: str, *, called: str) -> dic
     if major is not None and int(major[0]) > int(version.partition(".")[0]):
         raise UsageError(
             f"{called}: $.schemaVersion: version {short(found)} is newer than {version}, which this program reads",
-            "A newer kafka-meta wrote the file: use that one, or upgrade (pip install --upgrade kafka-meta).",
+            "A newer kafka-meta wrote the file: use that version.",
         )
     return document
 
 
 def decode_remarks(items: Any) -> tuple[Remark, ...]:
-    return tuple(Remark(resource=item["resource"], reason=item["reason"]) for item in items or ())
+    return tuple(Remark(resource=decode_resource(item), reason=item["reason"]) for item in items or ())
+
+
+def decode_resource(item: Mapping[str, Any]) -> Resource:
+    if "kind" in item:
+        return Resource(item["kind"], item.get("name"))
+    return resource_of_words(item["resource"])
+
+
+_NAMED_KINDS = ("topic", "group", "partition", "acl", "user", "quota")
+
+
+def resource_of_words(words: str) -> Resource:
+    """For documents that earlier versions wrote: they have the words alone."""
+    kind, space, name = words.partition(" ")
+    return Resource(kind, name) if space and kind in _NAMED_KINDS else Resource(words)
 
 
 def decode_offset(item: Mapping[str, Any]) -> CommittedOffset:
@@ -258,7 +279,7 @@ def decode_acl(item: Mapping[str, Any]) -> Acl:
 
 
 class _Reader:
-    """Types from a document that follows the schema; what a schema cannot say is checked here."""
+    """Types from a document that follows the schema. What a schema cannot express is checked here."""
 
     def __init__(self, called: str) -> None:
         self.called = called
@@ -274,7 +295,7 @@ class _Reader:
             value = decode(item, path)
             key = unique(value)
             if key in seen:
-                self.refuse(path, f"stands already at $.{name}[{seen[key]}]")
+                self.refuse(path, f"the same as $.{name}[{seen[key]}]")
             seen[key] = index
             result.append(value)
         return tuple(result)
@@ -285,7 +306,7 @@ class _Reader:
             if partition["partition"] != index:
                 numbers = [each["partition"] for each in partitions[:index]]
                 again = partition["partition"] in numbers
-                problem = "stands twice" if again else f"is out of order, {index} is expected"
+                problem = "occurs twice" if again else f"is out of order, {index} is expected"
                 self.refuse(f"{path}.partitions[{index}].partition", f"partition {partition['partition']} {problem}")
         return Topic(
             name=item["name"],
@@ -313,7 +334,7 @@ class _Reader:
             for index, offset in enumerate(offsets):
                 key = (offset["topic"], offset["partition"])
                 if key in seen:
-                    self.refuse(f"{path}.offsets[{index}]", f"{key[0]}-{key[1]} stands twice")
+                    self.refuse(f"{path}.offsets[{index}]", f"{key[0]}-{key[1]} occurs twice")
                 seen.add(key)
         return Group(
             id=item["id"],
@@ -332,7 +353,7 @@ class _Reader:
         try:
             return (datetime.fromisoformat(text) - _EPOCH) // timedelta(milliseconds=1)
         except ValueError:
-            self.refuse(path, f"{text!r} is no point in time")
+            self.refuse(path, f"{text!r} is not a time")
 
     def refuse(self, path: str, problem: str) -> NoReturn:
         raise UsageError(f"{self.called}: {path}: {problem}", "Nothing was created. Correct the file at that place.")

@@ -1,4 +1,4 @@
-"""Files of users' passwords: `name=password` lines, for nobody else to read."""
+"""Files of users' passwords: lines of `name=password`, which only their owner may read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _MOST_BYTES = 64 << 20
 
 
 def read_passwords(path: Path, users: Iterable[str]) -> dict[str, Secret]:
-    """Passwords by user. Raises UsageError, without a word of what is in the file.
+    """Passwords by user. Raises UsageError, whose message never shows the content of the file.
 
-    A name ends at the first `=`, unless a longer name of `users` stands there: names may hold a `=`, passwords, too.
+    Names and passwords may contain `=`. A name ends at the first `=`, unless the line begins with a longer name of
+    `users`.
     """
     holding = sorted((name for name in users if "=" in name), key=len, reverse=True)
     found: dict[str, Secret] = {}
@@ -27,18 +28,18 @@ def read_passwords(path: Path, users: Iterable[str]) -> dict[str, Secret]:
             continue
         name = next((name for name in holding if line.startswith(f"{name}=")), line.partition("=")[0])
         if not name or not line.startswith(f"{name}="):
-            raise UsageError(f"{path}: line {number} is not name=password")
+            raise UsageError(f"{path}: line {number} is not NAME=PASSWORD")
         password = line[len(name) + 1 :]
         if not password:
-            raise UsageError(f"{path}: line {number} has no password")
+            raise UsageError(f"{path}: line {number} has an empty password")
         if name in found:
-            raise UsageError(f"{path}: line {number} names a user for the second time")
+            raise UsageError(f"{path}: line {number} has a user who has a line already", "Keep one line for each user.")
         found[name] = Secret(password)
     return found
 
 
 def write_passwords(path: Path, passwords: Mapping[str, Secret]) -> None:
-    """The file that `read_passwords` reads, with mode 0600. Raises KafkaMetaError."""
+    """Writes the file that `read_passwords` reads, with mode 0600. Raises KafkaMetaError."""
     write_private(path, "".join(f"{name}={secret.reveal()}\n" for name, secret in sorted(passwords.items())))
 
 
@@ -47,12 +48,12 @@ def _private_text(path: Path) -> str:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise UsageError(f"{path} is no file")
+                raise UsageError(f"{path} is not a file")
             if status.st_mode & 0o077:
                 mode = stat.S_IMODE(status.st_mode)
-                raise UsageError(f"others may read the passwords in {path} (mode {mode:04o})", f"chmod 600 {path}")
+                raise UsageError(f"other users may read the passwords in {path} (mode {mode:04o})", f"chmod 600 {path}")
             if status.st_size > _MOST_BYTES:
-                raise UsageError(f"{path} has {status.st_size:,} bytes, too many for passwords")
+                raise UsageError(f"{path} has {status.st_size:,} bytes, the limit is {_MOST_BYTES:,}")
             return file.read().decode()
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8") from None

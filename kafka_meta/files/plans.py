@@ -1,23 +1,28 @@
-"""Plan ⇄ plan document; results and verify reports → documents."""
+"""Plan ⇄ plan document."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
 from kafka_meta.files.metadata import (
     decode_acl,
     decode_offset,
     decode_remarks,
+    decode_resource,
     encode_acl,
     encode_offset,
     encode_remarks,
+    encode_resource,
     require_kind,
+    resource_of_words,
 )
 from kafka_meta.files.schemas import validate
 from kafka_meta.files.text import load
+from kafka_meta.model import Acl, camel
 from kafka_meta.plan import (
     Action,
     AddPartitions,
@@ -26,20 +31,17 @@ from kafka_meta.plan import (
     CreateTopic,
     Difference,
     Plan,
-    Report,
-    Result,
     SetConfigs,
     SetQuota,
     UpsertUser,
 )
 
 PLAN_KIND = "kafka-meta-plan"
-RESULT_KIND = "kafka-meta-result"
-VERIFY_KIND = "kafka-meta-verify"
 VERSION = "1.0"
 
 
 def encode_plan(plan: Plan) -> dict[str, Any]:
+    """The document of a plan (`schemas/plan.schema.json`)."""
     actions = [encode_action(action) for action in plan.actions]
     return {
         "kind": PLAN_KIND,
@@ -47,7 +49,7 @@ def encode_plan(plan: Plan) -> dict[str, Any]:
         "source": {"clusterId": plan.source_id},
         "dest": {"clusterId": plan.dest_id},
         "actions": actions,
-        "present": list(plan.present),
+        "present": [str(resource) for resource in plan.present],
         "drift": encode_differences(plan.drift),
         "intended": encode_differences(plan.intended),
         "extra": encode_differences(plan.extra),
@@ -71,7 +73,7 @@ def encode_plan(plan: Plan) -> dict[str, Any]:
 def encode_differences(differences: Iterable[Difference]) -> list[dict[str, Any]]:
     return [
         {
-            "resource": difference.resource,
+            **encode_resource(difference.resource),
             "difference": difference.difference,
             "aspect": difference.aspect,
             "source": difference.source,
@@ -83,107 +85,35 @@ def encode_differences(differences: Iterable[Difference]) -> list[dict[str, Any]
 
 
 def encode_action(action: Action) -> dict[str, Any]:
-    match action:
-        case CreateTopic():
-            return {
-                "type": "createTopic",
-                "topic": action.topic,
-                "partitions": action.partitions,
-                "replicationFactor": action.replication_factor,
-                "configs": dict(action.configs),
-                "compacted": action.compacted,
-            }
-        case AddPartitions():
-            return {
-                "type": "addPartitions",
-                "topic": action.topic,
-                "existing": action.existing,
-                "total": action.total,
-            }
-        case SetConfigs():
-            return {
-                "type": "setConfigs",
-                "topic": action.topic,
-                "configs": dict(action.configs),
-                "previous": dict(action.previous),
-            }
-        case CommitOffsets():
-            return {
-                "type": "commitOffsets",
-                "group": action.group,
-                "offsets": [encode_offset(offset) for offset in action.offsets],
-            }
-        case CreateAcl():
-            return {"type": "createAcl", "acl": encode_acl(action.acl)}
-        case UpsertUser():
-            return {
-                "type": "upsertUser",
-                "user": action.user,
-                "mechanism": action.mechanism,
-                "iterations": action.iterations,
-                "secret": action.secret,
-            }
-        case SetQuota():
-            return {
-                "type": "setQuota",
-                "entity": dict(action.entity),
-                "values": dict(action.values),
-                "previous": dict(action.previous),
-            }
+    """Its type, then its fields by their names in camel case. What a mirror has set before is not part of a plan."""
+    names = [field.name for field in fields(action) if field.name != "replaces"]
+    return {"type": action.type, **{camel(name): _encode_value(getattr(action, name)) for name in names}}
+
+
+def _encode_value(value: object) -> Any:
+    match value:
+        case Acl():
+            return encode_acl(value)
+        case Mapping():
+            return dict(value)
+        case tuple():
+            return [encode_offset(each) for each in value]
         case _:
-            assert_never(action)
+            return value
 
 
-def encode_result(result: Result) -> dict[str, Any]:
-    return {"action": encode_action(result.action), "outcome": result.outcome, "error": result.error}
-
-
-def encode_results(results: Sequence[Result], plan: Plan) -> dict[str, Any]:
-    outcomes = Counter(result.outcome for result in results)
-    return {
-        "kind": RESULT_KIND,
-        "schemaVersion": VERSION,
-        "dest": {"clusterId": plan.dest_id},
-        "results": [encode_result(result) for result in results],
-        "present": list(plan.present),
-        "drift": encode_differences(plan.drift),
-        "skipped": encode_remarks(plan.skipped),
-        "refused": encode_remarks(plan.refused),
-        "unread": encode_remarks(plan.unread),
-        "warnings": encode_remarks(plan.warnings),
-        "totals": {
-            "done": outcomes["done"],
-            "present": outcomes["present"] + len(plan.present),
-            "failed": outcomes["failed"],
-            "refused": len(plan.refused),
-        },
-    }
-
-
-def encode_verify(report: Report) -> dict[str, Any]:
-    return {
-        "kind": VERIFY_KIND,
-        "schemaVersion": VERSION,
-        "verdict": report.verdict,
-        "counts": {section: dict(counts) for section, counts in report.counts.items()},
-        "differences": encode_differences(report.differences),
-        "intended": encode_differences(report.intended),
-        "unread": encode_remarks(report.unread),
-    }
-
-
-_WRITTEN_BY = "kafka-meta import --save-plan writes it; --plan-file names another."
+_WRITTEN_BY = "kafka-meta import --save-plan writes it."
 
 
 def read_plan(path: Path) -> Plan:
-    """Raises UsageError with the place for a file that is no sound plan."""
+    """Raises UsageError, with the place, for a file that is not a sound plan."""
     document = require_kind(load(path, written_by=_WRITTEN_BY), PLAN_KIND, VERSION, called=str(path))
     validate(document, "plan", called=str(path))
     return Plan(
         source_id=document["source"].get("clusterId"),
         dest_id=document["dest"].get("clusterId"),
         actions=tuple(_decode_action(action) for action in document["actions"]),
-        present=tuple(document.get("present", ())),
+        present=tuple(resource_of_words(words) for words in document.get("present", ())),
         drift=_decode_differences(document.get("drift")),
         intended=_decode_differences(document.get("intended")),
         extra=_decode_differences(document.get("extra")),
@@ -197,7 +127,7 @@ def read_plan(path: Path) -> Plan:
 def _decode_differences(items: Iterable[Mapping[str, Any]] | None) -> tuple[Difference, ...]:
     return tuple(
         Difference(
-            resource=item["resource"],
+            resource=decode_resource(item),
             difference=item["difference"],
             aspect=item.get("aspect"),
             source=item.get("source"),

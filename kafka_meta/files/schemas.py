@@ -18,12 +18,12 @@ from kafka_meta.files.text import json_path, short
 
 
 def _pattern(validator: Any, pattern: str, instance: object, schema: object) -> Iterator[ValidationError]:
-    """Python's $ also matches before a line break at the end; that of JSON Schema (ECMA 262) does not."""
+    """Python's $ also matches before a line break at the end. That of JSON Schema (ECMA 262) does not."""
     if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
         yield ValidationError("pattern")
 
 
-# 5.0 is an integer for JSON Schema, but no partition and no offset for Kafka's clients.
+# 5.0 is an integer for JSON Schema, but Kafka's clients do not accept it as a partition or an offset.
 _TYPES = Draft202012Validator.TYPE_CHECKER.redefine(
     "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
 )
@@ -31,14 +31,14 @@ _Validator = extend(Draft202012Validator, {"pattern": _pattern}, type_checker=_T
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The schema called `name` ("metadata", "plan", …), its references resolved."""
+    """The schema called `name` ("metadata", "plan", …), with its references resolved."""
     return _resolved(name)
 
 
 def validate(document: object, name: str, *, called: str) -> None:
     """Raises UsageError, with the JSON path, when `document` does not follow the schema `name`.
 
-    `called` is how the error calls the document: a file's path.
+    `called` is the document's name in error messages: the path of its file.
     """
     validator = _Validator(_resolved(name))
     first = next(validator.iter_errors(document), None)
@@ -46,15 +46,20 @@ def validate(document: object, name: str, *, called: str) -> None:
         return
     error = best_match([first]) or first
     path = list(error.absolute_path)
-    # Credentials of users are not shown, not even broken ones.
+    # Users' credentials are never shown, even where they are wrong.
     value = "the value" if path[:1] == ["users"] else short(error.instance)
     expected = error.validator_value
     if error.validator == "required" and isinstance(error.instance, dict) and isinstance(expected, list):
         expected = [name for name in expected if name not in error.instance]
-    raise UsageError(
-        f"{called}: {json_path(path)}: {_reason(error.validator, expected, value)}",
-        "Nothing was created. Export again, or correct the file at that place.",
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
+        value = ", ".join(short(name) for name in error.instance if name not in known)
+    hint = (
+        "Correct the file at that place; schemas/catalogue.schema.json tells what may stand there."
+        if name == "catalogue"
+        else "Nothing was created. Export again, or correct the file at that place."
     )
+    raise UsageError(f"{called}: {json_path(path)}: {_reason(error.validator, expected, value)}", hint)
 
 
 def _reason(keyword: object, expected: object, value: str) -> str:
@@ -63,10 +68,16 @@ def _reason(keyword: object, expected: object, value: str) -> str:
             return f"{value} is not of type {expected if isinstance(expected, str) else ' or '.join(expected)}"  # type: ignore[arg-type]
         case "required":
             return f"{', '.join(expected)} missing"  # type: ignore[arg-type]
-        case "minimum" | "exclusiveMinimum":
+        case "minimum":
             return f"{value} is less than {expected}"
-        case "maximum" | "exclusiveMaximum":
+        case "exclusiveMinimum":
+            return f"{value} is not more than {expected}"
+        case "maximum":
             return f"{value} is more than {expected}"
+        case "exclusiveMaximum":
+            return f"{value} is not less than {expected}"
+        case "additionalProperties":
+            return f"{value} is not known"
         case "pattern":
             return f"{value} is not of the form {expected}"
         case "enum" | "const":
@@ -77,7 +88,7 @@ def _reason(keyword: object, expected: object, value: str) -> str:
 
 @cache
 def _resolved(name: str) -> dict[str, Any]:
-    """With local references written out: jsonschema spends a third of its time looking them up."""
+    """With local references replaced by their content: jsonschema spends a third of its time looking them up."""
     document = json.loads(_locate(f"{name}.schema.json").read_text("utf-8"))
     definitions = document.pop("$defs", {})
 
@@ -96,7 +107,7 @@ def _resolved(name: str) -> dict[str, Any]:
 
 
 def _locate(file_name: str) -> Path:
-    """Inside the package when it was installed from a wheel, beside it in a checkout."""
+    """The schema's path: inside the package when it was installed from a wheel, beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "schemas", package.parent / "schemas"):
         if (folder / file_name).is_file():

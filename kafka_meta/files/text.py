@@ -1,5 +1,8 @@
-"""JSON text → values. Python's own parser lets through what no exchange format should: duplicate
-keys, NaN, 1e999 as infinity, lone surrogates; or stumbles over it: depth, very long integers."""
+"""JSON text ⇄ values.
+
+Python's own parser accepts duplicate keys, NaN, 1e999 (as infinity) and lone surrogates. It fails on deep nesting and
+on very long integers. All of this is refused here, with its place.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,11 @@ MAX_DEPTH = 64
 MAX_DIGITS = 20
 """More than any 64-bit integer has."""
 
-EXPORT_AGAIN = "Export the cluster again, or look at the file with a JSON tool."
+EXPORT_AGAIN = "Export the cluster again, or check the file with a JSON tool."
 
 
 class _Refused:
-    """Stands in the tree where something was refused, so that the walk can name its place."""
+    """Replaces a refused value in the tree, so that `_check` can name its place."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -33,12 +36,12 @@ _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 
 
 def dumps(document: Mapping[str, object], *, in_one_line: bool = False) -> str:
-    """A document as text: sorted, so that equal documents are equal texts, and a line for every topic, group or rule,
-    for who compares two of them. Python's own indentation takes eight times as long.
+    """A document as text. Keys are sorted, so that equal documents are equal texts. Each topic, group or ACL has a
+    line of its own, so that a diff is easy to read. (Python's own indentation takes eight times as long.)
 
-    What would deceive whoever looks at it on a terminal (controls, bidi marks) is written as an escape.
+    Characters that a terminal would not show as they are (controls, bidi marks) are written as escapes.
     """
-    # Outside of strings there is nothing but printable ASCII and the ends of lines.
+    # Outside of strings there are only printable ASCII characters and line ends.
     return re.sub(r"[^\n -~]", _escape, _encode(document) if in_one_line else _in_lines(document)) + "\n"
 
 
@@ -59,20 +62,22 @@ def _member(value: object) -> str:
 
 
 def load(path: Path, *, written_by: str | None = None, max_bytes: int = MAX_BYTES) -> Json:
-    """Raises UsageError, with the file and the place, for anything that is not a sound JSON document.
+    """The values in a file. Raises UsageError, with the file and the place, for anything that is not sound JSON.
 
-    `written_by` says where a file that does not exist would come from.
+    `written_by` is the hint for a file that does not exist: the command that writes it.
     """
     try:
         with path.open("rb") as file:
-            # One byte more than allowed tells a large file from an endless one (/dev/zero).
+            # One byte more than allowed: an endless file (/dev/zero) is refused, too.
             raw = file.read(max_bytes + 1)
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist", written_by) from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a directory", "Name a file.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     if len(raw) > max_bytes:
-        raise UsageError(f"{path} is larger than {max_bytes:,} bytes", "No file of kafka-meta is that large.")
+        raise UsageError(f"{path} is larger than {max_bytes:,} bytes", "kafka-meta does not write files of this size.")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -82,7 +87,7 @@ def load(path: Path, *, written_by: str | None = None, max_bytes: int = MAX_BYTE
 
 
 def loads(text: str, *, name: str) -> Json:
-    """`name` is how errors call the text. Raises UsageError."""
+    """The values in a text. `name` is its name in error messages. Raises UsageError."""
     if not text.strip():
         raise UsageError(f"{name} is empty", EXPORT_AGAIN)
     try:
@@ -95,9 +100,9 @@ def loads(text: str, *, name: str) -> Json:
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        # A string that does not end is reported where it begins; a file that stops within one was cut off, too.
+        # A string without an end is reported where it begins. A file that ends inside a string was cut off as well.
         ends = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-        cut = " (the file ends there: was it cut off?)" if ends else ""
+        cut = " (the file ends there: it may have been cut off)" if ends else ""
         problem = error.msg.removesuffix(" starting at")
         raise UsageError(f"{name} is not JSON: {problem} at {where}{cut}", EXPORT_AGAIN) from None
     except RecursionError:
@@ -112,14 +117,14 @@ def _object(pairs: list[tuple[str, object]]) -> object:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                return _Refused(f"the key {short(key)} stands twice")
+                return _Refused(f"the key {short(key)} occurs twice")
             seen.add(key)
     return result
 
 
 def _integer(digits: str) -> object:
     if len(digits) > MAX_DIGITS:
-        return _Refused(f"a number of {len(digits):,} digits")
+        return _Refused(f"a number of {len(digits):,} digits, at most {MAX_DIGITS} are allowed")
     return int(digits)
 
 
@@ -135,12 +140,12 @@ def _check(tree: object, name: str, *, has_escapes: bool) -> None:
         if isinstance(value, _Refused):
             raise UsageError(f"{name}: {path}: {value.reason}", EXPORT_AGAIN)
         if depth > MAX_DEPTH:
-            raise UsageError(f"{name}: {path}: nested more than {MAX_DEPTH} deep", EXPORT_AGAIN)
+            raise UsageError(f"{name}: {path}: nested more than {MAX_DEPTH} levels deep", EXPORT_AGAIN)
         if has_escapes:
             keys = value.keys() if isinstance(value, dict) else ()
             for text in (value, *keys):
                 if isinstance(text, str) and re.search("[\ud800-\udfff]", text):
-                    raise UsageError(f"{name}: {path}: half of a surrogate pair", EXPORT_AGAIN)
+                    raise UsageError(f"{name}: {path}: a \\u escape is half of a surrogate pair", EXPORT_AGAIN)
 
 
 def _walk(tree: object) -> Iterator[tuple[JsonPath, object, int]]:
@@ -155,7 +160,7 @@ def _walk(tree: object) -> Iterator[tuple[JsonPath, object, int]]:
 
 
 class JsonPath:
-    """A place in a document, written as `$.topics[3].name` only when somebody asks."""
+    """A place in a document. Its text, such as `$.topics[3].name`, is made only when it is needed."""
 
     __slots__ = ("_parent", "_step")
 
@@ -172,14 +177,14 @@ class JsonPath:
 
 
 def short(value: object) -> str:
-    """`value` as Python writes it, every invisible character escaped, never longer than a line."""
+    """`value` as Python writes it, invisible characters escaped, at most about 80 characters."""
     limits = reprlib.Repr()
     limits.maxstring = limits.maxother = limits.maxlong = 80
     return limits.repr(value)
 
 
 def json_path(steps: Iterator[str | int] | list[str | int]) -> str:
-    """`["topics", 3, "name"]` → `$.topics[3].name`; keys that are no words in brackets and quotes."""
+    """`["topics", 3, "name"]` → `$.topics[3].name`. A key that is not a plain word has brackets and quotes."""
     text = "$"
     for step in steps:
         if isinstance(step, int):
@@ -203,7 +208,7 @@ def _too_deep(name: str, text: str) -> str:
             if depth > MAX_DEPTH:
                 line = text.count("\n", 0, match.start()) + 1
                 column = match.start() - text.rfind("\n", 0, match.start())
-                return f"{name} is nested more than {MAX_DEPTH} deep at line {line}, column {column}"
+                return f"{name} is nested more than {MAX_DEPTH} levels deep at line {line}, column {column}"
         elif not in_string and token in "]}":
             depth -= 1
     return f"{name} is nested too deeply"

@@ -1,30 +1,35 @@
-"""A migration's resume state: one SQLite file for each pair of clusters.
+"""The state of a migration, so that it can be resumed: one SQLite file for each pair of clusters.
 
-What a copy is about to send is written here before its first byte leaves, so that after any interruption the
-destination's log end tells how far it came:
+Before a batch is sent, the journal has an *intent* for it. So after any interruption the destination's log end shows
+how far the copy is:
 
-    landed = log end of the destination − base        is the rank of a boundary that was intended: go on from its source
+    landed = log end of the destination − base        is the rank of an intended boundary: continue at its source offset
 
-A *boundary* is the end of a batch: everything before a source offset is what has been mirrored up to a rank. A *run* is
-a stretch of source offsets without a gap; where each one begins is kept for good, so that the rank of every offset the
-copy has passed is known, compacted or purged as the source may be by then.
+*Rank* is the number of mirrored records before an offset. A *boundary* is the end of a batch: a source offset and its
+rank. A *run* is a range of source offsets without a gap. The start of each run is kept for good. So the rank of every
+offset that the copy has passed is known, even after the source has compacted or deleted it.
 
-Every settlement (a position read anew) begins a new *generation* of intents. Those of earlier generations are kept
-until the copy has passed them: a packet that was thought lost may still arrive, and then it is theirs that count.
+Each settlement (a position that is read again from the destination) begins a new *generation* of intents. Intents of
+earlier generations are kept until the copy has passed them: a batch that seemed lost may still arrive, and then its own
+intent is needed.
 """
 
+from kafka_meta.journal.copier import Copier
 from kafka_meta.journal.file import Journal, clusters_of, default_path
-from kafka_meta.journal.values import Begun, Boundary, GroupOffset, Place, Position, Round, Run
+from kafka_meta.journal.runs import Run
+from kafka_meta.journal.values import Begun, Boundary, GroupOffset, Place, Position, Round, Verified
 
 __all__ = [
     "Begun",
     "Boundary",
+    "Copier",
     "GroupOffset",
     "Journal",
     "Place",
     "Position",
     "Round",
     "Run",
+    "Verified",
     "clusters_of",
     "default_path",
 ]

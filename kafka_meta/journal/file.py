@@ -1,17 +1,22 @@
-"""The file itself: every method that writes has written when it returns."""
+"""The journal's file. When a method that writes returns, the data is on disk."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from kafka_meta.batches import Producer
 from kafka_meta.errors import KafkaMetaError
+from kafka_meta.journal.copier import Copier
+from kafka_meta.journal.migration import from_version_1
+from kafka_meta.journal.runs import Block, Run, appended, packed_runs, rank_in, unpacked_runs
+from kafka_meta.journal.trouble import BUSY_SECONDS, in_words
 from kafka_meta.journal.values import (
     POSITIONS,
     TABLES,
@@ -21,53 +26,64 @@ from kafka_meta.journal.values import (
     Place,
     Position,
     Round,
+    Verified,
     packed,
     position_of,
     unpacked,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+_BLOCKS = "SELECT source, rank, runs FROM block WHERE partition = ?"
 
 
 def default_path(source_id: str, dest_id: str) -> Path:
-    """In the user's state folder (XDG Base Directory Specification)."""
+    """The journal's default path, in the user's state folder (XDG Base Directory Specification)."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(state).expanduser() / "kafka-meta" / f"{source_id}--{dest_id}.sqlite"
 
 
 def clusters_of(path: Path) -> tuple[str, str]:
-    """Source and destination of the journal in this file. Raises `KafkaMetaError` for a file that is none."""
+    """The ids of the source and destination cluster of a journal. Raises `KafkaMetaError` for any other file."""
+    with in_words(path), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as db:
+        _require_journal(db, path)
+        told = dict(db.execute("SELECT name, value FROM about WHERE name IN ('source cluster', 'dest cluster')"))
     try:
-        with closing(sqlite3.connect(path)) as db:
-            told = dict(db.execute("SELECT name, value FROM about WHERE name IN ('source cluster', 'dest cluster')"))
         return str(told["source cluster"]), str(told["dest cluster"])
-    except (sqlite3.DatabaseError, KeyError) as error:
+    except KeyError as error:
         raise KafkaMetaError(f"{path} is not the journal of a migration") from error
 
 
-class Journal:
-    """A context manager. Raises `KafkaMetaError` for a file that is none, or of other clusters, or newer than we are.
+def _require_journal(db: sqlite3.Connection, path: Path) -> None:
+    """Raises KafkaMetaError for a database of something else; an empty file may become a journal."""
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "about" not in tables:
+        raise KafkaMetaError(f"{path} is not the journal of a migration", "Name another file with --journal.")
 
-    Every method that writes has written when it returns: the file survives a crash of the machine (WAL with
-    synchronous=FULL). Used from the thread that made it.
+
+class Journal:
+    """A context manager. Raises `KafkaMetaError` for a file that is not a journal, that belongs to other clusters, or
+    that has another schema version.
+
+    When a method that writes returns, the data is on disk and survives a crash of the machine (WAL with
+    synchronous=FULL). Use it only from the thread that has created it.
+
+    `read_only`: for a file that exists. Nothing waits for a copier that writes to it, and no copier waits.
     """
 
-    def __init__(self, path: Path | None = None, *, source_id: str, dest_id: str) -> None:
+    def __init__(self, path: Path | None = None, *, source_id: str, dest_id: str, read_only: bool = False) -> None:
         self.path = path or default_path(source_id, dest_id)
         self.source_id, self.dest_id = source_id, dest_id
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
-        try:
-            self._open()
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            raise KafkaMetaError(
-                f"the journal {self.path} cannot be used: {error}", "name another place with --journal"
-            ) from error
-        except BaseException:
-            self._db.close()
-            raise
+        self._read_only = read_only
+        with in_words(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            try:
+                self._open()
+            except BaseException:
+                self._db.close()
+                raise
         self._rows = {(topic, partition): row for row, topic, partition in self._all_rows()}
         self._generations: dict[Place, int] = {}
         self._owner: str | None = None
@@ -84,48 +100,63 @@ class Journal:
         self._db.close()
 
     def _open(self) -> None:
+        _require_journal(self._db, self.path)
+        if self._read_only and self._about("schema version") == str(SCHEMA_VERSION):
+            self._db.execute("PRAGMA query_only = ON")
+            return
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         with self._transaction():
             self._db.execute("CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
-            self._remember_once("schema version", str(SCHEMA_VERSION))
-            for statement in TABLES:
-                self._db.execute(statement)
+            version = self._remember_once("schema version", str(SCHEMA_VERSION))
+            if version not in ("1", str(SCHEMA_VERSION)):
+                raise KafkaMetaError(
+                    f"the journal {self.path} has schema version {version}; this kafka-meta reads versions up to "
+                    f"{SCHEMA_VERSION}",
+                    "Use the version of kafka-meta that wrote it, or a newer one.",
+                )
             for name, id in (("source", self.source_id), ("dest", self.dest_id)):
                 seen = self._remember_once(f"{name} cluster", id)
                 if seen != id:
                     raise KafkaMetaError(
-                        f"the journal {self.path} belongs to the {name} cluster {seen}, this one is {id}",
-                        "name another journal with --journal, or the clusters that it belongs to",
+                        f"the journal {self.path} belongs to the {name} cluster {seen}, but this is cluster {id}",
+                        "Name another journal with --journal, or the clusters to which this one belongs.",
                     )
-        if (version := self._about("schema version")) != str(SCHEMA_VERSION):
-            raise KafkaMetaError(
-                f"the journal {self.path} has schema version {version}, known here is {SCHEMA_VERSION}",
-                "use the kafka-meta that wrote it",
-            )
+            if version == "1":
+                from_version_1(self._db)
+                self._db.execute("UPDATE about SET value = ? WHERE name = 'schema version'", (SCHEMA_VERSION,))
+            for statement in TABLES:
+                self._db.execute(statement)
 
-    def _all_rows(self) -> list[tuple[int, str, int]]:
-        return self._db.execute("SELECT id, topic, partition FROM partition").fetchall()
+    def _all_rows(self) -> list[Any]:
+        return self._read("SELECT id, topic, partition FROM partition")
+
+    def _read(self, query: str, parameters: Sequence[object] = ()) -> list[Any]:
+        with in_words(self.path):
+            return self._db.execute(query, parameters).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        with in_words(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                # SQLite may have rolled it back by itself, when the disk was full.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
 
     def _about(self, name: str) -> str | None:
-        found = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
-        return None if found is None else str(found[0])
+        found = self._read("SELECT value FROM about WHERE name = ?", (name,))
+        return str(found[0][0]) if found else None
 
     def _remember_once(self, name: str, value: str) -> str:
         self._db.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (name, value))
         return self._about(name) or value
 
-    # Who copies.
+    # The copier.
 
     def producer(self) -> Producer | None:
         """The producer of this migration; None before `remember_producer`."""
@@ -136,23 +167,34 @@ class Journal:
         return Producer(id=int(id), epoch=int(epoch))
 
     def remember_producer(self, producer: Producer) -> None:
-        """Once a migration: its ranks are that producer's sequence numbers."""
+        """Call it once in a migration: the ranks are the sequence numbers of this producer."""
         with self._transaction():
             self._db.execute("INSERT INTO about VALUES ('producer', ?)", (f"{producer.id} {producer.epoch}",))
 
     def claim(self) -> None:
-        """Makes this the copier that writes positions. Whoever claims last is: from then on `record`, `settle` and
-        `fail` of another one, which had been stopped perhaps, raise `KafkaMetaError` and change nothing."""
+        """Makes this process the only one that may write positions. The last claim wins: after it, `record`, `settle`
+        and `fail` of another process (that was stopped, for example) raise `KafkaMetaError` and change nothing."""
         self._owner = uuid.uuid4().hex
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO about VALUES ('owner', ?)", (self._owner,))
 
     def check_claim(self) -> None:
-        """Raises `KafkaMetaError` when another copier has claimed the journal since."""
+        """Raises `KafkaMetaError` when another process has claimed the journal since."""
         if self._about("owner") != self._owner:
             raise KafkaMetaError(
-                "another kafka-meta has taken over this migration meanwhile", "let it finish; this one stops here"
+                "another kafka-meta has taken over this migration", "Let it finish: this process stops here."
             )
+
+    def tell(self, copier: Copier) -> None:
+        """Keeps what the copier tells about itself, instead of what it told before. Once this process has claimed the
+        journal, only while no other process has."""
+        with self._transaction() if self._owner is None else self._claimed():
+            self._db.execute("INSERT OR REPLACE INTO about VALUES ('copier', ?)", (copier.encoded(),))
+
+    def copier(self) -> Copier | None:
+        """What the last copier told; None before the first one."""
+        told = self._about("copier")
+        return None if told is None else Copier.decoded(told)
 
     @contextmanager
     def _claimed(self) -> Iterator[None]:
@@ -160,11 +202,11 @@ class Journal:
             self.check_claim()
             yield
 
-    # What is copied, and how far.
+    # Partitions, and how far each of them is copied.
 
     def begin(self, partitions: Iterable[Begun]) -> None:
-        """Writes them whole. Of a partition that has begun already only `end` may be another one, and it only grows;
-        `base` and `start` stay what they were. Raises `KafkaMetaError` when a topic is another one than then."""
+        """Adds these partitions. A partition that has begun already keeps its `base` and `start`; only its `end` may
+        grow. Raises `KafkaMetaError` when one of the topics has been recreated, or has another destination topic."""
         with self._transaction():
             known = {position.begun.place: position.begun for position in self.positions()}
             for new in partitions:
@@ -189,125 +231,156 @@ class Journal:
         )
 
     def positions(self) -> tuple[Position, ...]:
-        """Every partition that has begun, ordered by topic and partition."""
-        return tuple(map(position_of, self._db.execute(f"{POSITIONS} ORDER BY topic, partition")))
+        """The positions of all partitions that have begun, ordered by topic and partition."""
+        return tuple(map(position_of, self._read(f"{POSITIONS} ORDER BY topic, partition")))
 
     def position(self, place: Place) -> Position:
-        """Of a partition that has begun."""
-        return position_of(self._db.execute(f"{POSITIONS} WHERE id = ?", (self._rows[place],)).fetchone())
+        """The position of a partition that has begun."""
+        (row,) = self._read(f"{POSITIONS} WHERE id = ?", (self._rows[place],))
+        return position_of(row)
 
     def rank(self, topic: str, partition: int, offset: int) -> int | None:
-        """How many mirrored records have a source offset below `offset`. None where the copy has not been (yet).
+        """The number of mirrored records with a source offset below `offset`. None where the copy has not passed it.
 
-        Every offset that the copy has passed has its rank for good; nobody need say beforehand which ones matter.
+        The rank of every offset that the copy has passed is known for good.
         """
-        found = self._db.execute(
+        found = self._read(
             "SELECT id, start, source, rank FROM partition WHERE topic = ? AND partition = ?", (topic, partition)
-        ).fetchone()
-        if found is None:
+        )
+        if not found:
             return None
-        id, start, source, rank = found
+        ((id, start, source, rank),) = found
         if offset <= start:
             return 0
         if offset >= source:
             return int(rank) if offset == source else None
-        # A gap's offsets belong to no run: their rank is that of the run behind.
-        before = self._db.execute(
-            "SELECT source, rank FROM run WHERE partition = ? AND source < ? AND rank < ? ORDER BY source DESC LIMIT 1",
-            (id, offset, rank),
-        ).fetchone()
-        if before is None:
+        before = self._read(f"{_BLOCKS} AND source < ? ORDER BY source DESC LIMIT 1", (id, offset))
+        if not before:
             return 0
-        behind = self._db.execute(
-            "SELECT min(rank) FROM run WHERE partition = ? AND source >= ? AND rank < ?", (id, offset, rank)
-        ).fetchone()[0]
-        return int(min(before[1] + offset - before[0], rank if behind is None else behind))
+        block = Block(*before[0])
+        behind = self._read(f"{_BLOCKS} AND source > ? ORDER BY source LIMIT 1", (id, block.source))
+        return rank_in(block, offset, Block(*behind[0]).rank if behind else rank)
 
     def record(self, work: Round) -> None:
-        """Writes what is about to be sent, and what has been acknowledged since; all of it or nothing."""
+        """Writes the intents of batches that will be sent, and what has been acknowledged since: all or nothing."""
         with self._claimed():
             for place, (boundary, size_bytes) in work.acknowledged.items():
                 self._advance(place, boundary, size_bytes, self._generation(place))
             for place, boundaries in work.intents.items():
+                runs = packed_runs(work.runs.get(place, ()))
                 self._db.execute(
-                    "INSERT INTO intent VALUES (?, ?, ?, ?)",
-                    (self._rows[place], self._generation(place), boundaries[-1].rank, packed(boundaries)),
+                    "INSERT INTO intent VALUES (?, ?, ?, ?, ?)",
+                    (self._rows[place], self._generation(place), boundaries[-1].rank, packed(boundaries), runs),
                 )
-            for place, runs in work.runs.items():
-                row, generation = self._rows[place], self._generation(place)
-                self._db.executemany("INSERT INTO run VALUES (?, ?, ?, ?)", [(row, generation, *run) for run in runs])
 
-    def settle(self, landed: Mapping[Place, int]) -> dict[Place, Position | None]:
-        """The positions after so many records are known to have landed, each with a new generation of intents.
+    def settle(
+        self, landed: Mapping[Place, int], epochs: Mapping[Place, int] | None = None
+    ) -> dict[Place, Position | None]:
+        """The positions for the number of records that have landed on the destination, each with a new generation of
+        intents. `epochs` are those of the leaders there that have told it.
 
-        None where nothing of that rank was ever intended, or where more has been acknowledged.
+        None where no boundary with that rank was ever intended, or where more records have been acknowledged.
         """
         found: dict[Place, Position | None] = {}
         with self._claimed():
             for place, rank in landed.items():
                 position = self.position(place)
                 if rank != position.rank:
-                    intended = self._intended(place, rank) if rank > position.rank else None
+                    intended = self._intended(position, rank) if rank > position.rank else None
                     if intended is None:
                         found[place] = None
                         continue
                     boundary, generation = intended
                     self._advance(place, boundary, 0, generation)
-                self._generations[place] = 1 + self._newest_generation(place)
+                self._generations[place] = self._next_generation(place, (epochs or {}).get(place))
                 found[place] = self.position(place)
         return found
 
     def _generation(self, place: Place) -> int:
-        """Before the first settlement nothing may be intended."""
+        """The current generation. There is none before the first settlement: no intent may be written then."""
         return self._generations[place]
 
-    def _newest_generation(self, place: Place) -> int:
-        row = self._rows[place]
-        newest: int = self._db.execute(
-            "SELECT max(coalesce((SELECT max(generation) FROM intent WHERE partition = ?), 0),"
-            " coalesce((SELECT max(generation) FROM run WHERE partition = ?), 0))",
-            (row, row),
-        ).fetchone()[0]
-        return newest
+    def _next_generation(self, place: Place, dest_epoch: int | None) -> int:
+        row = (self._rows[place],)
+        self._db.execute(
+            "UPDATE partition SET generation = generation + 1, dest_epoch = coalesce(max(dest_epoch, ?1), ?1,"
+            " dest_epoch) WHERE id = ?2",
+            (dest_epoch, *row),
+        )
+        return int(self._db.execute("SELECT generation FROM partition WHERE id = ?", row).fetchone()[0])
 
-    def _intended(self, place: Place, landed: int) -> tuple[Boundary, int] | None:
-        """The youngest intent whose records end at rank `landed`, and its generation."""
+    def _intended(self, position: Position, landed: int) -> tuple[Boundary, int] | None:
+        """The newest intended boundary with the rank `landed` behind this position, and its generation."""
         rows = self._db.execute(
             "SELECT generation, boundaries FROM intent WHERE partition = ? AND last_rank >= ?"
             " ORDER BY generation DESC, last_rank",
-            (self._rows[place], landed),
+            (self._rows[position.begun.place], landed),
         )
         for generation, blob in rows:
             for boundary in unpacked(blob):
-                if boundary.rank == landed:
+                if boundary.rank == landed and boundary.source > position.source:
                     return boundary, generation
         return None
 
     def _advance(self, place: Place, to: Boundary, size_bytes: int, generation: int) -> None:
-        """`generation` is the one whose batches landed: what others meant to send in their place is forgotten."""
+        """`generation` is that of the batches that landed. Only its runs are kept."""
         row = self._rows[place]
         (rank,) = self._db.execute("SELECT rank FROM partition WHERE id = ?", (row,)).fetchone()
-        self._db.execute(
-            "DELETE FROM run WHERE partition = ? AND rank >= ? AND rank < ? AND generation <> ?",
-            (row, rank, to.rank, generation),
-        )
+        landed = self._landed_runs(row, generation, rank, to.rank)
+        if landed:
+            self._append(row, landed)
         self._db.execute("DELETE FROM intent WHERE partition = ? AND last_rank <= ?", (row, to.rank))
         self._db.execute(
-            "UPDATE partition SET source = ?, rank = ?, crc32c = ?, crc32 = ?, size_bytes = size_bytes + ?"
-            " WHERE id = ?",
-            (to.source, to.rank, to.digest.crc32c, to.digest.crc32, size_bytes, row),
+            "UPDATE partition SET source = ?, rank = ?, crc32c = ?, crc32 = ?, size_bytes = size_bytes + ?,"
+            " epoch = ? WHERE id = ?",
+            (to.source, to.rank, to.digest.crc32c, to.digest.crc32, size_bytes, to.epoch, row),
+        )
+
+    def _landed_runs(self, row: int, generation: int, start: int, end: int) -> list[Run]:
+        """The runs that this generation intended, of ranks from `start` to `end` (half-open)."""
+        found: list[Run] = []
+        for last_rank, runs in self._db.execute(
+            "SELECT last_rank, runs FROM intent WHERE partition = ? AND generation = ? AND last_rank > ?"
+            " ORDER BY last_rank",
+            (row, generation, start),
+        ):
+            found += [run for run in unpacked_runs(runs) if start <= run.rank < end]
+            if last_rank >= end:
+                break
+        return found
+
+    def _append(self, row: int, landed: Sequence[Run]) -> None:
+        last = self._db.execute(f"{_BLOCKS} ORDER BY source DESC LIMIT 1", (row,)).fetchone()
+        self._db.executemany(
+            "INSERT INTO block VALUES (?, ?, ?, ?) ON CONFLICT (partition, source) DO UPDATE SET runs = excluded.runs",
+            [(row, *block) for block in appended(last and Block(*last), landed)],
         )
 
     def fail(self, place: Place, reason: str) -> None:
+        """Keeps the reason why this run stops the partition."""
         with self._claimed():
             self._db.execute("UPDATE partition SET failure = ? WHERE id = ?", (reason, self._rows[place]))
 
-    # What was changed on the destination to protect the copy.
+    # What has been compared with what was sent.
+
+    def keep_verified(self, verified: Mapping[Place, Verified]) -> None:
+        """Keeps how far these partitions are compared. Every check may do that, also beside a copy: what two of them
+        keep of a partition is true whichever comes last."""
+        with self._transaction():
+            for place, each in verified.items():
+                crcs = (None, None) if each.digest is None else (each.digest.crc32c, each.digest.crc32)
+                self._db.execute(
+                    "UPDATE partition SET verified_source = ?, verified_rank = ?, verified_crc32c = ?,"
+                    " verified_crc32 = ?, read_rank = ?, read_crc32c = ?, read_crc32 = ? WHERE id = ?",
+                    (each.source, each.rank, *crcs, *each.read, self._rows[place]),
+                )
+
+    # Configs of the destination that were changed to protect the copy.
 
     def remember_guard(self, topic: str, previous: Mapping[str, str | None]) -> None:
-        """A destination topic's own values of the configs that are about to be changed; None: it had none.
+        """Keeps a destination topic's own values of the configs that will be changed. None: it had no override.
 
-        The first memory of a config stays: it is the original.
+        The first value of a config is never replaced: it is the original one.
         """
         with self._transaction():
             self._db.executemany(
@@ -316,19 +389,22 @@ class Journal:
             )
 
     def guards(self) -> dict[str, dict[str, str | None]]:
-        """Destination topic → config → its value before."""
+        """Destination topic → config → its original value."""
         found: dict[str, dict[str, str | None]] = {}
-        for topic, config, value in self._db.execute("SELECT * FROM guard ORDER BY topic, config"):
+        for topic, config, value in self._read("SELECT * FROM guard ORDER BY topic, config"):
             found.setdefault(topic, {})[config] = value
         return found
 
     def forget_guard(self, topic: str) -> None:
+        """Deletes the original values of a destination topic's configs: from now on it may delete what was copied."""
         with self._transaction():
             self._db.execute("DELETE FROM guard WHERE topic = ?", (topic,))
+            self._db.execute("UPDATE partition SET released_rank = rank WHERE dest_topic = ?", (topic,))
 
-    # Which positions of groups were set on the destination.
+    # Positions of groups that were set on the destination.
 
     def set_committed(self, positions: Iterable[GroupOffset]) -> None:
+        """Keeps the positions that were set on the destination."""
         with self._transaction():
             self._db.executemany(
                 "INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)",
@@ -336,7 +412,8 @@ class Journal:
             )
 
     def committed(self) -> tuple[GroupOffset, ...]:
-        rows = self._db.execute('SELECT "group", topic, partition, "offset" FROM committed ORDER BY 1, 2, 3')
+        """The positions that were set on the destination, ordered by group, topic and partition."""
+        rows = self._read('SELECT "group", topic, partition, "offset" FROM committed ORDER BY 1, 2, 3')
         return tuple(
             GroupOffset(group=group, topic=topic, partition=partition, offset=offset)
             for group, topic, partition, offset in rows
@@ -350,11 +427,11 @@ def _refuse_another_topic(old: Begun, new: Begun) -> None:
     ):
         if then is not None and now is not None and then != now:
             raise KafkaMetaError(
-                f"topic {old.topic} of the {side} has been recreated: its id was {then} when its copy began, now {now}",
-                "what was copied belongs to the old one; --restart begins anew on an empty destination topic",
+                f"topic {old.topic} on the {side} has been recreated: its id was {then}, now it is {now}",
+                "The copied records belong to the old topic. --restart copies again into an empty destination topic.",
             )
     if old.dest_topic != new.dest_topic:
         raise KafkaMetaError(
-            f"topic {old.topic} is being copied to {old.dest_topic}, now it shall go to {new.dest_topic}",
-            "keep the same --rename for the whole migration",
+            f"the copy of topic {old.topic} began as {old.dest_topic}, and cannot continue as {new.dest_topic}",
+            "Use the same --rename for the whole migration.",
         )

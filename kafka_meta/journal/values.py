@@ -1,23 +1,26 @@
-"""What a journal holds, and how rows hold it."""
+"""The values of a journal, and how its rows hold them."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from kafka_meta.batches import Digest
+from kafka_meta.journal.runs import Run
 
 Place: TypeAlias = tuple[str, int]
 """Source topic and partition."""
 
+NOTHING = Digest()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A partition to copy: source offsets `start` … `end` (half-open) from destination offset `base` on.
+    """A partition to copy: source offsets `start` … `end` (half-open) to destination offsets from `base`.
 
-    Topic ids are as Kafka writes them, None where a broker has none (before 2.8).
+    Topic ids are spelled as by Kafka. They are None where a broker has none (before 2.8).
     """
 
     topic: str
@@ -39,18 +42,46 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """How far a partition's copy was compared with what was sent. What was compared is not read again."""
+
+    source: int = 0
+    rank: int = 0
+    """All records before source offset `source`, `rank` in number, were equal on the destination."""
+    digest: Digest | None = NOTHING
+    """The digest of the batches up to there, by `Digest.with_batch`; None where records were compared, and not at the
+    end of a batch."""
+    read: Digest = NOTHING
+    """The digest of the destination's batches that were read. What was read behind `rank` is not yet known to be
+    equal: the end of what was sent decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """How far a partition is: everything before `source` is on the destination, as `rank` records."""
+    """How far a partition is copied: all records before source offset `source` are on the destination, `rank` in
+    number."""
 
     begun: Begun
     source: int
     rank: int
     digest: Digest
-    """Of the batches that were sent, as `Digest.with_batch` counts them."""
+    """The digest of the batches that were sent, by `Digest.with_batch`."""
     size_bytes: int
-    """Of the batches that were acknowledged; what landed without an answer is not in it."""
+    """The size of the acknowledged batches. Batches that landed without an answer are not counted."""
     failure: str | None
-    """Why the last run gave it up, None when nothing is wrong with it."""
+    """The reason why the last run stopped this partition; None when it did not."""
+    epoch: int | None = None
+    """The epoch of the source's leader that has written the last copied batch; None where it is not known."""
+    dest_epoch: int | None = None
+    """The highest epoch of a leader on the destination that has shown how far the copy was; None before the first."""
+    released: int = 0
+    """The destination is, or was, free to delete the first so many records: its retention is on, or was on again."""
+    verified: Verified = Verified()
+
+    @property
+    def boundary(self) -> Boundary:
+        """The end of the last copied batch."""
+        return Boundary(self.source, self.rank, self.digest, self.epoch)
 
     @property
     def done(self) -> bool:
@@ -63,34 +94,29 @@ class Position:
 
 
 class Boundary(NamedTuple):
-    """The end of a batch, with the digest of everything up to there."""
+    """The end of a batch: its source offset and rank, and the digest of everything before it."""
 
     source: int
     rank: int
     digest: Digest
-
-
-class Run(NamedTuple):
-    """From source offset `source` with rank `rank` on, offsets follow each other without a gap."""
-
-    source: int
-    rank: int
+    epoch: int | None = None
+    """That of the source's leader that has written the batch; None where it is not known."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Round:
-    """What is written in one transaction before a round of batches may leave."""
+    """What is written in one transaction before a round of batches may be sent."""
 
     intents: dict[Place, list[Boundary]] = field(default_factory=dict)
-    """Ascending, each continuing the last one of the same generation."""
+    """Ascending. Each continues the last one of the same generation."""
     runs: dict[Place, list[Run]] = field(default_factory=dict)
     acknowledged: dict[Place, tuple[Boundary, int]] = field(default_factory=dict)
-    """The last boundary that the destination has acknowledged, and how many bytes since the one before."""
+    """The last boundary that the destination has acknowledged, and the bytes since the boundary before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupOffset:
-    """A position that was set: `offset` on the destination, `topic` and `partition` of the source."""
+    """A position that was set. `offset` is that on the destination, `topic` and `partition` are those of the source."""
 
     group: str
     topic: str
@@ -98,21 +124,37 @@ class GroupOffset:
     offset: int
 
 
+ADDED_COLUMNS = (
+    "epoch INTEGER",
+    "dest_epoch INTEGER",
+    "generation INTEGER NOT NULL DEFAULT 0",
+    "released_rank INTEGER NOT NULL DEFAULT 0",
+    "verified_source INTEGER",
+    "verified_rank INTEGER NOT NULL DEFAULT 0",
+    "verified_crc32c INTEGER DEFAULT 0",
+    "verified_crc32 INTEGER DEFAULT 0",
+    "read_rank INTEGER NOT NULL DEFAULT 0",
+    "read_crc32c INTEGER NOT NULL DEFAULT 0",
+    "read_crc32 INTEGER NOT NULL DEFAULT 0",
+)
+"""The columns of `partition` that schema version 1 did not have."""
+
 TABLES = (
-    """CREATE TABLE IF NOT EXISTS partition (
+    f"""CREATE TABLE IF NOT EXISTS partition (
         id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, dest_topic TEXT NOT NULL,
         source_topic_id TEXT, dest_topic_id TEXT, base INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
         source INTEGER NOT NULL, rank INTEGER NOT NULL DEFAULT 0, crc32c INTEGER NOT NULL DEFAULT 0,
         crc32 INTEGER NOT NULL DEFAULT 0, size_bytes INTEGER NOT NULL DEFAULT 0, failure TEXT,
-        UNIQUE (topic, partition))""",
+        {", ".join(ADDED_COLUMNS)}, UNIQUE (topic, partition))""",
+    # What was sent or will be, and has not landed yet.
     """CREATE TABLE IF NOT EXISTS intent (
         partition INTEGER NOT NULL, generation INTEGER NOT NULL, last_rank INTEGER NOT NULL,
-        boundaries BLOB NOT NULL)""",
+        boundaries BLOB NOT NULL, runs BLOB NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS intents ON intent (partition, last_rank)",
-    """CREATE TABLE IF NOT EXISTS run (
-        partition INTEGER NOT NULL, generation INTEGER NOT NULL, source INTEGER NOT NULL, rank INTEGER NOT NULL)""",
-    "CREATE INDEX IF NOT EXISTS runs ON run (partition, source)",
-    "CREATE INDEX IF NOT EXISTS runs_by_rank ON run (partition, rank)",
+    # The runs of everything that has landed, in blocks.
+    """CREATE TABLE IF NOT EXISTS block (
+        partition INTEGER NOT NULL, source INTEGER NOT NULL, rank INTEGER NOT NULL, runs BLOB NOT NULL)""",
+    "CREATE UNIQUE INDEX IF NOT EXISTS blocks ON block (partition, source)",
     """CREATE TABLE IF NOT EXISTS guard (
         topic TEXT NOT NULL, config TEXT NOT NULL, value TEXT, PRIMARY KEY (topic, config)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS committed (
@@ -122,24 +164,35 @@ TABLES = (
 
 POSITIONS = (
     'SELECT topic, partition, dest_topic, source_topic_id, dest_topic_id, base, start, "end",'
-    " source, rank, crc32c, crc32, size_bytes, failure FROM partition"
+    " source, rank, crc32c, crc32, size_bytes, failure, epoch, dest_epoch,"
+    " CASE WHEN dest_topic IN (SELECT topic FROM guard) THEN released_rank ELSE rank END,"
+    " coalesce(verified_source, start), verified_rank, verified_crc32c, verified_crc32,"
+    " read_rank, read_crc32c, read_crc32 FROM partition"
 )
 
-_BOUNDARY = struct.Struct("<qqII")
-"""Source, rank, and the two halves of the digest; its count is the rank."""
+_BOUNDARY = struct.Struct("<qqIIi")
+"""Source offset, rank, the digest's two CRCs, and the leader's epoch; -1 for none, as Kafka has it. The digest's count
+is the rank."""
 
 
-def packed(boundaries: Sequence[Boundary]) -> bytes:
-    return b"".join(_BOUNDARY.pack(source, rank, digest.crc32c, digest.crc32) for source, rank, digest in boundaries)
+def packed(boundaries: Iterable[Boundary]) -> bytes:
+    """Boundaries as the bytes of a row."""
+    return b"".join(
+        _BOUNDARY.pack(source, rank, digest.crc32c, digest.crc32, -1 if epoch is None else epoch)
+        for source, rank, digest, epoch in boundaries
+    )
 
 
 def unpacked(packed: bytes) -> Iterator[Boundary]:
-    for source, rank, crc32c, crc32 in _BOUNDARY.iter_unpack(packed):
-        yield Boundary(source, rank, Digest(records=rank, crc32c=crc32c, crc32=crc32))
+    """Yields the boundaries in the bytes of a row."""
+    for source, rank, crc32c, crc32, epoch in _BOUNDARY.iter_unpack(packed):
+        digest = Digest(records=rank, crc32c=crc32c, crc32=crc32)
+        yield Boundary(source, rank, digest, None if epoch < 0 else epoch)
 
 
 def position_of(row: Sequence[Any]) -> Position:
-    source, rank, crc32c, crc32, size_bytes, failure = row[8:]
+    """The position in a row of `POSITIONS`."""
+    source, rank, crc32c, crc32, size_bytes, failure, epoch, dest_epoch, released, *verified = row[8:]
     return Position(
         begun=Begun(
             topic=row[0],
@@ -156,4 +209,18 @@ def position_of(row: Sequence[Any]) -> Position:
         digest=Digest(records=rank, crc32c=crc32c, crc32=crc32),
         size_bytes=size_bytes,
         failure=failure,
+        epoch=epoch,
+        dest_epoch=dest_epoch,
+        released=released,
+        verified=_verified_of(*verified),
+    )
+
+
+def _verified_of(source: int, rank: int, crc32c: int | None, crc32: int | None, *read: int) -> Verified:
+    known = crc32c is not None and crc32 is not None
+    return Verified(
+        source=source,
+        rank=rank,
+        digest=Digest(records=rank, crc32c=crc32c or 0, crc32=crc32 or 0) if known else None,
+        read=Digest(*read),
     )

@@ -1,22 +1,24 @@
-"""Each range bound to its place on the destination, and what speaks against it there."""
+"""The place of each range on the destination, and what prevents a copy to it."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
 from kafka_meta.journal import Begun, Place, Position
+from kafka_meta.logs.history import Cut
 from kafka_meta.mirror.findings import Allowed, Findings
 from kafka_meta.mirror.prepare import Preparation
-from kafka_meta.model import Topic
+from kafka_meta.model import Resource, Topic
 from kafka_meta.plan import plural
-from kafka_meta.ranges import Range
+from kafka_meta.ranges import ALL_DATA, Range
 
 COPY_ANEW = (
-    "leave it out (--exclude-topics), or empty the topic on the destination and copy it anew with a journal of its own "
-    "(--include-topics TOPIC --journal FILE)"
+    "leave it out (--exclude-topics), or empty the topic on the destination and copy it from the start with a new "
+    "journal (--include-topics TOPIC --journal FILE)"
 )
-"""What can be done about a copy that cannot go on."""
+"""The end of a reason: what an operator can do when a copy cannot continue."""
 
 CANNOT_GO_ON = f"this copy cannot go on: {COPY_ANEW}"
 
@@ -27,14 +29,16 @@ def bind(
     names: Mapping[str, str],
     topics: Mapping[str, Topic],
     strange: Collection[str],
-    hidden: Mapping[str, str],
+    hidden: Mapping[Resource, str],
+    cut: Mapping[Place, Cut],
     allowed: Allowed,
     found: Findings,
 ) -> tuple[Begun, ...]:
-    """What the journal shall hold; a partition that has begun keeps its start and base.
+    """What the journal shall hold. A partition whose copy has begun keeps its start and its base.
 
-    `names`: source topic → destination topic. `topics` are the destination's; `strange` are those of them that a mirror
-    has guarded whose journal is not this one; `hidden` says why others are not shown.
+    `names`: source topic → destination topic. `topics` are the destination's. `strange` names the topics of the
+    destination that a mirror with another journal has guarded. `hidden`: resource → why the destination does not show
+    it. `cut`: partitions whose log on the source was cut back since they were copied; they do not stop the others.
     """
     begun: list[Begun] = []
     ranges: dict[str, list[Range]] = defaultdict(list)
@@ -48,9 +52,9 @@ def bind(
             continue
         if len(here.partitions) != len(there.partitions):
             found.find(
-                f"topic {dest_topic}",
+                Resource("topic", dest_topic),
                 f"{plural(len(there.partitions), 'partition')} on the destination, {len(here.partitions)} on the "
-                "source: every record goes into its own partition, so the counts must be the same",
+                "source: the numbers must be equal, because every record keeps its partition",
             )
             continue
         unknown = dest_topic not in begun_there
@@ -58,66 +62,80 @@ def bind(
             continue
         if unknown and allowed.append and (count := _records(there)):
             found.warn(
-                f"topic {dest_topic}",
-                f"--append: ≤ {count:,} records are there and stay before the copy; if an earlier copy has brought "
-                "them, they will be there twice",
+                Resource("topic", dest_topic),
+                f"--append: ≤ {count:,} records exist there and stay before the copy; if they are of an earlier "
+                "copy, they will be there twice",
             )
         for each in ranges[topic]:
-            begun += _bound(each, here, there, known.get((topic, each.partition)), allowed, found)
+            place = (topic, each.partition)
+            begun += _bound(each, here, there, known.get(place), cut.get(place), allowed, found)
     return tuple(begun)
 
 
-def _of_missing(dest_topic: str, hidden: Mapping[str, str], found: Findings) -> None:
-    reason = hidden.get(f"topic {dest_topic}", "")
+def _of_missing(dest_topic: str, hidden: Mapping[Resource, str], found: Findings) -> None:
+    reason = hidden.get(Resource("topic", dest_topic), "")
     if reason and not reason.startswith("UNKNOWN_TOPIC"):
-        found.find(f"topic {dest_topic}", f"the destination does not show it to us: {reason}")
+        found.find(Resource("topic", dest_topic), f"the destination does not show it: {reason}")
     else:
-        found.find(f"topic {dest_topic}", "it is not on the destination: run kafka-meta import first")
+        found.find(Resource("topic", dest_topic), "it does not exist on the destination: run kafka-meta import first")
 
 
 def _is_of_a_lost_journal(there: Topic, found: Findings) -> bool:
-    """Whether what a mirror has brought is still there."""
-    off = "its retention is off there, as mirror leaves it, and the journal that is used here knows nothing of it"
+    """Whether records that a mirror has copied are still there."""
+    off = "its retention is off on the destination, as mirror sets it, but this journal has no copy to it"
     count = _records(there)
     if not count:
-        found.warn(f"topic {there.name}", f"{off}: --release will not put it back")
+        found.warn(Resource("topic", there.name), f"{off}: --release will not set its retention again")
         return False
     found.find(
-        f"topic {there.name}",
-        f"a mirror has been here, and its journal is not: {off}. Copying would double what it has brought "
-        f"(≤ {count:,} records are there). Name its journal with --journal FILE; if that is lost, empty the topic "
-        "there to copy it anew; if the records are no copy, set its retention.ms, and --append goes behind them",
+        Resource("topic", there.name),
+        f"another mirror may have filled it: {off}. A new copy would double its ≤ {count:,} records. Name the other "
+        "mirror's journal with --journal FILE. If it is lost, empty the topic on the destination and copy it from the "
+        "start. If the records are not a copy, set the topic's retention.ms and use --append",
     )
     return True
 
 
 def _records(there: Topic) -> int:
-    """At most."""
+    """The number of records at most: the offsets of all partitions."""
     return sum((each.end_offset or 0) - (each.start_offset or 0) for each in there.partitions)
 
 
 def _bound(
-    each: Range, here: Topic, there: Topic, position: Position | None, allowed: Allowed, found: Findings
+    each: Range,
+    here: Topic,
+    there: Topic,
+    position: Position | None,
+    cut: Cut | None,
+    allowed: Allowed,
+    found: Findings,
 ) -> Iterator[Begun]:
-    place = f"{there.name}-{each.partition}"
+    place = Resource.partition(there.name, each.partition)
     if position is not None:
         old = position.begun
         if _another(old.source_topic_id, here.id):
             found.find(
-                f"topic {here.name}",
+                Resource("topic", here.name),
                 f"it has been recreated on the source: its id was {old.source_topic_id} when its copy began, now it is "
                 f"{here.id}; {CANNOT_GO_ON}",
             )
         elif _another(old.dest_topic_id, there.id):
             found.find(
-                f"topic {there.name}",
+                Resource("topic", there.name),
                 f"it has been recreated on the destination: its id was {old.dest_topic_id} when the copy began, now it "
                 f"is {there.id}; {CANNOT_GO_ON}",
             )
         elif old.dest_topic != there.name:
             found.find(
-                f"topic {here.name}", f"its copy went to {old.dest_topic} so far: give the same --rename as then"
+                Resource("topic", here.name), f"its copy began as {old.dest_topic}: use the same --rename as before"
             )
+        elif cut is not None:
+            found.warn(Resource.partition(here.name, each.partition), f"{cut.reason}; {CANNOT_GO_ON}")
+            yield old
+        elif each.start < old.start and not each.set_by:
+            # The position of a group before the start is reported with its groups. It does not stop the copy for the
+            # others.
+            found.find(place, _begun_too_late(each, old.start))
         elif why := _cannot_go_on(each, there.partitions[each.partition].end_offset, position):
             found.find(place, f"{why}; {CANNOT_GO_ON}")
         else:
@@ -126,29 +144,44 @@ def _bound(
     partition = there.partitions[each.partition]
     start, end = partition.start_offset, partition.end_offset
     if start is None or end is None:
-        found.find(place, "its first and last offset on the destination could not be read")
+        found.find(place, "its start and end offset on the destination could not be read")
     elif end > start and not allowed.append:
         found.find(
             place,
-            f"it is not empty on the destination: offsets {start} to {end}; --append copies behind what is there "
-            "(what an earlier copy has brought is continued by its own --journal)",
+            f"it is not empty on the destination: it has offsets {start} to {end}. --append copies behind these "
+            "records. To continue an earlier copy, use its --journal",
         )
     else:
         yield _as_begun(each, here, there, base=end, start=each.start)
 
 
+def _begun_too_late(each: Range, start: int) -> str:
+    """A copy grows only at its end: offsets before its start cannot be copied to their place any more."""
+    topic = f"--include-topics '{re.escape(each.topic)}'"
+    if each.reason == ALL_DATA:
+        asked, how = "--all-data asks for everything", f"--all-data {topic}"
+    else:
+        asked, how = "a compacted topic is copied whole", topic
+    without = "" if each.reason == ALL_DATA else " (or --unread-only, to bring only what is unread)"
+    return (
+        f"{asked} from offset {each.start} on, and its copy began at offset {start}: {start - each.start} offsets were "
+        "not copied, and cannot be put before it. Copy this topic anew: empty it on the destination, then "
+        f"{how} --journal FILE with a journal of its own{without}"
+    )
+
+
 def _cannot_go_on(each: Range, dest_end: int | None, position: Position) -> str | None:
-    """What has happened to either log since, where there is more to bring."""
+    """Why a copy with more to bring cannot continue: what has happened to either log since. None when it can."""
     if each.end <= position.source:
         return None
     if each.earliest > position.source:
         return f"lost offsets {position.source}–{each.earliest}: the source deleted them before they were copied"
-    # What lies behind an unfinished copy may be its own, sent without an answer: the copy itself will know.
+    # Records behind an unfinished copy may be its own, sent without an answer. The copy itself finds that out.
     if dest_end is None or dest_end == position.dest_end or (dest_end > position.dest_end and not position.done):
         return None
     return (
-        f"its log on the destination ends at {dest_end}, what was copied at {position.dest_end}: "
-        f"{'somebody else has written there' if dest_end > position.dest_end else 'it was truncated'}"
+        f"its log on the destination ends at {dest_end}, but the copy at {position.dest_end}: "
+        f"{'another client has written to it' if dest_end > position.dest_end else 'it was truncated or recreated'}"
     )
 
 

@@ -4,17 +4,16 @@
        ▲                                          │
        └────── anything but an acknowledgement ───┘
 
-settling   where partitions are led, and where the destination's logs end (`settle` asks it)
-fetching   one stream of requests to every source broker
-sending    requests that carry a batch for every partition, under the lease
-tracks     which partition waits for what, memory, the journal's rounds
-track      one partition: fetched batches → batches to send, with rank and boundary
-answers    the queue that all of them hear from, and the channels
+settling   finds the leaders of the destination's partitions and the ends of their logs (`settle` asks for them)
+fetching   takes records from the source (`logs.reader` reads them) and prepares them to be sent
+sending    requests that carry a batch for each of many partitions, under the lease
+tracks     all partitions: their next steps, the memory, the rounds of the journal
+track      one partition: fetched batches → batches to send, each with its rank and boundary
 lease      one copier at a time
 
-One thread decides, in the order in which answers arrive; channels move the bytes meanwhile. Nothing is ever sent again
-because no answer came: whatever is not acknowledged at its own offset makes the partition unsettled, and the copy goes
-on from where the destination's log says it ends.
+One thread decides, in the order in which answers arrive (`wire.lines`); channels move the bytes meanwhile. A missing
+answer is never a reason to send a batch again. When a batch is not acknowledged at its own offset, the partition
+becomes unsettled. Then the copy continues from the end of the destination's log.
 """
 
 from __future__ import annotations
@@ -28,19 +27,22 @@ from typing import TypeVar
 
 from kafka_meta.batches import Destination, Producer
 from kafka_meta.errors import KafkaMetaError
-from kafka_meta.events import Emit, Progress, Waiting, silent
-from kafka_meta.journal import Boundary, Journal, Place, Position
-from kafka_meta.mirror.answers import Answers, Lines
-from kafka_meta.mirror.fetching import Fetching
+from kafka_meta.events import Emit, Happened, Progress, Waiting, silent
+from kafka_meta.journal import Journal, Place, Position
+from kafka_meta.logs.reader import LogReader, Memory
+from kafka_meta.mirror.fetching import FETCH_BYTES, Fetching
 from kafka_meta.mirror.lease import Lease
-from kafka_meta.mirror.sending import Sending
+from kafka_meta.mirror.sending import PRODUCE_BYTES, Sending
 from kafka_meta.mirror.settling import Settling
 from kafka_meta.mirror.track import Track
 from kafka_meta.mirror.tracks import Outcome, PartitionDone, PartitionFailed, Tracks
 from kafka_meta.settings import ClusterSettings
-from kafka_meta.wire import connect
+from kafka_meta.wire import broker_configs, connect
+from kafka_meta.wire.clock import clock_ahead_ms
 from kafka_meta.wire.connection import Unanswered, Wire
+from kafka_meta.wire.lines import Answers, Lines
 from kafka_meta.wire.partitions import Failure, Taking, new_producer, numbers_producers, producer_memory_ms, taking
+from kafka_meta.wire.patience import Silence, patiently
 
 __all__ = ["GIVE_UP_AFTER_SECONDS", "IN_FLIGHT", "MEMORY_BYTES", "Outcome", "PartitionDone", "PartitionFailed", "copy"]
 
@@ -49,16 +51,19 @@ T = TypeVar("T")
 MEMORY_BYTES = 128 << 20
 GIVE_UP_AFTER_SECONDS = 600.0
 IN_FLIGHT = 5
-"""As many as Kafka's own idempotent producer: of so many batches a broker remembers the sequence numbers."""
+"""As many as Kafka's own idempotent producer: a broker remembers the sequence numbers of the last five batches."""
 
 _WAIT_SECONDS = 0.2
 _TELL_SECONDS = 0.2
 _SILENCE_SECONDS = 2.0
+_TOLD_REST_SECONDS = 0.5
+_REST_TELL_SECONDS = 60.0
 _ASK_TIMEOUT_MS = 10_000
+_PATIENCE_SECONDS = 10.0
 _OBJECTS_A_COLLECTION = 100_000
-"""Python's own is 700."""
+"""Python's default is 700."""
 _ACKNOWLEDGE_MARGIN_MS = 5000
-"""By which a broker's own patience with its replicas ends before ours with the broker."""
+"""A broker waits so much less for its replicas than we wait for the broker."""
 
 
 def copy(
@@ -74,46 +79,49 @@ def copy(
     in_flight: int = IN_FLIGHT,
     give_up_after_s: float = GIVE_UP_AFTER_SECONDS,
 ) -> Iterator[Outcome]:
-    """Copies what the journal says has begun and is not finished, of these places or all; resumes by itself.
+    """Copies what the journal says has begun and is not finished, of these places or of all. It continues by itself
+    after errors that pass.
 
     Emits `Progress` of the stages "offsets" (of the ranges' source offsets) and "bytes" (sent by this run, no total),
-    and `Waiting` when nothing moves. Raises `KafkaMetaError` when a cluster cannot be reached at all, when the lease is
-    taken by somebody else, or when another copier has claimed the journal. `max_rate_bytes` is a second's; a partition
-    is given up when nothing at all has moved for `give_up_after_s`. `in_flight`, up to 5, is how many batches of a
-    partition may be under way while its records are fresh (small compressed ones then arrive 1.4 times as fast); of old
-    ones it is one.
+    and `Waiting` when nothing moves. `max_rate_bytes` is bytes a second. A partition is given up when nothing at all
+    has moved for `give_up_after_s` seconds. `in_flight`, up to 5, is how many batches of a partition may be under way
+    while its records are fresh; small compressed batches then arrive 1.4 times as fast. Of old records, one batch at a
+    time is under way.
+
+    Raises `KafkaMetaError` when a cluster cannot be reached at all, when somebody else has the lease, or when another
+    copier has claimed the journal.
     """
     journal.claim()
     positions = [each for each in journal.positions() if places is None or each.begun.place in places]
-    tracks = Tracks(journal, positions, memory_bytes)
     if all(position.done for position in positions):
         return
     with ExitStack() as stack:
         stack.enter_context(_rare_collections())
         source_wire, dest_wire = (stack.enter_context(connect(_impatient(settings))) for settings in (source, dest))
-        source_lines = Lines(source, count=1, depth=1)
-        # Two: a broker leaves a connection alone while it waits for the replicas of a request that came on it.
-        dest_lines = Lines(dest, count=2, depth=in_flight)
         answers = Answers()
-        fetching = Fetching(tracks, source_lines, source_wire, answers)
-        settling = Settling(tracks, source_wire, dest_wire, answers)
+        memory = Memory(total_bytes=memory_bytes, free_bytes=memory_bytes)
+        reader = LogReader(source, source_wire, answers, memory, request_bytes=FETCH_BYTES, emit=emit)
+        # Two connections: a broker reads nothing from a connection while a request on it waits for the replicas.
+        dest_lines = Lines(dest, count=2, depth=in_flight, most_bytes=PRODUCE_BYTES)
+        tracks = Tracks(journal, positions, memory, reader, emit)
+        fetching = Fetching(tracks, reader)
+        settling = Settling(tracks, dest_wire, answers)
         timeout_ms = max(1000, dest.request_timeout_ms - _ACKNOWLEDGE_MARGIN_MS)
         sending = Sending(
             tracks, dest_lines, lease, settling, answers, timeout_ms=timeout_ms, max_rate_bytes=max_rate_bytes
         )
-        told = _Told(tracks, emit)
+        told = _Told(tracks, reader, dest_lines, emit)
         tracks.open_all(_unfinished(journal, positions, dest_wire, in_flight))
         stack.callback(tracks.write_down)
-        stack.callback(source_lines.close)
+        stack.callback(reader.close)
         stack.callback(dest_lines.close)
         while tracks.open:
             settling.go_on()
             fetching.go_on()
             sending.go_on()
             answers.take(min(_WAIT_SECONDS, sending.rest_seconds or _WAIT_SECONDS))
-            tracks.feed_again()
             tracks.conclude()
-            _give_up(tracks, give_up_after_s)
+            _give_up(tracks, told, give_up_after_s)
             told.go_on()
             while tracks.outcomes:
                 yield tracks.outcomes.popleft()
@@ -121,8 +129,8 @@ def copy(
 
 @contextmanager
 def _rare_collections() -> Iterator[None]:
-    """What waits to be sent are thousands of tuples, none of them in a cycle: to look through them for cycles again and
-    again costs an eighth of our processor time."""
+    """Makes Python's garbage collection rare. Thousands of tuples wait to be sent, and none of them is in a cycle. To
+    search them for cycles again and again costs an eighth of our processor time."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(_OBJECTS_A_COLLECTION, *before[1:])
@@ -134,7 +142,8 @@ def _rare_collections() -> Iterator[None]:
 
 
 def _impatient(settings: ClusterSettings) -> ClusterSettings:
-    """For short questions: while one waits for a broker that is down, partitions that have moved from it wait, too."""
+    """Settings for short questions: while we wait for a broker that is down, partitions that have moved away wait as
+    well."""
     return replace(settings, request_timeout_ms=min(settings.request_timeout_ms, _ASK_TIMEOUT_MS))
 
 
@@ -142,14 +151,17 @@ def _unfinished(journal: Journal, positions: Iterable[Position], dest: Wire, in_
     positions = [position for position in positions if not position.done]
     producer = journal.producer()
     if producer is None:
-        producer = _patiently(lambda: _new_producer(dest))
+        producer = _ask_patiently(lambda: _new_producer(dest))
         journal.remember_producer(producer)
     topics = {position.begun.dest_topic for position in positions}
-    # What the broker does not tell is taken to be Kafka's default: a topic may be missing, as its partitions will hear.
+    # Where the broker does not return a config, Kafka's default is assumed. The topic may be missing: settling reports
+    # that.
     takes = dict.fromkeys(topics, Taking(stamps=False, max_message_bytes=None))
-    takes |= _patiently(lambda: taking(dest, topics))
-    # Half of it: clocks differ, and brokers look only now and then.
-    fresh_ms = (producer_memory_ms(dest) or 0) // 2 if in_flight > 1 else 0
+    takes |= _ask_patiently(lambda: taking(dest, topics))
+    # Half of it: clocks differ a bit, and brokers remove old producers only from time to time.
+    fresh_ms = 0
+    if in_flight > 1:
+        fresh_ms = (producer_memory_ms(broker_configs(dest).values()) or 0) // 2 - (clock_ahead_ms(dest) or 0)
     for position in positions:
         topic = takes[position.begun.dest_topic]
         yield Track(
@@ -161,12 +173,13 @@ def _unfinished(journal: Journal, positions: Iterable[Position], dest: Wire, in_
             producer=producer,
             in_flight=in_flight,
             fresh_ms=fresh_ms,
-            acknowledged=Boundary(position.source, position.rank, position.digest),
+            acknowledged=position.boundary,
+            dest_epoch=position.dest_epoch,
         )
 
 
 def _new_producer(dest: Wire) -> Producer:
-    """-1 where the destination refuses idempotence: then the position rule stands alone."""
+    """A new producer. Its id is -1 where the destination refuses idempotence: then only the position rule protects."""
     if not numbers_producers(dest):
         return Producer()
     told = new_producer(dest)
@@ -178,39 +191,60 @@ def _new_producer(dest: Wire) -> Producer:
 
 
 class _Told:
-    """Says how far it is, a few times a second at most, and why nothing moves."""
+    """Reports progress, a few times a second at most, and why nothing moves."""
 
-    def __init__(self, tracks: Tracks, emit: Emit) -> None:
-        self._tracks, self._emit = tracks, emit
+    def __init__(self, tracks: Tracks, reader: LogReader, dest_lines: Lines, emit: Emit) -> None:
+        self._tracks, self._reader, self._dest_lines, self._emit = tracks, reader, dest_lines, emit
         self._at = 0.0
+        self._silence = Silence()
+        self._moved_at = tracks.moved_at
+        self._rest_told_at = -_REST_TELL_SECONDS
 
     def go_on(self) -> None:
         now, tracks = time.monotonic(), self._tracks
         if now - self._at < _TELL_SECONDS and tracks.open:
             return
         self._at = now
+        tracks.tell()
+        rest = self._dest_lines.resting() or self._reader.rest
+        if rest is not None and rest.seconds >= _TOLD_REST_SECONDS and now - self._rest_told_at > _REST_TELL_SECONDS:
+            # Something moves all the same, so that this is not a wait.
+            self._rest_told_at = now
+            self._emit(Happened(text=rest.reason))
         self._emit(Progress(stage="offsets", done=tracks.done_offsets, total=tracks.total_offsets))
         self._emit(Progress(stage="bytes", done=tracks.sent_bytes, total=None))
         if now - tracks.moved_at > _SILENCE_SECONDS:
-            self._emit(Waiting(reason=tracks.trouble or "no answer yet", seconds=now - tracks.moved_at))
+            self._emit(Waiting(reason=self.trouble or "no answer yet", seconds=now - tracks.moved_at))
+
+    @property
+    def trouble(self) -> str:
+        rest = self._dest_lines.resting()
+        if rest is not None:
+            return rest.reason
+        return self._reader.trouble if self._reader.resting else self._tracks.trouble or self._reader.trouble
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how many seconds nothing has moved, as whoever asks again and again sees it. The time for which a broker
+        throttles us does not count."""
+        self._silence.look()
+        moved_at, self._moved_at = self._moved_at, self._tracks.moved_at
+        if moved_at != self._moved_at or self._reader.resting or self._dest_lines.resting() is not None:
+            self._silence.broken()
+        return self._silence.seconds
 
 
-def _give_up(tracks: Tracks, after_seconds: float) -> None:
-    silence = time.monotonic() - tracks.moved_at
+def _give_up(tracks: Tracks, told: _Told, after_seconds: float) -> None:
+    silence = told.silent_seconds
     if silence > after_seconds:
-        reason = f"nothing moved for {silence:.0f} s: {tracks.trouble or 'no answer'}"
+        reason = f"nothing moved for {silence:.0f} s: {told.trouble or 'no answer'}"
         for track in tracks.by_place.values():
-            if not track.closed:
-                tracks.fail(track, reason)
+            tracks.fail(track, reason, silent=True)
 
 
-def _patiently(ask: Callable[[], T], tries: int = 50) -> T:
-    """A cluster that has just started, or is electing, answers within seconds."""
-    for left in reversed(range(tries)):
-        try:
-            return ask()
-        except Unanswered as silence:
-            if not silence.retriable or not left:
-                raise KafkaMetaError(f"the destination does not tell what is needed: {silence.reason}") from silence
-            time.sleep(_WAIT_SECONDS)
-    raise AssertionError
+def _ask_patiently(ask: Callable[[], T]) -> T:
+    """Asks again for some seconds: a cluster that has just started, or elects leaders, answers within seconds."""
+    try:
+        return patiently(ask, seconds=_PATIENCE_SECONDS)
+    except Unanswered as silence:
+        raise KafkaMetaError(f"the destination could not be read: {silence.reason}") from silence

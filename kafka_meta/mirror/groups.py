@@ -1,4 +1,4 @@
-"""Every group at exactly the record where it stopped: dest(c) = base + rank(c)."""
+"""Positions of groups on the destination: dest(c) = base + rank(c), exactly the first record that is not read yet."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from kafka_meta.journal import Journal, Place, Position
-from kafka_meta.mirror.document import GroupOutcome, GroupPosition
+from kafka_meta.mirror.outcome import GroupOutcome, GroupPosition
 from kafka_meta.mirror.prepare import Preparation
 from kafka_meta.model import CommittedOffset, Group, Snapshot
 from kafka_meta.plan import CommitOffsets, Outcome, Policy, Result
-from kafka_meta.plan.groups import liveness
+from kafka_meta.plan.compare.groups import liveness
 from kafka_meta.plan.policy import COMMIT_METADATA_PREFIX
-from kafka_meta.ranges import Range
+from kafka_meta.ranges import Range, Reader, UncommittedPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Translation:
 
     actions: tuple[CommitOffsets, ...]
     positions: tuple[GroupPosition, ...]
-    """`later` stands for those that the actions set."""
+    """With the outcome `later` for those that the actions set."""
 
 
 def translate(
@@ -50,11 +50,11 @@ def translate(
         place = (each.topic, each.partition)
         position = known.get(place)
         for reader in each.readers:
-            if reader.committed is None:
-                # It has none there either: its own auto.offset.reset decides, as it does here.
+            if not _concerned(reader, each, prepared.uncommitted):
                 continue
             group = decided.group_name(reader.group)
-            target = _target(journal, each, position, reader.committed)
+            beyond = (reader.committed or 0) > each.end
+            target = None if beyond else _target(journal, each, position, reader.committed)
             at = GroupPosition(
                 group=group,
                 topic=each.topic,
@@ -63,22 +63,35 @@ def translate(
                 dest_offset=target if isinstance(target, int) else None,
                 outcome="later",
             )
+            if beyond:
+                # The group reads uncommitted records. Those between the last stable offset and its position are not
+                # copied.
+                reason = (
+                    f"its position {reader.committed} lies above offset {each.end}, where an open transaction begins"
+                )
+                found.append(replace(at, reason=f"{reason}: run the same command again when the transaction has ended"))
+                continue
             if isinstance(target, str):
                 found.append(replace(at, outcome="refused", reason=target))
                 continue
             if position is None or target is None or place not in exact:
-                found.append(replace(at, reason="the copy of the partition is not complete and checked"))
+                found.append(replace(at, reason="the copy of the partition is not complete, or not checked"))
                 continue
             offset = CommittedOffset(
                 topic=position.begun.dest_topic,
                 partition=each.partition,
                 offset=target,
-                metadata=metadata.get((reader.group, *place), ""),
+                metadata=_SET_TO_START if reader.committed is None else metadata.get((reader.group, *place), ""),
             )
             mine = ours.get((group, *place))
             occupied = _occupied(there.get(group), offset, mine)
             if not quiet:
-                found.append(replace(at, reason="the source is not quiet: run the same command again when it is"))
+                found.append(
+                    replace(
+                        at,
+                        reason="clients are writing or reading on the source: stop them and run the same command again",
+                    )
+                )
             elif isinstance(occupied, str):
                 found.append(replace(at, outcome="left alone", reason=occupied))
             else:
@@ -94,11 +107,22 @@ def translate(
     )
 
 
+def present(translation: Translation, dest: Snapshot) -> set[tuple[str, str, int]]:
+    """(group, destination topic, partition) of each position that the actions would set and that is set already."""
+    there = {(group.id, offset) for group in dest.groups or () for offset in group.offsets or ()}
+    return {
+        (action.group, offset.topic, offset.partition)
+        for action in translation.actions
+        for offset in action.offsets
+        if (action.group, offset) in there
+    }
+
+
 def awaited(
-    prepared: Preparation, journal: Journal | None, decided: Policy, dest: Snapshot
+    prepared: Preparation, journal: Journal | None, decided: Policy, dest: Snapshot, cut: Collection[Place]
 ) -> tuple[GroupPosition, ...]:
-    """What a run would make of the positions were everything copied by then: `later` are those that it has to set,
-    `present` those that stand there already."""
+    """What a run would do with the positions if everything were copied by then: it has to set those with the outcome
+    `later`; those with `present` are set already. `cut`: partitions whose log on the source was cut back."""
     if journal is None:
         return tuple(
             GroupPosition(
@@ -111,50 +135,61 @@ def awaited(
             )
             for each in prepared.unconsumed.ranges
             for reader in each.readers
-            if reader.committed is not None
+            if _concerned(reader, each, prepared.uncommitted)
         )
     known = {position.begun.place: position for position in journal.positions()}
     ends = {(each.topic, each.partition): each.end for each in prepared.unconsumed.ranges}
     translation = translate(prepared, journal, decided, dest, exact=known.keys(), quiet=True)
-    there = {(group.id, offset) for group in dest.groups or () for offset in group.offsets or ()}
-    present = {
-        (action.group, offset.topic, offset.partition)
-        for action in translation.actions
-        for offset in action.offsets
-        if (action.group, offset) in there
-    }
+    there = present(translation, dest)
     found: list[GroupPosition] = []
     for each in translation.positions:
         place = (each.topic, each.partition)
         begun = known[place].begun if place in known else None
-        if begun is not None and begun.end < (each.source_offset or 0) <= ends[place]:
-            # The copy will be extended up to there.
+        if place in cut:
+            each = replace(each, outcome="refused", reason="the source's log of the partition was cut back")
+        elif begun is not None and begun.end < (each.source_offset or 0) <= ends[place]:
+            # The copy will be extended up to the position.
             each = replace(each, outcome="later", reason=None)
-        elif begun is not None and (each.group, begun.dest_topic, each.partition) in present:
+        elif begun is not None and (each.group, begun.dest_topic, each.partition) in there:
             each = replace(each, outcome="present")
         found.append(each)
     return tuple(found)
 
 
-def _target(journal: Journal, each: Range, position: Position | None, committed: int) -> int | str | None:
-    """The destination offset, or why there is none; None where nothing has been copied yet."""
+def _concerned(reader: Reader, each: Range, uncommitted: UncommittedPolicy) -> bool:
+    """Whether a group gets a position. A group without a position counts from the earliest record. On a partition
+    without records it gets none: its own auto.offset.reset decides on the destination as on the source."""
+    return reader.committed is not None or (uncommitted == "earliest" and each.end > each.earliest)
+
+
+_SET_TO_START = f"{COMMIT_METADATA_PREFIX}start"
+"""The metadata of a position that the source does not have. It shows that kafka-meta has set the position."""
+
+
+def _target(journal: Journal, each: Range, position: Position | None, committed: int | None) -> int | str | None:
+    """The destination offset, or why there is none; None where nothing has been copied yet. A group without a position
+    has not read any of the copied records."""
     if position is None:
         return None
     begun = position.begun
+    if committed is None:
+        if each.earliest < begun.start:
+            return f"it has no position, and offset {each.earliest} lies before {begun.start}, where the copy began"
+        return begun.base
     if committed < begun.start and each.earliest < begun.start:
-        return f"its position {committed} lies before offset {begun.start}, where the copy began"
+        return f"its position {committed} is below offset {begun.start}, where the copy began"
     if committed > begun.end:
-        return f"its position {committed} lies behind offset {begun.end}, where the copy ends"
+        return f"its position {committed} is above offset {begun.end}, where the copy ends"
     rank = journal.rank(*begun.place, committed)
     return None if rank is None else begun.base + rank
 
 
 def _occupied(group: Group | None, wanted: CommittedOffset, mine: int | None) -> CommittedOffset | str | None:
-    """What stands in the place: nothing, one of ours, or why it is left alone."""
+    """The position that exists there: None, one that we have set, or the reason why it is left alone."""
     if group is None:
         return None
     if (alive := liveness(group)) is not None:
-        return f"its consumers run on the destination: {alive}"
+        return f"its consumers are running on the destination: {alive}"
     if group.offsets is None:
         return "its positions on the destination could not be read"
     place = (wanted.topic, wanted.partition)
@@ -163,7 +198,7 @@ def _occupied(group: Group | None, wanted: CommittedOffset, mine: int | None) ->
         return None
     if found.metadata.startswith(COMMIT_METADATA_PREFIX) or found.offset in (mine, wanted.offset):
         return found
-    return f"it stands at {found.offset} on the destination, where neither import nor this migration has put it"
+    return f"its position on the destination is {found.offset}, set neither by import nor by this migration"
 
 
 def _metadata(source: Snapshot) -> Mapping[tuple[str, str, int], str]:

@@ -1,7 +1,7 @@
-"""Keeps what arrives from vanishing before anybody has read it, and puts everything back when that is over.
+"""Turns retention off on the destination until the copied records have been read, and sets the old values again then.
 
-Retention goes by the records' own time, so old ones may be deleted right after they have arrived. The guard stays when
-the copy is done: whoever put it back at once would let the broker delete what nobody has read yet.
+Brokers delete records by the records' own timestamps, so they could delete old records right after these have arrived.
+The guard stays after the copy: otherwise the broker could delete what no group has read yet.
 """
 
 from __future__ import annotations
@@ -12,21 +12,38 @@ from kafka_meta import wire
 from kafka_meta.apply import Writer, apply
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Waiting
-from kafka_meta.journal import Journal, Position
-from kafka_meta.model import Remark, Snapshot, Topic
-from kafka_meta.plan import SetConfigs
+from kafka_meta.journal import Journal
+from kafka_meta.model import Remark, Resource, Topic
+from kafka_meta.plan import SetConfigs, plural
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Unanswered
+from kafka_meta.wire.configs import effective
 
 GUARD: Mapping[str, str] = {"cleanup.policy": "delete", "retention.bytes": "-1", "retention.ms": "-1"}
 
 
 def looks_guarded(there: Topic, works: Mapping[str, str], source: Mapping[str, str]) -> bool:
-    """Whether a destination topic is as the guard leaves one, and not because the source's is so, too. `works` and
-    `source` are effective configs."""
+    """Whether a destination topic has the configs that the guard sets, and the source's topic does not have them too.
+    `works` and `source` are effective configs: `works` of the destination's topic, `source` of the source's."""
     own = (there.configs or {}).get("retention.ms")
     guarded = all(works.get(name) == value for name, value in GUARD.items())
     return guarded and own == GUARD["retention.ms"] and source.get("retention.ms") != own
+
+
+def configs_now(
+    dest: ClusterSettings, topics: Collection[str]
+) -> tuple[dict[str, Mapping[str, str] | None], dict[str, Mapping[str, str]]]:
+    """Each topic's own values, None where they cannot be read, and the effective ones as far as they can."""
+    own: dict[str, Mapping[str, str] | None] = {}
+    works: dict[str, Mapping[str, str]] = {}
+    if not topics:
+        return own, works
+    with wire.connect(dest) as connection:
+        for topic, told in wire.overrides(connection, sorted(topics)):
+            own[topic] = None if isinstance(told, Unanswered) else told
+        for topic, told in effective(connection, sorted(topics), tuple(GUARD)):
+            works[topic] = {} if isinstance(told, Unanswered) else told
+    return own, works
 
 
 def set_guard(
@@ -38,17 +55,17 @@ def set_guard(
     effective: Mapping[str, Mapping[str, str]],
     emit: Emit,
 ) -> None:
-    """Sets what is not as the guard wants it. The values before are in the journal before they are changed.
+    """Sets each config that is not as the guard needs it. The journal has the earlier values before they are changed.
 
-    Raises KafkaMetaError when the destination refuses one: then nothing may be copied.
+    Raises KafkaMetaError when the destination refuses a config: then nothing may be copied.
     """
     actions: list[SetConfigs] = []
     for topic in sorted(topics):
         own = overrides.get(topic)
         if own is None:
             raise KafkaMetaError(
-                f"the configs of topic {topic} on the destination cannot be read, so they cannot be put back later",
-                "copying needs DESCRIBE_CONFIGS on it",
+                f"the configs of topic {topic} on the destination cannot be read: --release could not set them again",
+                "The copy needs DESCRIBE_CONFIGS on the topic.",
             )
         works = effective.get(topic, {})
         wanted = {name: value for name, value in GUARD.items() if works.get(name) != value}
@@ -56,24 +73,32 @@ def set_guard(
             previous = {name: own.get(name) for name in wanted}
             journal.remember_guard(topic, previous)
             actions.append(SetConfigs(topic=topic, configs=wanted, previous=previous))
+    refusals: list[tuple[str, str | None]] = []
     for told in apply(actions, writer):
         if isinstance(told, Waiting):
             emit(told)
         elif told.outcome == "failed":
             assert isinstance(told.action, SetConfigs)
-            raise KafkaMetaError(
-                f"nothing was copied: the destination refuses to switch retention off on topic {told.action.topic}: "
-                f"{told.error}",
-                "what arrives there could expire before it is read; copying needs ALTER_CONFIGS on it",
-            )
+            # The destination has not changed this config, so there is nothing to set again.
+            journal.forget_guard(told.action.topic)
+            refusals.append((told.action.topic, told.error))
+    if refusals:
+        topic, reason = refusals[0]
+        others = f" (and {plural(len(refusals) - 1, 'other topic')})" if len(refusals) > 1 else ""
+        raise KafkaMetaError(
+            f"nothing was copied: the destination refuses to turn off retention on topic {topic}{others}: {reason}",
+            "Copied records could expire before they are read. The copy needs ALTER_CONFIGS on the topic.",
+        )
 
 
-def release(dest: ClusterSettings, writer: Writer, journal: Journal, *, emit: Emit) -> Iterator[Remark | None]:
-    """Puts back what the guard has changed: None for a topic that is as it was, else what is not, and why.
+def put_back(
+    dest: ClusterSettings, writer: Writer, journal: Journal, topics: Collection[str], *, emit: Emit
+) -> Iterator[Remark]:
+    """Sets the earlier values again on these topics. Yields each config that could not be set, and why.
 
-    A config that somebody has set to another value meanwhile is theirs, and left alone.
+    A config that somebody else has changed since then is left alone and reported.
     """
-    guards = journal.guards()
+    guards = {topic: previous for topic, previous in journal.guards().items() if topic in topics}
     with wire.connect(dest) as connection:
         now = dict(wire.overrides(connection, sorted(guards)))
     actions: list[SetConfigs] = []
@@ -82,46 +107,29 @@ def release(dest: ClusterSettings, writer: Writer, journal: Journal, *, emit: Em
         if isinstance(told, Unanswered):
             if told.reason.startswith("UNKNOWN_TOPIC"):
                 journal.forget_guard(topic)
-                yield Remark(resource=f"topic {topic}", reason="it is no longer there: nothing is to be put back")
+                yield Remark(
+                    resource=Resource("topic", topic),
+                    reason="it does not exist any more: there is nothing to set again",
+                )
             else:
-                yield Remark(resource=f"topic {topic}", reason=f"not put back: {told.reason}")
+                yield Remark(resource=Resource("topic", topic), reason=f"not released: {told.reason}")
             continue
         ours = {name: value for name, value in previous.items() if told.get(name) == GUARD[name]}
         for name in sorted(previous.keys() - ours.keys()):
             if told.get(name) != previous[name]:
-                yield Remark(
-                    resource=f"topic {topic}",
-                    reason=f"{name} is {told.get(name)}, which somebody has set meanwhile: left alone",
-                )
-        guarding = {name: GUARD[name] for name in ours}
-        actions.append(SetConfigs(topic=topic, configs=ours, previous=guarding))
-    for result in apply([action for action in actions if action.configs], writer):
+                reason = f"{name} is {told.get(name, 'not overridden')} now, which mirror has not set: left alone"
+                yield Remark(resource=Resource("topic", topic), reason=reason)
+        if ours:
+            guarding = {name: GUARD[name] for name in ours}
+            actions.append(SetConfigs(topic=topic, configs=ours, previous=guarding))
+        else:
+            journal.forget_guard(topic)
+    for result in apply(actions, writer):
         if isinstance(result, Waiting):
             emit(result)
             continue
         assert isinstance(result.action, SetConfigs)
         if result.outcome == "failed":
-            yield Remark(resource=f"topic {result.action.topic}", reason=f"not put back: {result.error}")
+            yield Remark(resource=Resource("topic", result.action.topic), reason=f"not released: {result.error}")
         else:
             journal.forget_guard(result.action.topic)
-            yield None
-    for action in actions:
-        if not action.configs:
-            journal.forget_guard(action.topic)
-            yield None
-
-
-def not_read_yet(positions: Collection[Position], dest: Snapshot) -> dict[str, list[str]]:
-    """Destination topic → groups with a position there that is before the end of what was copied."""
-    ends = {(each.begun.dest_topic, each.begun.partition): each.dest_end for each in positions}
-    behind: dict[str, list[str]] = {}
-    for group in dest.groups or ():
-        for topic in sorted(
-            {
-                each.topic
-                for each in group.offsets or ()
-                if each.offset < ends.get((each.topic, each.partition), each.offset)
-            }
-        ):
-            behind.setdefault(topic, []).append(group.id)
-    return behind

@@ -1,12 +1,15 @@
-"""One copier at a time: its membership of a group on the destination is its lease.
+"""Only one copier at a time: its membership of a group on the destination is its lease.
 
-Whoever copies from a source is a live member of the group `kafka-meta-mirror.<source cluster id>`. A second copier
-joins, too, and the group's leader tells everybody who holds the lease: the one that says it does, else the one who
-came first by name. Whoever does not hold it leaves. A copier that is dead loses its membership with the session, and
-the join of the next one waits for that.
+A copier from a source is a live member of the group `kafka-meta-mirror.<source cluster id>`. A second copier joins the
+group as well. Then the group's leader tells all members who holds the lease: the member that says it does, else the
+first by name. A member that does not hold it leaves. A dead copier loses its membership when its session ends, and the
+next copier's join waits for that.
 
-A copier may send only while its last answered heartbeat is younger than the session: a stopped process that wakes up
-knows by its clock, before it says a word, that somebody else may be copying by now.
+A broker waits `group.initial.rebalance.delay.ms` (3 s as shipped) before it answers the first join of an empty group.
+So a copier joins early (`join`), looks at both clusters meanwhile, and enters the lease when it wants to write.
+
+A copier may send only while its last answered heartbeat is younger than the session. So a process that was stopped and
+wakes up knows by its clock, before it sends anything, that another copier may have the lease.
 """
 
 from __future__ import annotations
@@ -17,11 +20,13 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
+from typing import Any
 
+from kafka_meta.cluster.clients import background
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Waiting, silent
 from kafka_meta.model import LEASE_GROUPS
@@ -29,12 +34,16 @@ from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
 from kafka_meta.wire.connection import Unanswered, Wire
 from kafka_meta.wire.membership import Expelled, Joined, Membership, Rebalancing
+from kafka_meta.wire.patience import patiently
 
 SESSION_SECONDS = 10.0
 _HEARTBEATS = 5
-"""A session; the last one is the margin by which we stop before the coordinator gives the lease to somebody else."""
-_TRIES = 100
+"""Heartbeats in a session. The lease counts as ended one interval before the session ends at the coordinator."""
 _PAUSE_SECONDS = 0.2
+_SETTLE_SECONDS = 15.0
+"""How long a coordinator has to load its groups, and a group to settle, before nobody knows who has the lease."""
+_PARTING_SECONDS = 2.0
+"""How long a coordinator has to take our leave."""
 _KIND = LEASE_GROUPS.rstrip(".")
 
 
@@ -43,7 +52,8 @@ def group_of(source_id: str) -> str:
 
 
 class Lease:
-    """A context manager. Entering takes the lease or raises `KafkaMetaError` naming the host of whoever holds it."""
+    """A context manager. Entering it waits until the lease is taken, or raises `KafkaMetaError` with the host of the
+    process that has it. `join` begins to take it, and returns at once; `close` gives it back, entered or not."""
 
     def __init__(
         self,
@@ -64,69 +74,117 @@ class Lease:
         self._valid_until = 0.0
         self._lost: str | None = None
         self.term = 0
-        """Goes up whenever the lease has been taken anew: in between somebody else may have had it."""
+        """Goes up each time when the lease is taken: somebody else may have had it in between."""
         self._stop = threading.Event()
+        self._answered = threading.Event()
+        """Set when the lease is taken or refused."""
+        self._refusal: Exception | None = None
+        self._member_id = ""
         self._thread: threading.Thread | None = None
         self._wire: Wire | None = None
 
-    def __enter__(self) -> Lease:
-        # A coordinator that is down is to be noticed soon; joining may take a session.
+    def join(self) -> None:
+        """Begins to take the lease. Raises `KafkaMetaError` when the destination cannot be reached."""
+        # A coordinator that is down should be noticed soon, but joining may take as long as a session.
         patience_ms = round(self._session_seconds * 1000) + 2000
         self._wire = connect(replace(self._dest, request_timeout_ms=min(patience_ms, self._dest.request_timeout_ms)))
         try:
             self._member = Membership(wire=self._wire, group=self._group, kind=_KIND)
             self._say_whom_we_wait_for()
-            self._take()
         except BaseException:
             self._wire.close()
             raise
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="lease", daemon=True)
         self._thread.start()
+
+    def __enter__(self) -> Lease:
+        if self._thread is None:
+            self.join()
+        try:
+            self._answered.wait()
+            if self._refusal is not None:
+                raise self._refusal
+            self.check()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the lease back, or takes the wish for it back. May be called again."""
+        if self._thread is None or self._wire is None:
+            return
         self._stop.set()
-        self._valid_until = 0.0
-        assert self._thread is not None and self._wire is not None
-        self._thread.join(timeout=self._beat_seconds)
-        if self._lost is None:
-            with suppress(Unanswered):
-                self._member.leave(self._coordinator, self._joined)
+        # A coordinator that does not answer is not waited for, after ^C above all: the session ends by itself.
+        with suppress(Unanswered, TimeoutError):
+            background(self._part).result(timeout=_PARTING_SECONDS)
         self._wire.close()
+        self._wire = None
+
+    def _part(self) -> None:
+        assert self._thread is not None
+        if not self._answered.is_set():
+            self._leave_while_joining()
+        self._thread.join()
+        if self._holding and self._lost is None:
+            self._member.leave(self._coordinator, self._member_id)
+
+    def _leave_while_joining(self) -> None:
+        """On a connection of its own: a broker reads nothing from a connection on which it delays an answer."""
+        with suppress(KafkaMetaError, Unanswered), connect(self._dest) as wire:
+            member = Membership(wire=wire, group=self._group, kind=_KIND)
+            if self._member_id:
+                member.leave(member.coordinator(), self._member_id)
+
+    def _serve(self) -> None:
+        try:
+            self._take()
+        except Exception as error:
+            self._refusal = error
+            return
+        finally:
+            self._answered.set()
+        self._keep()
 
     def holds(self) -> bool:
-        """Whether a byte may leave now. Asks nobody, so it can be asked before every one."""
-        return _now() < self._valid_until
+        """Whether a byte may be sent now. It sends no request, so it can be called before every byte."""
+        return not self._stop.is_set() and _now() < self._valid_until
 
     def permit(self, term: int) -> Callable[[], bool]:
-        """What `holds` says in that term, and nothing in a later one."""
+        """A function that returns `holds()` during this term, and False in a later one."""
         return lambda: self.holds() and self.term == term
 
     def check(self) -> bool:
-        """Whether it holds; not for the moment while the coordinator does not answer. Raises `KafkaMetaError` when
-        somebody else has it."""
+        """Whether the lease holds. False for the moment while the coordinator does not answer. Raises `KafkaMetaError`
+        when somebody else has it."""
         if self._lost is not None:
-            raise KafkaMetaError(self._lost, "run the same command again; it goes on where the copy stands")
+            raise KafkaMetaError(self._lost, "Run the same command again: the copy continues where it stopped.")
         return self.holds()
 
     def _say_whom_we_wait_for(self) -> None:
-        """Whoever is a member answers our knock with its next heartbeat; who is dead is waited for."""
+        """Reports the members that have the lease or want it. A live one answers our join with its next heartbeat. For
+        a dead one we wait until its session ends."""
         with suppress(Unanswered, Rebalancing, Expelled):
             for says in self._member.members(self._member.coordinator()):
-                until = f"if it is dead, that ends within {self._session_seconds:.0f} s"
+                until = f"if it has died, its lease ends within {self._session_seconds:.0f} s"
                 self._emit(Waiting(reason=f"{_has_the_lease(says)}; {until}", seconds=self._session_seconds))
 
     def _take(self) -> None:
-        for attempt in range(_TRIES):
+        # The lease of a dead copier ends with its session.
+        until = time.monotonic() + max(self._dest.patience_s, 2 * self._session_seconds)
+        while time.monotonic() < until and not self._stop.is_set():
             try:
                 self._join()
                 return
             except (Rebalancing, Expelled):
                 continue
             except Unanswered as silence:
-                if not silence.retriable or attempt == _TRIES - 1:
+                if not silence.retriable or time.monotonic() + _PAUSE_SECONDS > until:
                     raise KafkaMetaError(
                         f"the lease on the destination cannot be taken: group {self._group}: {silence.reason}",
                         "copying needs READ on that group",
@@ -135,21 +193,23 @@ class Lease:
         raise KafkaMetaError(f"the lease on the destination cannot be taken: group {self._group} does not settle")
 
     def _join(self, member_id: str = "") -> None:
-        """Joins, hears who holds the lease, and leaves again when it is somebody else."""
+        """Joins, gets the holder of the lease from the group's leader, and leaves again when the holder is somebody
+        else."""
         self._coordinator = self._member.coordinator()
-        joined = self._member.join(
-            self._coordinator,
-            member_id=member_id,
-            says=json.dumps({**self._says, "holding": self._holding}).encode(),
-            session_ms=round(self._session_seconds * 1000),
-        )
+        says = json.dumps({**self._says, "holding": self._holding}).encode()
+        session_ms = round(self._session_seconds * 1000)
+        self._member_id = member_id or self._member.new_member_id(self._coordinator, says=says, session_ms=session_ms)
+        if self._stop.is_set():
+            raise Expelled  # who closes the lease knows this id from now on, and makes the group forget it
+        joined = self._member.join(self._coordinator, member_id=self._member_id, says=says, session_ms=session_ms)
+        self._member_id = joined.member_id
         self._joined = joined
-        # The session counts anew from the coordinator's answer to this.
+        # The session starts again with the coordinator's answer to the join.
         asked = _now()
         holder = json.loads(self._member.sync(self._coordinator, joined, _holder))
         if holder["name"] != self._name:
             with suppress(Unanswered):
-                self._member.leave(self._coordinator, joined)
+                self._member.leave(self._coordinator, joined.member_id)
             raise KafkaMetaError(
                 f"another kafka-meta is copying from this source: process {holder['pid']} on {holder['host']}",
                 f"let it finish, or end it: its lease ends {self._session_seconds:.0f} s later",
@@ -163,16 +223,23 @@ class Lease:
         self._valid_until = asked + self._session_seconds - self._beat_seconds
 
     def _keep(self) -> None:
+        try:
+            self._beat()
+        except Exception:
+            if not self._stop.is_set():  # else the connection was closed over a request that has no answer
+                raise
+
+    def _beat(self) -> None:
         while not self._stop.wait(self._beat_seconds):
             asked = _now()
             try:
                 self._member.heartbeat(self._coordinator, self._joined)
                 self._extend(asked)
             except Rebalancing:
-                # Somebody else knocks, and only waits to hear that we are here.
+                # Another copier is joining. It waits until we join again and say that we have the lease.
                 self._rejoin(self._joined.member_id)
             except Expelled:
-                # We were stopped or out of reach for a session: now we are one of those that knock.
+                # We were stopped, or cut off for a session. Now we have to join like any other copier.
                 self._valid_until, self._holding = 0.0, False
                 self._rejoin("")
             except Unanswered:
@@ -198,6 +265,36 @@ class Lease:
     _member: Membership
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A process that has the lease, or wants it. None where the destination does not tell: for a moment while another
+    process joins."""
+
+    host: str | None
+    pid: int | None
+
+
+def holder(dest: ClusterSettings, source_id: str) -> Holder | None:
+    """Who copies from this source, or is about to; None: nobody. Raises `KafkaMetaError` when the destination does not
+    tell."""
+    with connect(dest) as wire:
+        member = Membership(wire=wire, group=group_of(source_id), kind=_KIND)
+
+        def ask() -> tuple[bytes, ...]:
+            return member.members(member.coordinator())
+
+        try:
+            said = patiently(ask, seconds=_SETTLE_SECONDS)
+        except (Unanswered, Rebalancing, Expelled) as error:
+            reason = error.reason if isinstance(error, Unanswered) else "the group is rebalancing"
+            raise KafkaMetaError(f"the destination does not tell who has the lease: {reason}") from error
+    members = [json.loads(says) for says in said if says]
+    if not members:
+        return Holder(host=None, pid=None) if said else None
+    first = _first(members)
+    return Holder(host=first["host"], pid=first["pid"])
+
+
 def _has_the_lease(says: bytes) -> str:
     who = "another kafka-meta"
     with suppress(ValueError, KeyError, TypeError):
@@ -207,12 +304,14 @@ def _has_the_lease(says: bytes) -> str:
 
 
 def _holder(members: Mapping[str, bytes]) -> bytes:
-    """Said by the group's leader to all: the member that holds the lease, else the first one by name."""
-    said = [json.loads(says) for says in members.values()]
-    first = min(said, key=lambda member: (not member["holding"], member["name"]))
-    return json.dumps(first).encode()
+    """The group's leader sends this to all members: what the member that has the lease said, else the first by name."""
+    return json.dumps(_first([json.loads(says) for says in members.values()])).encode()
+
+
+def _first(members: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return min(members, key=lambda member: (not member["holding"], member["name"]))
 
 
 def _now() -> float:
-    """Seconds that go on while the machine sleeps."""
+    """Seconds of a clock that also runs while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

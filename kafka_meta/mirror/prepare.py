@@ -1,4 +1,4 @@
-"""`Prepare to migrate`: what would be copied, from where to where, and what would be left behind. Changes nothing."""
+"""`Prepare to migrate`: what will be copied, and what will be left behind. Changes nothing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from kafka_meta import cluster, wire, zookeeper
 from kafka_meta.errors import UsageError
 from kafka_meta.events import Emit
 from kafka_meta.export import merge
-from kafka_meta.model import Partition, Remark, Selection, Snapshot, Topic
+from kafka_meta.model import Partition, Remark, Resource, Selection, Snapshot, Topic
 from kafka_meta.ranges import UncommittedPolicy, Unconsumed, unconsumed
 from kafka_meta.settings import ClusterSettings
-from kafka_meta.wire import Place
+from kafka_meta.wire import Place, Unanswered
+from kafka_meta.wire.configs import effective
 from kafka_meta.wire.transactions import Holder, holders, stable_offsets
 
 _SECTIONS = frozenset({"topics", "groups"})
@@ -20,20 +21,20 @@ _SECTIONS = frozenset({"topics", "groups"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTransaction:
-    """Everything behind the partition's last stable offset `stable` waits for a transaction to end."""
+    """Records behind the partition's last stable offset `stable` wait until this transaction ends."""
 
     topic: str
     partition: int
     stable: int
     high_watermark: int
     holder: Holder | None
-    """None where the brokers do not tell (before 2.8)."""
+    """None where the brokers do not return it (before 2.8)."""
 
     @property
     def producer(self) -> str:
-        """Whose transaction it is, in words."""
+        """The producer of the transaction, in words."""
         if self.holder is None:
-            return "a producer that the brokers do not name"
+            return "a producer that the brokers do not report"
         id = self.holder.transactional_id
         return f"producer {self.holder.producer_id}{f' (transactional id {id})' if id else ''}"
 
@@ -43,6 +44,7 @@ class Preparation:
     source: Snapshot
     """A partition's `end_offset` is its last stable offset."""
     unconsumed: Unconsumed
+    uncommitted: UncommittedPolicy = "earliest"
     open_transactions: tuple[OpenTransaction, ...] = ()
 
     @property
@@ -56,31 +58,63 @@ def prepare(
     selection: Selection,
     uncommitted: UncommittedPolicy,
     all_data: bool,
+    unread_only: bool = False,
     emit: Emit,
     taken_at_ms: int,
 ) -> Preparation:
-    """What the selected groups have not read of the selected topics. Committed offsets are read before the ends.
+    """What the selected groups have not read of the selected topics. Compacted topics are complete unless
+    `unread_only`. Committed offsets are read before the ends of the logs.
 
     Raises UsageError without brokers, KafkaMetaError when the source cannot be reached.
     """
     snapshot = read_source(source, selection, emit=emit, taken_at_ms=taken_at_ms)
     stable, open_transactions = _stable(source, snapshot)
-    unread = unconsumed(stable, selection=selection, uncommitted=uncommitted, all_data=all_data)
+    compacted, unknown = _compacted(source, stable)
+    unread = unconsumed(
+        stable,
+        selection=selection,
+        uncommitted=uncommitted,
+        all_data=all_data,
+        whole=() if unread_only else compacted,
+        high_watermarks=_ends(snapshot),
+    )
     copied = {(each.topic, each.partition) for each in unread.ranges}
     return Preparation(
-        source=stable,
+        source=replace(stable, gaps=(*stable.gaps, *unknown)),
         unconsumed=unread,
+        uncommitted=uncommitted,
         open_transactions=tuple(each for each in open_transactions if (each.topic, each.partition) in copied),
     )
 
 
-def read_source(source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at_ms: int) -> Snapshot:
-    """Topics and groups of the source; with old consumers' offsets where ZooKeeper is given, too."""
+def _compacted(source: ClusterSettings, snapshot: Snapshot) -> tuple[frozenset[str], tuple[Remark, ...]]:
+    """The topics whose effective cleanup.policy compacts, and a remark for those whose policy is not known."""
+    found: set[str] = set()
+    unknown: list[Remark] = []
+    overrides = {topic.name: (topic.configs or {}).get("cleanup.policy") for topic in snapshot.topics or ()}
+    with wire.connect(source) as connection:
+        for topic, told in effective(connection, sorted(overrides), ("cleanup.policy",)):
+            policy = overrides[topic] if isinstance(told, Unanswered) else told.get("cleanup.policy")
+            if policy is None and isinstance(told, Unanswered):
+                reason = f"whether it is compacted could not be read ({told.reason}): only unread records are copied"
+                unknown.append(Remark(resource=Resource("topic", topic), reason=reason))
+            elif "compact" in (policy or ""):
+                found.add(topic)
+    return frozenset(found), tuple(unknown)
+
+
+def require_brokers(source: ClusterSettings) -> None:
+    """Raises UsageError."""
     if not source.bootstrap_servers:
         raise UsageError(
-            "the mirror reads records from brokers, and no broker of the source is given",
+            "no broker of the source is given: the mirror reads records from brokers",
             "Use --source-bootstrap-servers HOST:PORT.",
         )
+
+
+def read_source(source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at_ms: int) -> Snapshot:
+    """Topics and groups of the source. With ZooKeeper's address, offsets of old consumers are read as well."""
+    require_brokers(source)
     in_brokers = cluster.read(source, selection, emit=emit, taken_at_ms=taken_at_ms, sections=_SECTIONS)
     if source.zookeeper is None:
         return in_brokers
@@ -109,7 +143,7 @@ def _stable(source: ClusterSettings, snapshot: Snapshot) -> tuple[Snapshot, list
         for topic in snapshot.topics or ()
     )
     gaps = tuple(
-        Remark(resource=f"topic {topic}", reason=f"last stable offset of partition {partition}: {reason}")
+        Remark(resource=Resource("topic", topic), reason=f"last stable offset of partition {partition}: {reason}")
         for (topic, partition), reason in failed.items()
     )
     found = [

@@ -1,4 +1,4 @@
-"""Whether there is room for what arrives, and time for what is still there."""
+"""Whether the destination has disk space for the copy, and which records either side may delete too early."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from kafka_meta import wire
 from kafka_meta.journal import Place, Position
 from kafka_meta.mirror.findings import Findings
 from kafka_meta.mirror.prepare import Preparation
-from kafka_meta.model import LogDirs, Topic, Volume
+from kafka_meta.model import LogDirs, Resource, Topic, Volume
+from kafka_meta.plan import plural
 from kafka_meta.ranges import Range
 from kafka_meta.wire import Wire
 
@@ -24,7 +25,7 @@ def look_at_room(
     disks: LogDirs,
     found: Findings,
 ) -> None:
-    """What would arrive at each broker, replicas included, against what it has left."""
+    """Compares the bytes that each broker would receive, replicas included, with its free space."""
     arriving: dict[int, int] = defaultdict(int)
     for each in ranges:
         topic = topics.get(names[each.topic])
@@ -34,7 +35,8 @@ def look_at_room(
         left = each.end - (max(position.source, each.earliest) if position else each.start)
         if each.size_bytes is None:
             found.warn(
-                f"{each.topic}-{each.partition}", "its size is not told: whether there is room for it is not known"
+                Resource.partition(each.topic, each.partition),
+                "its size is not known: it is not known either whether the destination has space for it",
             )
             continue
         size_bytes = each.size_bytes * max(0, left) // max(1, each.messages)
@@ -45,21 +47,21 @@ def look_at_room(
         volumes = disks.volumes.get(broker)
         if not volumes:
             if size_bytes:
-                untold = gaps.get(f"log directories of broker {broker}", "brokers tell since 3.3")
+                untold = gaps.get(Resource("log directories of broker", str(broker)), "brokers report it since 3.3")
                 found.warn(
-                    f"broker {broker} of the destination",
-                    f"{size_bytes:,} bytes will arrive there, and it does not tell how much room it has ({untold}): "
-                    "look yourself",
+                    Resource("broker", f"{broker} of the destination"),
+                    f"the copy needs {size_bytes:,} bytes there, and the broker does not report its free space "
+                    f"({untold}): check it yourself",
                 )
         elif size_bytes > (free_bytes := _free_bytes(volumes)):
             found.find(
-                f"broker {broker} of the destination",
-                f"too little room: {size_bytes:,} bytes would arrive there, {free_bytes:,} are free",
+                Resource("broker", f"{broker} of the destination"),
+                f"too little space: the copy needs {size_bytes:,} bytes, {free_bytes:,} are free",
             )
 
 
 def _free_bytes(volumes: Iterable[Volume]) -> int:
-    """Log directories that tell the same figures are on the same disk, and count once."""
+    """The sum over disks. Log directories with the same figures are on the same disk, and count once."""
     return sum(usable for _, usable in {(volume.total_bytes, volume.usable_bytes) for volume in volumes})
 
 
@@ -71,7 +73,7 @@ def look_at_retention(
     now_ms: int,
     found: Findings,
 ) -> None:
-    """Records that the source is about to delete: the copy may come too late for them."""
+    """Warns of records that the source will delete soon: the copy may be too late for them."""
     soon: dict[int, dict[Place, int]] = defaultdict(dict)
     starts: dict[Place, int] = {}
     for each in prepared.unconsumed.ranges:
@@ -89,7 +91,66 @@ def look_at_retention(
             if offset is None or offset > start:
                 until = "the end" if offset is None else str(offset)
                 found.warn(
-                    f"{topic}-{partition}",
-                    f"the source's retention may delete what lies between {start} and {until} within the hour "
-                    f"(retention.ms is {source_configs[topic]['retention.ms']}): lengthen it until the copy is done",
+                    Resource.partition(topic, partition),
+                    f"the source may delete the records from {start} to {until} within an hour "
+                    f"(retention.ms is {source_configs[topic]['retention.ms']}): raise it until the copy is done",
                 )
+
+
+def look_at_what_may_vanish(
+    from_source: Wire,
+    prepared: Preparation,
+    known: Mapping[Place, Position],
+    names: Mapping[str, str],
+    dest_configs: Mapping[str, Mapping[str, str]],
+    now_ms: int,
+    found: Findings,
+) -> None:
+    """Warns of the records that the destination may delete before they are read, where there is no guard."""
+    left: dict[str, int] = defaultdict(int)
+    limits: dict[int, dict[Place, int]] = defaultdict(dict)
+    spans: dict[Place, tuple[int, int]] = {}
+    for each in prepared.unconsumed.ranges:
+        place = (each.topic, each.partition)
+        start = max(known[place].source, each.start) if place in known else each.start
+        left[each.topic] += max(0, each.end - start)
+        leader = prepared.topics[each.topic].partitions[each.partition].leader
+        retention_ms = _retention_ms(dest_configs.get(names[each.topic]))
+        if retention_ms is not None and leader is not None and start < each.end:
+            spans[place] = (start, each.end)
+            limits[now_ms - retention_ms][place] = leader
+    old: dict[str, int] = defaultdict(int)
+    for time_ms, leaders in limits.items():
+        for place, offset in wire.offsets(from_source, leaders, time_ms)[0].items():
+            start, end = spans[place]
+            # Timestamps need not ascend: records behind the first one that is young enough may be too old as well.
+            old[place[0]] += (end if offset is None else min(max(offset, start), end)) - start
+    for topic, count in left.items():
+        if said := _may_vanish(dest_configs.get(names[topic]), count, old[topic]):
+            found.warn(Resource("topic", names[topic]), f"--no-guard: {said}")
+
+
+def _retention_ms(configs: Mapping[str, str] | None) -> int | None:
+    """After how many milliseconds a topic deletes records; None when it does not, or when that is not known."""
+    if configs is None or "delete" not in configs.get("cleanup.policy", ""):
+        return None
+    retention_ms = int(configs.get("retention.ms", -1))
+    return retention_ms if retention_ms >= 0 else None
+
+
+def _may_vanish(configs: Mapping[str, str] | None, count: int, old: int) -> str | None:
+    """In words, what a topic with these configs may do to `count` records, of which `old` are too old already."""
+    if configs is None:
+        return "its retention on the destination could not be read: copied records may be deleted before they are read"
+    said: list[str] = []
+    retention_ms, size = _retention_ms(configs), configs.get("retention.bytes", "-1")
+    if retention_ms is not None:
+        said.append(
+            "the destination deletes records by their own timestamps, read or unread (retention.ms is "
+            f"{retention_ms}); of the {plural(count, 'record')} to copy, at least {old:,} are too old already"
+        )
+    if "delete" in configs.get("cleanup.policy", "") and size != "-1":
+        said.append(f"the destination deletes the oldest records of a partition above {size} bytes, read or unread")
+    if "compact" in configs.get("cleanup.policy", ""):
+        said.append("the destination compacts: of records with one key, the older ones may vanish before they are read")
+    return "; ".join(said) or None

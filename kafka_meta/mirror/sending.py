@@ -1,27 +1,31 @@
-"""Produce requests that carry a batch for every partition; what is acknowledged, and what is not."""
+"""Produce requests that carry a batch for each of many partitions; what is acknowledged, and what is not."""
 
 from __future__ import annotations
 
 import time
 from typing import NamedTuple
 
+from kafka_meta.batches import unreadable
 from kafka_meta.journal import Place
-from kafka_meta.mirror.answers import Answers, Line, Lines
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.mirror.settling import Settling
-from kafka_meta.mirror.track import Ready, Track
+from kafka_meta.mirror.track import Ready, State, Track, damaged
 from kafka_meta.mirror.tracks import Tracks
 from kafka_meta.wire.connection import Unanswered, error_text, is_retriable
+from kafka_meta.wire.lines import Answers, Line, Lines
 from kafka_meta.wire.produce import Produce, Produced, Sent
 
-_REQUEST_BYTES = 8 << 20
+PRODUCE_BYTES = 8 << 20
 _SECOND_LOOK = frozenset({-1, 2, 45, 46, 47, 59})
-"""UNKNOWN_SERVER_ERROR, CORRUPT_MESSAGE; OUT_OF_ORDER_SEQUENCE_NUMBER, DUPLICATE_SEQUENCE_NUMBER,
-INVALID_PRODUCER_EPOCH, UNKNOWN_PRODUCER_ID, when something of ours has landed that we do not know of."""
+"""UNKNOWN_SERVER_ERROR, CORRUPT_MESSAGE. OUT_OF_ORDER_SEQUENCE_NUMBER, DUPLICATE_SEQUENCE_NUMBER,
+INVALID_PRODUCER_EPOCH, UNKNOWN_PRODUCER_ID: a batch of ours may have arrived, and we do not know it."""
+
+_TOO_LARGE = frozenset({10, 18})
+"""MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE (larger than a segment)."""
 
 
 class _Asked(NamedTuple):
-    """A batch on its way, and the era of its partition in which it left."""
+    """A batch on its way, and the era that its partition had when it was sent."""
 
     track: Track
     era: int
@@ -29,7 +33,7 @@ class _Asked(NamedTuple):
 
 
 class Sending:
-    """`max_rate_bytes` is a second's."""
+    """`max_rate_bytes` is bytes a second."""
 
     def __init__(
         self,
@@ -51,18 +55,18 @@ class Sending:
 
     @property
     def rest_seconds(self) -> float:
-        """How long the rate limit keeps everything back."""
+        """For how many seconds the rate limit holds back everything."""
         return max(0.0, self._not_before - time.monotonic())
 
     def go_on(self) -> None:
         """Sends what is ready on every line that is not busy."""
         if self.rest_seconds:
-            self._tracks.moved_at = time.monotonic()  # to wait for the rate's sake is no silence
+            self._tracks.moved_at = time.monotonic()  # waiting for the rate limit does not count as silence
             return
         if not any(self._tracks.sendable.values()):
             return
         if not self._lease.check():
-            self._tracks.trouble = "the lease on the destination has run out; its group's coordinator does not answer"
+            self._tracks.trouble = "the lease on the destination has expired: its group's coordinator does not answer"
             return
         if self._lease.term != self._term:
             self._start_term()
@@ -75,20 +79,21 @@ class Sending:
                     break
 
     def _start_term(self) -> None:
-        """The lease was lost and has been taken anew: somebody else may have copied in between."""
+        """The lease was lost and has been taken again: somebody else may have copied in between."""
         self._tracks.journal.check_claim()
         self._term = self._lease.term
         for track in self._tracks.by_place.values():
-            if track.settled:
-                self._tracks.unsettle(track, "the lease on the destination had run out")
+            if track.state is State.SETTLED:
+                self._tracks.unsettle(track, "the lease on the destination had expired")
 
     def _send(self, line: Line, sendable: dict[Place, Track]) -> bool:
-        """Whether there was something for this line: batches of a partition follow each other on one."""
+        """Whether there was something for this line. While batches of a partition are under way, its next one goes on
+        the same line, so that they arrive in order."""
         if self.rest_seconds:
             return False
         most = len(sendable)
         if self._lines.quiet(line.channel.broker):
-            # Half of what is there: the other half goes while this one is being acknowledged.
+            # Half of the partitions: the other half is sent while this request is being acknowledged.
             most = (most + 1) // 2
         tracks: list[Track] = []
         size = 0
@@ -97,7 +102,7 @@ class Sending:
                 continue
             tracks.append(track)
             size += track.ready[0].outgoing.size_bytes
-            if size >= _REQUEST_BYTES or len(tracks) == most:
+            if size >= line.pace.request_bytes or len(tracks) == most:
                 break
         if not tracks:
             return False
@@ -121,36 +126,50 @@ class Sending:
         return True
 
     def _heard(self, answer: list[Produced] | Unanswered, line: Line, asked: dict[Place, _Asked]) -> None:
-        line.under_way -= 1
+        line.answered(lost=isinstance(answer, Unanswered))
         if isinstance(answer, Unanswered):
             self._settling.wait_a_moment()
             for each in asked.values():
-                if each.track.era == each.era:
+                if each.track.era != each.era:
+                    continue
+                if answer.retriable:
                     self._tracks.unsettle(each.track, f"the destination: {answer.reason}")
+                else:
+                    self._tracks.fail(each.track, f"the destination: {answer.reason}")
             return
         for produced in answer:
             each = asked[produced.topic, produced.partition]
             track = each.track
-            if track.closed:
+            if not track.open:
                 continue
             if not produced.error_code and produced.base_offset != track.begun.base + each.ready.rank:
                 self._tracks.misplaced(track, each.ready, produced.base_offset)
             elif track.era != each.era:
-                continue  # the destination's log will say that it has landed
+                continue  # the end of the destination's log will show that it has arrived
             elif produced.error_code:
-                self._refused(track, produced)
+                self._refused(track, each.ready, produced)
             else:
                 self._tracks.acknowledge(track, each.ready)
 
-    def _refused(self, track: Track, produced: Produced) -> None:
+    def _refused(self, track: Track, ready: Ready, produced: Produced) -> None:
         reason = error_text(produced.error_code, produced.error_message)
-        if produced.error_code in _SECOND_LOOK:
+        assert track.acknowledged is not None
+        at = track.acknowledged.source
+        if track.sending[0] is ready and (seen := unreadable(ready.outgoing)) is not None:
+            self._tracks.fail(track, damaged(f"record batch at offset {at}: {seen}", at))
+        elif produced.error_code in _SECOND_LOOK:
             if self._tracks.refused(track, f"the destination refuses the next batch: {reason}"):
                 self._tracks.unsettle(track, reason)
         elif is_retriable(produced.error_code):
             self._settling.wait_a_moment()
             self._tracks.unsettle(track, f"{track.name} on the destination: {reason}")
+        elif produced.error_code in _TOO_LARGE and track.halve(ready):
+            self._tracks.unsettle(track, f"{track.name} on the destination: {reason}")
+        elif produced.error_code in _TOO_LARGE:
+            self._tracks.fail(
+                track,
+                f"the destination refuses the last record before source offset {ready.outgoing.source_end}, compressed "
+                f"anew: {reason}. Raise max.message.bytes of topic {track.begun.dest_topic}",
+            )
         else:
-            assert track.acknowledged is not None
-            at = track.acknowledged.source
             self._tracks.fail(track, f"the destination refuses the batch that follows source offset {at}: {reason}")

@@ -1,22 +1,24 @@
-"""Records that a destination topic would not take: it would refuse them in the midst of the copy.
+"""Records that a destination topic would refuse during the copy: too large, too old, or too far in the future.
 
-Most of it the clusters tell without a record being read: the topics' limits on both sides, and the first record at or
-after a time. Only where that leaves a doubt the range is read, once, before the copy.
+A record that is young enough now may be too old when its turn comes. So the time that the copy may take counts in.
+
+Often two things are enough to know this: the topics' limits on both sides, and the first record at or after a time.
+Where they are not enough, the range is read once before the copy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kafka_meta import wire
-from kafka_meta.batches import Batch, Destination, MessageSet, Producer, RecordTooLarge, rebuild
+from kafka_meta.batches import Batch, Destination, MalformedBatch, MessageSet, Producer, RecordTooLarge, rebuild
 from kafka_meta.batches.records import contents
 from kafka_meta.events import Emit
 from kafka_meta.journal import Place
-from kafka_meta.model import Remark
+from kafka_meta.logs import Lost, Span, read
+from kafka_meta.model import Remark, Resource
 from kafka_meta.settings import ClusterSettings
-from kafka_meta.verify import Lost, Span, read
 from kafka_meta.wire import Wire
 
 NO_LIMIT = 2**63 - 1
@@ -25,7 +27,8 @@ NO_TIMESTAMP = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Of a destination topic. Times are milliseconds before and after now; `NO_LIMIT` where any will do."""
+    """The limits of a destination topic. Times are milliseconds before and after now; `NO_LIMIT` where any time is
+    accepted."""
 
     topic: str
     max_message_bytes: int | None
@@ -34,7 +37,7 @@ class Limits:
 
 
 def limits(topic: str, configs: Mapping[str, str]) -> Limits:
-    """From its effective configs. A topic that stamps records itself takes any time."""
+    """From the topic's effective configs. A topic that sets the timestamps itself accepts any time."""
     both = _number(configs, "message.timestamp.difference.max.ms")
     stamps = configs.get("message.timestamp.type") == "LogAppendTime"
     size = configs.get("max.message.bytes")
@@ -50,9 +53,21 @@ def _number(configs: Mapping[str, str], name: str) -> int:
     return int(configs.get(name, NO_LIMIT))
 
 
+_SLOW_BYTES_A_SECOND = 5 << 20
+"""As a copy over a slow network. A record that would only be refused by a slower one is not looked for."""
+_MARGIN_MS = 600_000
+
+
+def longest_copy_ms(size_bytes: int, max_rate_bytes: int | None) -> int:
+    """How long a copy of so many bytes may take, with ten minutes of margin."""
+    rate = min(_SLOW_BYTES_A_SECOND, max_rate_bytes or _SLOW_BYTES_A_SECOND)
+    return _MARGIN_MS + 1000 * size_bytes // rate
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """What is left to copy of a partition, and what it goes into. `source_max_bytes` None: not known."""
+    """The records of a partition that are left to copy, and the limits of their destination topic. `source_max_bytes`
+    None: not known."""
 
     span: Span
     limits: Limits
@@ -66,9 +81,20 @@ class Candidate:
 
 
 def refused_records(
-    source: ClusterSettings, from_source: Wire, candidates: Mapping[Place, Candidate], *, now_ms: int, emit: Emit
-) -> Iterator[Remark]:
-    """One remark for each partition that holds such a record, naming the first one that is found."""
+    source: ClusterSettings,
+    from_source: Wire,
+    candidates: Mapping[Place, Candidate],
+    *,
+    now_ms: int,
+    until_ms: int,
+    emit: Emit,
+) -> tuple[list[Remark], list[Remark]]:
+    """One remark for each partition with such a record. It names the first one that is found. `until_ms`: when the copy
+    will have ended at the latest.
+
+    Then one for each partition with a damaged batch: its copy will end there, and no other partition has to wait for
+    it.
+    """
     found: dict[Place, Remark] = {}
     doubtful: dict[Place, Span] = {}
     for place, offset in _first_at(from_source, candidates, now_ms, after=True).items():
@@ -77,22 +103,39 @@ def refused_records(
             found[place] = _too_young(place, offset, candidates[place].limits)
         elif offset is not None and offset < span.start:
             doubtful[place] = span
-    for place, offset in _first_at(from_source, candidates, now_ms, after=False).items():
+    for place, offset in _first_at(from_source, candidates, until_ms, after=False).items():
         span = candidates[place].span
         if offset is None or offset > span.start:
-            found.setdefault(place, _too_old(place, span.start, candidates[place].limits))
+            found.setdefault(place, _too_old(place, span.start, candidates[place].limits, until_ms - now_ms))
         else:
-            # Times need not ascend: a later record may be older.
+            # Timestamps need not ascend: a later record may be older.
             doubtful[place] = span
     doubtful |= {place: each.span for place, each in candidates.items() if each.may_be_too_large}
     doubtful = {place: span for place, span in doubtful.items() if place not in found}
+    damaged: dict[Place, Remark] = {}
     for place, piece in read(source, doubtful, stage="measuring", emit=emit) if doubtful else ():
-        if place in found or isinstance(piece, Lost) or piece.aborted:
+        if place in found or place in damaged:
             continue
-        remark = _look_into(place, piece.batch, candidates[place], now_ms)
+        if isinstance(piece, Lost):
+            if piece.damaged:
+                damaged[place] = _damaged(place, piece.reason)
+            else:
+                reason = f"whether the destination takes its records is not known: {piece.reason}"
+                found[place] = Remark(resource=Resource.partition(*place), reason=reason)
+            continue
+        try:
+            remark = None if piece.aborted else _look_into(place, piece.batch, candidates[place], now_ms, until_ms)
+        except MalformedBatch as error:
+            damaged[place] = _damaged(place, error.message)
+            continue
         if remark is not None:
             found[place] = remark
-    yield from (found[place] for place in sorted(found))
+    return [found[place] for place in sorted(found)], [damaged[place] for place in sorted(damaged)]
+
+
+def _damaged(place: Place, seen: str) -> Remark:
+    reason = f"damaged on the source: {seen}. The copy will end before it"
+    return Remark(resource=Resource.partition(*place), reason=reason)
 
 
 def _first_at(
@@ -111,7 +154,9 @@ def _first_at(
     return found
 
 
-def _look_into(place: Place, batch: Batch | MessageSet, candidate: Candidate, now_ms: int) -> Remark | None:
+def _look_into(
+    place: Place, batch: Batch | MessageSet, candidate: Candidate, now_ms: int, until_ms: int
+) -> Remark | None:
     if isinstance(batch, Batch) and batch.header.control:
         return None
     limits, span = candidate.limits, candidate.span
@@ -123,31 +168,32 @@ def _look_into(place: Place, batch: Batch | MessageSet, candidate: Candidate, no
                 pass
         except RecordTooLarge as error:
             return Remark(
-                resource=f"{place[0]}-{place[1]}",
-                reason=f"{error.message}: raise max.message.bytes of topic {limits.topic} there to {error.size_bytes}",
+                resource=Resource.partition(*place),
+                reason=f"{error.message}: raise max.message.bytes of topic {limits.topic} to {error.size_bytes}",
             )
-    if limits.before_ms > now_ms and limits.after_ms > NO_LIMIT - now_ms:
+    if limits.before_ms > until_ms and limits.after_ms > NO_LIMIT - now_ms:
         return None
     within = contents(batch).within(span.start, span.end)
     for offset, timestamp in zip(within.offsets, within.timestamps, strict=True):
-        if timestamp != NO_TIMESTAMP and now_ms - timestamp > limits.before_ms:
-            return _too_old(place, offset, limits)
+        if timestamp != NO_TIMESTAMP and until_ms - timestamp > limits.before_ms:
+            return _too_old(place, offset, limits, until_ms - now_ms)
         if timestamp - now_ms > limits.after_ms:
             return _too_young(place, offset, limits)
     return None
 
 
-def _too_old(place: Place, offset: int, limits: Limits) -> Remark:
+def _too_old(place: Place, offset: int, limits: Limits, copy_ms: int) -> Remark:
     return Remark(
-        resource=f"{place[0]}-{place[1]}",
-        reason=f"the record at offset {offset} is older than the destination takes: message.timestamp.before.max.ms is "
-        f"{limits.before_ms} there; raise it on topic {limits.topic}",
+        resource=Resource.partition(*place),
+        reason=f"the record at offset {offset} is too old for the destination, or may be when the copy comes to it "
+        f"(within {copy_ms // 60_000} min): message.timestamp.before.max.ms is {limits.before_ms} there. "
+        f"Raise it on topic {limits.topic}",
     )
 
 
 def _too_young(place: Place, offset: int, limits: Limits) -> Remark:
     return Remark(
-        resource=f"{place[0]}-{place[1]}",
-        reason=f"the record at offset {offset} lies further in the future than the destination takes: "
-        f"message.timestamp.after.max.ms is {limits.after_ms} there; raise it on topic {limits.topic}",
+        resource=Resource.partition(*place),
+        reason=f"the record at offset {offset} is too far in the future for the destination: "
+        f"message.timestamp.after.max.ms is {limits.after_ms} there. Raise it on topic {limits.topic}",
     )

@@ -1,49 +1,53 @@
-"""A partition on its way: fetched batches become batches to send, in order, each with its rank and boundary."""
+"""One partition in one run: fetched batches become batches to send, in order, each with its rank and boundary."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import NamedTuple
 
 from kafka_meta.batches import (
-    JOINED_BYTES,
     AbortedTransactions,
     Batch,
     Destination,
     Digest,
     Drop,
     Forward,
+    MalformedBatch,
     MessageSet,
+    Neighbours,
     Outgoing,
     Producer,
     Rebuild,
+    RecordTooLarge,
     decide,
-    forward,
-    join,
+    encoded,
     joinable,
-    joined_bytes,
-    rebuild,
     scan,
 )
 from kafka_meta.batches.records import contents
 from kafka_meta.journal import Begun, Boundary, Place, Position, Run
-from kafka_meta.mirror.answers import Line
 from kafka_meta.model import Broker
 from kafka_meta.wire.fetch import Fetched
+from kafka_meta.wire.lines import Line
+
+_ACCEPTED_BEFORE_LARGER = 64
+"""Batches that the destination accepts before twice as many records are tried again in one. A refusal costs about as
+much as so many batches."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Held:
-    """The memory of one Fetch answer; its batches lie in it, so it is free only when the last one is gone."""
+    """The memory of one Fetch answer. Its batches are parts of it, so it is free only when the last one is gone."""
 
     size_bytes: int
     batches: int = 0
 
 
 class Ready(NamedTuple):
-    """A batch to send, the rank of its first record, and where the copy stands behind it."""
+    """A batch to send, the rank of its first record, and the boundary that the copy has behind it."""
 
     outgoing: Outgoing
     rank: int
@@ -53,34 +57,64 @@ class Ready(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Prepared:
-    """What came of fetched batches; nothing of it may be sent before boundaries and runs are in the journal."""
+    """The result for fetched batches. None of them may be sent before its boundaries and runs are in the journal."""
 
     ready: list[Ready] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    obstacle: MalformedBatch | RecordTooLarge | None = None
+    """Why the next batch cannot be copied. What was prepared ends before it."""
 
     @property
     def boundaries(self) -> list[Boundary]:
         return [each.boundary for each in self.ready]
 
 
+class State(Enum):
+    """What a partition waits for.
+
+    UNSETTLED ⇄ SETTLED ──▶ COMPLETE
+        └─────────┴───────▶ FAILED
+    """
+
+    UNSETTLED = auto()
+    """The end of the destination's log has to be read."""
+    SETTLED = auto()
+    """Records move."""
+    COMPLETE = auto()
+    """Everything up to the range's end has been acknowledged."""
+    FAILED = auto()
+
+
+_BEFORE = {
+    State.SETTLED: (State.UNSETTLED,),
+    State.UNSETTLED: (State.UNSETTLED, State.SETTLED),
+    State.COMPLETE: (State.SETTLED,),
+    State.FAILED: (State.UNSETTLED, State.SETTLED),
+}
+
+
 @dataclass(slots=True, kw_only=True)
 class Track:
-    """Where a partition stands in this run. Unsettled: its position has to be read from the destination first."""
+    """A partition in this run, and its state. No state is left or entered but by `settle`, `unsettle`, `complete` and
+    `fail`."""
 
     begun: Begun
     destination: Destination
     producer: Producer
     in_flight: int = 1
-    """How many batches may be under way at a time, if the broker is sure to remember who sends them."""
+    """How many batches may be under way at a time, while the broker surely remembers their producer."""
     fresh_ms: int = 0
-    """Records that are younger are sure to be remembered."""
-    settled: bool = False
+    """The broker surely remembers the producer of records that are younger than this."""
+    state: State = State.UNSETTLED
     era: int = 0
-    """Goes up when what is under way has become void."""
+    """Goes up when the partition becomes unsettled. Answers to batches of an earlier era no longer count as
+    acknowledged."""
     next: int = 0
     """The source offset to fetch from."""
+    epoch: int | None = None
+    """The epoch of the source's leader in the batch before `next`; None where it is not known."""
     rank: int = 0
-    """Of the next record that will be prepared."""
+    """The rank of the next record that will be prepared."""
     digest: Digest = field(default_factory=Digest)
     acknowledged: Boundary | None = None
     run_end: int | None = None
@@ -89,17 +123,27 @@ class Track:
     sending: deque[Ready] = field(default_factory=deque)
     """Batches that are under way, in order."""
     fresh_until_ms: float = 0
-    """When the first of them is no longer fresh."""
+    """The time, since 1970, at which the first of them is no longer fresh."""
     line: Line | None = None
-    """On which they are."""
+    """The line on which they were sent."""
     remembered: bool = False
     """Whether the last acknowledged batch was fresh, in this era."""
     fetching: bool = False
-    source_leader: Broker | None = None
+    """Whether the reader has been asked for the records that follow."""
     dest_leader: Broker | None = None
+    dest_epoch: int | None = None
+    """The highest epoch that was seen of the destination's leaders."""
+    doubt: int | None = None
+    """The source offset from which the next batch could not be prepared. It is fetched once more, since it may have
+    been damaged on the way."""
+    obstacle: str = ""
+    """Why nothing can be copied from `next` on. The copy fails when everything before has been acknowledged."""
+    led_by: int | None = None
+    """The last leader on the destination that is known, also while it may have changed."""
     refusals: int = 0
-    """Answers without progress in a row."""
-    closed: bool = False
+    """Refusals in a row, without an acknowledgement in between."""
+    accepted: int = 0
+    """Acknowledged batches since the limit of records in a batch has changed."""
     place: Place = field(init=False)
 
     def __post_init__(self) -> None:
@@ -110,20 +154,42 @@ class Track:
         return f"{self.begun.topic}-{self.begun.partition}"
 
     @property
-    def complete(self) -> bool:
-        return self.settled and self.next >= self.begun.end and not self.ready and not self.sending
+    def open(self) -> bool:
+        return self.state in (State.UNSETTLED, State.SETTLED)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether everything has been acknowledged."""
+        return self.next >= self.begun.end and not self.ready and not self.sending
+
+    def _become(self, state: State) -> None:
+        assert self.state in _BEFORE[state], (self.name, self.state, state)
+        self.state = state
+
+    def complete(self) -> None:
+        self._become(State.COMPLETE)
+
+    def fail(self) -> list[Ready]:
+        """As `unsettle`, and nothing of the partition moves any more."""
+        dropped = self.unsettle()
+        self._become(State.FAILED)
+        return dropped
 
     def settle(self, position: Position) -> None:
-        self.settled = True
+        self._become(State.SETTLED)
         self.next, self.rank, self.digest = position.source, position.rank, position.digest
-        self.acknowledged = Boundary(position.source, position.rank, position.digest)
+        self.epoch, self.dest_epoch = position.epoch, position.dest_epoch
+        self.acknowledged = position.boundary
         self.run_end = None
         self.remembered = False
+        self.obstacle = ""
 
     def unsettle(self) -> list[Ready]:
-        """Returns what is dropped: it will be fetched again behind the position that the destination tells."""
+        """Returns the batches that are dropped. Fetching starts again at the position that the destination's
+        log end shows."""
         dropped = [*self.sending, *self.ready]
-        self.settled, self.dest_leader = False, None
+        self._become(State.UNSETTLED)
+        self.dest_leader, self.fetching = None, False
         self.era += 1
         self.sending.clear()
         self.ready.clear()
@@ -135,17 +201,19 @@ class Track:
         self.ready_bytes += sum(each.outgoing.size_bytes for each in prepared.ready)
 
     def may_send(self) -> bool:
-        """One batch at a time, since what follows depends on where it lands.
+        """Whether the next batch may be sent. Normally one batch is under way, since the next one depends on where it
+        arrives.
 
-        More of them only while the destination is sure to refuse a batch that arrives without the one before: a broker
-        forgets a producer `producer.id.expiration.ms` after its last record's timestamp, and then takes any sequence.
+        More batches are under way only while the destination surely refuses a batch that arrives without the one before
+        it. A broker forgets a producer `producer.id.expiration.ms` after the timestamp of its last record, and then
+        accepts any sequence number.
         """
         if not self.ready or not self.sending:
             return bool(self.ready)
         return len(self.sending) < self.in_flight and self.remembered and time.time() * 1000 < self.fresh_until_ms
 
     def take(self) -> Ready:
-        """The next batch, which is then under way."""
+        """Removes the next batch from those that wait. It is then under way."""
         ready = self.ready.popleft()
         self.ready_bytes -= ready.outgoing.size_bytes
         until_ms = self._fresh_until_ms(ready)
@@ -159,75 +227,90 @@ class Track:
         self.acknowledged = ready.boundary
         self.remembered = self.producer.id >= 0 and time.time() * 1000 < self._fresh_until_ms(ready)
         self.refusals = 0
+        if self.destination.max_records is not None:
+            self.accepted += 1
+            if self.accepted == _ACCEPTED_BEFORE_LARGER:
+                self._limit_records(2 * self.destination.max_records)
+
+    def halve(self, refused: Ready) -> bool:
+        """Makes the next batches smaller than this one. False where it has one record only."""
+        count = refused.outgoing.header.record_count
+        if count > 1:
+            self._limit_records(count // 2)
+        return count > 1
+
+    def _limit_records(self, count: int) -> None:
+        self.destination = replace(self.destination, max_records=count)
+        self.accepted = 0
 
     def _fresh_until_ms(self, ready: Ready) -> int:
         return ready.outgoing.header.max_timestamp + self.fresh_ms
 
     def prepare(self, fetched: Fetched, held: Held) -> Prepared:
-        """Raises MalformedBatch and RecordTooLarge."""
+        """Prepares the batches up to the first one that cannot be copied."""
         prepared = Prepared()
+        joining = Neighbours(self.destination)
+        start = self.next, self.epoch
+        try:
+            self._prepare(fetched, joining, held, prepared)
+        except (MalformedBatch, RecordTooLarge) as error:
+            prepared.obstacle = error
+        self._forward(joining, held, prepared)
+        if prepared.obstacle is not None:
+            last = prepared.ready[-1].boundary if prepared.ready else None
+            self.next, self.epoch = start if last is None else (last.source, last.epoch)
+        return prepared
+
+    def _prepare(self, fetched: Fetched, joining: Neighbours, held: Held, prepared: Prepared) -> None:
         aborted = AbortedTransactions(fetched.aborted)
-        joining: list[Batch] = []
-        room_bytes = 0
-        for batch in scan(fetched.records):
+        for batch in scan(fetched.records, start=self.next, high_watermark=fetched.high_watermark):
             covered = aborted.covers(batch)
-            if self.next >= self.begun.end:
-                break
             match decide(batch, start=self.next, end=self.begun.end, aborted=covered, destination=self.destination):
                 case Forward():
                     assert isinstance(batch, Batch)
                     if not joinable(batch):
                         self._forward(joining, held, prepared)
-                        self._forward([batch], held, prepared)
-                    else:
-                        size_bytes = joined_bytes(batch)
-                        if not joining or size_bytes > room_bytes:
-                            self._forward(joining, held, prepared)
-                            room_bytes = min(JOINED_BYTES, self.destination.max_message_bytes or JOINED_BYTES)
-                        joining.append(batch)
-                        room_bytes -= size_bytes
+                        joining.add(batch)
+                        self._forward(joining, held, prepared)
+                    elif not joining.add(batch):
+                        self._forward(joining, held, prepared)
+                        joining.add(batch)
                 case Rebuild():
                     self._forward(joining, held, prepared)
                     self._rebuild(batch, held, prepared)
                 case Drop():
                     pass
-            self.next = max(self.next, min(batch.next_offset, self.begun.end))
-        self._forward(joining, held, prepared)
-        return prepared
+            if batch.next_offset > self.next:
+                self.next, self.epoch = min(batch.next_offset, self.begun.end), batch.leader_epoch
+            if self.next >= self.begun.end:
+                break
 
-    def _forward(self, batches: list[Batch], held: Held, prepared: Prepared) -> None:
-        """Sends these as one, and empties the list."""
+    def _forward(self, joining: Neighbours, held: Held, prepared: Prepared) -> None:
+        """Adds these neighbours as one batch, if there are any."""
+        batches = joining.batches
         if not batches:
             return
         rank = self.rank
         for batch in batches:
             self._note_run(batch.base_offset, batch.next_offset, rank, prepared)
             rank += batch.header.record_count
-        if len(batches) == 1:
-            outgoing = forward(batches[0], producer=self.producer, rank=self.rank)
-        else:
-            outgoing = join(batches, producer=self.producer, rank=self.rank)
+        outgoing = joining.take(producer=self.producer, rank=self.rank)
+        if len(batches) > 1:
             held.size_bytes += outgoing.size_bytes
-        self._add(outgoing, held, prepared)
-        batches.clear()
+        self._add(outgoing, batches[-1].leader_epoch, held, prepared)
 
     def _rebuild(self, batch: Batch | MessageSet, held: Held, prepared: Prepared) -> None:
-        rank = self.rank
-        for outgoing in rebuild(
-            batch,
-            start=self.next,
-            end=self.begun.end,
-            destination=self.destination,
-            producer=self.producer,
-            rank=rank,
-        ):
+        rank, end = self.rank, self.begun.end
+        kept = contents(batch).within(self.next, end)
+        made = encoded(batch, kept, end=end, destination=self.destination, producer=self.producer, rank=rank)
+        for outgoing in list(made):  # all of it, or an error
             held.size_bytes += outgoing.size_bytes
-            self._add(outgoing, held, prepared)
-        if isinstance(batch, Batch) and batch.header.gapless:
-            start, end = max(self.next, batch.base_offset), min(batch.next_offset, self.begun.end)
-            self._note_run(start, end, rank, prepared)
+            self._add(outgoing, batch.leader_epoch, held, prepared)
+        offsets = kept.offsets
+        if offsets and offsets[-1] - offsets[0] == len(offsets) - 1:
+            self._note_run(offsets[0], offsets[-1] + 1, rank, prepared)
             return
-        for offset in contents(batch).within(self.next, self.begun.end).offsets:
+        for offset in offsets:
             self._note_run(offset, offset + 1, rank, prepared)
             rank += 1
 
@@ -236,10 +319,15 @@ class Track:
             prepared.runs.append(Run(start, rank))
         self.run_end = end
 
-    def _add(self, outgoing: Outgoing, held: Held, prepared: Prepared) -> None:
+    def _add(self, outgoing: Outgoing, epoch: int | None, held: Held, prepared: Prepared) -> None:
         first = self.rank
         self.rank += outgoing.header.record_count
         self.digest = self.digest.with_batch(outgoing)
-        boundary = Boundary(outgoing.source_end, self.rank, self.digest)
+        boundary = Boundary(outgoing.source_end, self.rank, self.digest, epoch)
         prepared.ready.append(Ready(outgoing=outgoing, rank=first, boundary=boundary, held=held))
         held.batches += 1
+
+
+def damaged(seen: str, copied: int) -> str:
+    """The reason why the copy ends before a damaged batch."""
+    return f"the source's log is damaged: {seen}. Everything before offset {copied} is copied"

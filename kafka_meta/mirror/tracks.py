@@ -1,4 +1,4 @@
-"""All partitions of a copy: which of them wait for what, how much memory is free, what is to be written down."""
+"""All partitions of a copy: what each one waits for, how much memory is free, what is to be written to the journal."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from kafka_meta.events import Emit, Happened
 from kafka_meta.journal import Boundary, Journal, Place, Position, Round
+from kafka_meta.logs.history import Cut
+from kafka_meta.logs.reader import LogReader, Memory
 from kafka_meta.mirror.settle import LogEnd
-from kafka_meta.mirror.track import Held, Prepared, Ready, Track
+from kafka_meta.mirror.track import Held, Prepared, Ready, State, Track
+from kafka_meta.model import Broker
 
 PATIENCE_WITH_REFUSALS = 10
+_NAMED = 5
+"""So many partitions are named of those to which the same has happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,49 +28,59 @@ class PartitionDone:
     topic: str
     partition: int
     records: int
-    """Of the whole migration, as are the bytes and offsets."""
+    """Messages, bytes and offsets of the whole migration, not only of this run."""
     size_bytes: int
     dest_start: int
     dest_end: int
 
+    @property
+    def in_words(self) -> str:
+        where = f"offsets {self.dest_start} to {self.dest_end} of the destination"
+        return f"{self.topic}-{self.partition} is complete: {self.records} records at {where}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionFailed:
-    """The others go on. What has been copied of it stays, and so does its position in the journal."""
+    """The other partitions go on. The copied records of this one stay, and so does its position in the journal."""
 
     topic: str
     partition: int
     reason: str
     final: bool = False
-    """Nothing can be mended: the next run would stop there again."""
+    """It cannot be repaired: the next run would stop at the same place."""
+    silent: bool = False
+    """It was given up because nothing moved."""
+
+    @property
+    def in_words(self) -> str:
+        return f"{self.topic}-{self.partition} has failed: {self.reason}"
 
 
 Outcome: TypeAlias = PartitionDone | PartitionFailed
 
 
 class Tracks:
-    """What fetching, sending and settling have in common. Every change of a track ends in one of these methods."""
+    """What fetching, sending and settling share. Every change of a track ends in one of these methods."""
 
-    def __init__(self, journal: Journal, positions: Collection[Position], memory_bytes: int) -> None:
+    def __init__(
+        self, journal: Journal, positions: Collection[Position], memory: Memory, reader: LogReader, emit: Emit
+    ) -> None:
         self.journal = journal
-        self.memory_bytes = self.free_bytes = memory_bytes
+        self._memory, self._reader = memory, reader
+        self._emit = emit
+        self._happened: dict[str, list[str]] = {}
+        """What has happened since the last `tell` → the partitions."""
         self.by_place: dict[Place, Track] = {}
         self.open = 0
-        self.unled: set[Place] = set()
-        """Whose leader on the source is not known."""
         self.unsettled: set[Place] = set()
-        """Whose position has to be read from the destination."""
-        self.hungry: dict[int, dict[Place, Track]] = {}
-        """Source broker → partitions to fetch from, the one that has waited longest first."""
+        """Partitions for which the end of the destination's log has to be read."""
         self.sendable: dict[int, dict[Place, Track]] = {}
         """Destination broker → partitions with a batch to send."""
-        self._sated: dict[Place, Track] = {}
-        """Partitions that have enough in memory for the moment."""
         self._complete: list[Track] = []
         self._round = Round()
         self.outcomes: deque[Outcome] = deque()
         self.trouble = ""
-        """Why something does not move; empty once something has."""
+        """Why something does not move; empty as soon as something has moved."""
         self.moved_at = time.monotonic()
         self.total_offsets = sum(each.begun.end - each.begun.start for each in positions)
         self.done_offsets = sum(min(each.source, each.begun.end) - each.begun.start for each in positions)
@@ -73,53 +89,47 @@ class Tracks:
     def open_all(self, tracks: Iterable[Track]) -> None:
         self.by_place = {track.place: track for track in tracks}
         self.open = len(self.by_place)
-        self.unled, self.unsettled = set(self.by_place), set(self.by_place)
+        self.unsettled = set(self.by_place)
+
+    def tell(self) -> None:
+        """Reports what has happened to partitions since the last call: one event for all with the same reason."""
+        for what, names in self._happened.items():
+            more = f" and {len(names) - _NAMED} more partitions" if len(names) > _NAMED else ""
+            self._emit(Happened(text=f"{', '.join(names[:_NAMED])}{more}: {what}"))
+        self._happened.clear()
 
     # From step to step.
 
     def enlist(self, track: Track) -> None:
-        """Puts a partition where its next step will find it."""
-        if track.closed or not track.settled:
+        """Adds a partition to the queue of its next step."""
+        if track.state is not State.SETTLED:
             return
-        if track.complete:
+        if track.at_end:
+            track.complete()
             self._complete.append(track)
-            track.closed = True
             return
-        if track.source_leader is not None and not track.fetching and track.next < track.begun.end:
-            if track.ready_bytes < self._share():
-                self.hungry.setdefault(track.source_leader.id, {}).setdefault(track.place, track)
-            else:
-                self._sated[track.place] = track
+        if track.obstacle:
+            if not track.ready and not track.sending:
+                self.fail(track, track.obstacle)
+                return
+        elif not track.fetching and track.next < track.begun.end and track.ready_bytes < self._share():
+            track.fetching = True
+            self._reader.want(track.place, track.next, track.begun.end, track.begun.source_topic_id, track.epoch)
         if track.dest_leader is not None and track.may_send():
             self.sendable.setdefault(track.dest_leader.id, {}).setdefault(track.place, track)
 
     def _share(self) -> int:
-        """How much of a partition may wait in memory, so that none fills it alone."""
-        return max(1, self.memory_bytes // (2 * self.open))
-
-    def feed_again(self) -> None:
-        """Looks who of those that had enough has sent some of it."""
-        share = self._share() if self._sated else 0
-        for track in [each for each in self._sated.values() if each.ready_bytes < share]:
-            del self._sated[track.place]
-            self.enlist(track)
-
-    def first_next_time(self, track: Track) -> None:
-        """Only the first partition of a request gets a batch that is larger than it asked for (KIP-74)."""
-        if track.source_leader is not None and track.place in (hungry := self.hungry.get(track.source_leader.id, {})):
-            others = {place: other for place, other in hungry.items() if place != track.place}
-            hungry.clear()
-            hungry[track.place] = track
-            hungry.update(others)
+        """How many bytes of a partition may wait in memory, so that no partition fills it alone."""
+        return max(1, self._memory.total_bytes // (2 * self.open))
 
     def keep(self, prepared: Mapping[Place, Prepared], held: Held) -> None:
-        """Writes down what is about to be sent; only then it may be."""
+        """Writes to the journal what is about to be sent. Nothing may be sent before that."""
         for place, made in prepared.items():
             self._round.intents[place] = made.boundaries
             if made.runs:
                 self._round.runs[place] = made.runs
         if held.batches:
-            self.free_bytes -= held.size_bytes
+            self._memory.free_bytes -= held.size_bytes
         if prepared:
             self.write_down()
         for place, made in prepared.items():
@@ -138,17 +148,18 @@ class Tracks:
         self.enlist(track)
 
     def conclude(self) -> None:
-        """Writes down which partitions are complete, many in one transaction."""
+        """Writes to the journal which partitions are complete, many in one transaction."""
         if not self._complete:
             return
         for track in self._complete:
             assert track.acknowledged is not None
             _, size_bytes = self._round.acknowledged.get(track.place, (None, 0))
-            end = Boundary(track.begun.end, track.rank, track.digest)
+            end = Boundary(track.begun.end, track.rank, track.digest, track.epoch)
             self._round.acknowledged[track.place] = (end, size_bytes)
             self._progress(end.source - track.acknowledged.source)
         self.write_down()
         for track in self._complete:
+            self._reader.forget(track.place)
             self.open -= 1
             self.outcomes.append(_done(self.journal.position(track.place)))
         self._complete.clear()
@@ -167,10 +178,12 @@ class Tracks:
     # Out of step.
 
     def settle(self, ends: Mapping[Place, LogEnd]) -> None:
-        """Goes on from where the destination's logs end; gives up whose end nobody here has intended."""
+        """Continues the copy from the ends of the destination's logs. Gives up a partition whose log ends at an offset
+        at which the copy cannot have ended."""
         self.write_down()
         landed = {place: told.offset - self.by_place[place].begun.base for place, told in ends.items()}
-        for place, position in self.journal.settle(landed).items():
+        epochs = {place: told.leader.epoch for place, told in ends.items()}
+        for place, position in self.journal.settle(landed, epochs).items():
             track = self.by_place[place]
             if position is None:
                 self.fail(track, _disagreement(self.journal.position(place), ends[place].offset), final=True)
@@ -178,28 +191,37 @@ class Tracks:
             assert track.acknowledged is not None
             before = track.acknowledged.source
             track.settle(position)
-            track.dest_leader = ends[place].leader.broker
+            self._note_settled(track, ends[place].leader.broker, landed=position.source - before)
             self.unsettled.discard(place)
             if position.source > before:
                 self._progress(position.source - before)
             self.enlist(track)
 
-    def unsettle(self, track: Track, reason: str) -> None:
-        """Whatever is not acknowledged at its own offset comes here; what was ready is fetched again."""
-        if track.closed:
-            return
-        self.trouble = reason
-        self._drop_from_lists(track)
-        for ready in track.unsettle():
-            self._release(ready)
-        self.unsettled.add(track.place)
+    def _note_settled(self, track: Track, leader: Broker, *, landed: int) -> None:
+        if track.led_by not in (None, leader.id):
+            self._note(track, f"the leader on the destination was broker {track.led_by}, now it is {leader.id}")
+        more = f" {landed} source offsets had arrived without an answer." if landed else ""
+        self._note(track, f"settled: the copy goes on at the end of the log on broker {leader.id}.{more}")
+        track.dest_leader, track.led_by = leader, leader.id
 
-    def seek_leader(self, track: Track) -> None:
-        if not track.closed:
-            track.source_leader = None
-            self.unled.add(track.place)
-            self._drop_from_lists(track)
-            self.enlist(track)
+    def _note(self, track: Track, what: str) -> None:
+        self._happened.setdefault(what, []).append(track.name)
+
+    def unsettle(self, track: Track, reason: str) -> None:
+        """A batch that is not acknowledged at its own offset ends here. Batches that were ready are fetched again."""
+        if track.open:
+            self.trouble = reason
+            self._note(track, f"to be settled again: {reason.removeprefix(f'{track.name} on the ')}")
+            self._drop(track, track.unsettle())
+            self.unsettled.add(track.place)
+
+    def _drop(self, track: Track, dropped: Iterable[Ready]) -> None:
+        """Nothing of the partition moves for now."""
+        self._reader.forget(track.place)
+        for sendable in self.sendable.values():
+            sendable.pop(track.place, None)
+        for ready in dropped:
+            self._release(ready)
 
     def refused(self, track: Track, reason: str) -> bool:
         """Whether to try again."""
@@ -210,48 +232,56 @@ class Tracks:
             return False
         return True
 
+    def cut_back(self, track: Track, cut: Cut) -> None:
+        """The source no longer has what was read of it. While some of that is not acknowledged, the end of the
+        destination's log shows first how much of it has been copied."""
+        assert track.acknowledged is not None
+        if track.next > track.acknowledged.source:
+            self.unsettle(track, f"{track.name}: the source's log was cut back to offset {cut.offset}")
+        else:
+            self.fail(track, cut.reason, final=True)
+
     def misplaced(self, track: Track, ready: Ready, arrived_at: int) -> None:
         expected = track.begun.base + ready.rank
         self.fail(
             track,
-            f"a batch that belongs at offset {expected} of the destination arrived at {arrived_at}:"
-            " someone else writes there",
+            f"a batch for offset {expected} of the destination arrived at {arrived_at}: another client writes to it",
             final=True,
         )
 
-    def fail(self, track: Track, reason: str, *, final: bool = False) -> None:
-        """`final`: nothing can be mended, and the next run would stop there again."""
+    def fail(self, track: Track, reason: str, *, final: bool = False, silent: bool = False) -> None:
+        """`final`: it cannot be repaired, and the next run would stop at the same place. What is complete cannot
+        fail."""
+        if not track.open:
+            return
         reason += "; this copy cannot go on" * final
-        self.unsettle(track, reason)
-        track.closed = True
-        self.unled.discard(track.place)
+        self._drop(track, track.fail())
         self.unsettled.discard(track.place)
         self.open -= 1
+        self.trouble = ""
         self.write_down()
         self.journal.fail(track.place, reason)
         topic, partition = track.place
-        self.outcomes.append(PartitionFailed(topic=topic, partition=partition, reason=reason, final=final))
-
-    def _drop_from_lists(self, track: Track) -> None:
-        for waiting in (*self.hungry.values(), *self.sendable.values(), self._sated):
-            waiting.pop(track.place, None)
+        self.outcomes.append(
+            PartitionFailed(topic=topic, partition=partition, reason=reason, final=final, silent=silent)
+        )
 
     def _release(self, ready: Ready) -> None:
         ready.held.batches -= 1
         if not ready.held.batches:
-            self.free_bytes += ready.held.size_bytes
+            self._memory.free_bytes += ready.held.size_bytes
 
 
 def _disagreement(position: Position, log_end: int) -> str:
     expected = position.dest_end
     if log_end < expected:
         return (
-            f"the destination's log ends at {log_end}, and everything up to {expected} had been acknowledged:"
+            f"the destination's log ends at {log_end}, but {expected} was acknowledged before:"
             " it was truncated or recreated"
         )
     return (
         f"the destination's log ends at {log_end}, which is not the end of a batch that was sent"
-        f" (acknowledged up to {expected}): someone else writes there"
+        f" (acknowledged up to {expected}): another client writes to it"
     )
 
 

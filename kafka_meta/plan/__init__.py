@@ -1,21 +1,27 @@
 """What must be done to make a destination like a source. Pure: no client, no clock, no environment.
 
-`compare(desired, actual, policy)` is the only comparison: import applies its plan, verify reads it.
+`reshape(source, policy, home)` says what the destination ought to be: whatever a policy or a limit of the destination
+changes is decided there. `compare(desired, actual)` knows drift only. It is the only comparison: import applies its
+plan, verify reads it.
 
-    actions.py    what can be done, each action with its precondition
+    differences.py how a destination differs from what it ought to be
+    actions.py    the actions, each with its precondition
     policy.py     what the operator decided: selection, names, factors, positions
-    traces.py     what a mirror has left on the destination
+    traces.py     the configs and positions that a mirror has set on the destination
     configs.py    topic configs fitted to the destination
-    access.py     which access rules overlap, and what they allow
-    draft.py      a plan, and a plan that is being written
-    topics.py, groups.py, acls.py, users.py, quotas.py    desired and actual, section by section
-    scram.py      a user's credential: what it is made of, whether a password fits it
-    compare.py    the whole: desired and actual → Plan
-    report.py     a plan read as an answer: is the destination what it ought to be?
-    recheck.py    a saved plan against the destination of today
+    access.py     which ACLs overlap, and what they allow
+    scope.py      what is compared: sections, and what a selection leaves of them
+    desired.py    what the destination ought to be
+    notes.py      what is noted on the way: intended, skipped, refused, unread, warnings
+    draft.py      a plan, and the draft that the comparisons write
+    scram.py      a SCRAM credential: how it is made from a password, whether a password fits it
+    reshape/      source and policy → desired: topics, groups, acls; widening: which ACLs would allow more
+    compare/      desired and actual → plan: topics, groups, acls, users, quotas
+    report.py     a plan as an answer: is the destination as it should be?
+    identity.py   whether two clusters with one cluster id are one
+    recheck.py    a saved plan compared with the destination of today
 """
 
-from kafka_meta.plan.acls import Operator as Operator
 from kafka_meta.plan.actions import (
     Action as Action,
 )
@@ -55,14 +61,15 @@ from kafka_meta.plan.actions import (
 from kafka_meta.plan.actions import (
     quota_text as quota_text,
 )
-from kafka_meta.plan.actions import (
-    resource_of as resource_of,
-)
 from kafka_meta.plan.compare import compare as compare
-from kafka_meta.plan.draft import Difference as Difference
+from kafka_meta.plan.compare.acls import Operator as Operator
+from kafka_meta.plan.compare.groups import partitions_to_measure as partitions_to_measure
+from kafka_meta.plan.compare.users import Passwords as Passwords
+from kafka_meta.plan.configs import home_of as home_of
+from kafka_meta.plan.desired import Desired as Desired
+from kafka_meta.plan.differences import Difference as Difference
 from kafka_meta.plan.draft import Plan as Plan
 from kafka_meta.plan.draft import plural as plural
-from kafka_meta.plan.groups import partitions_to_measure as partitions_to_measure
 from kafka_meta.plan.policy import (
     SECTIONS as SECTIONS,
 )
@@ -87,6 +94,6 @@ from kafka_meta.plan.policy import (
 from kafka_meta.plan.recheck import recheck as recheck
 from kafka_meta.plan.report import Report as Report
 from kafka_meta.plan.report import report as report
+from kafka_meta.plan.reshape import reshape as reshape
 from kafka_meta.plan.traces import NO_TRACES as NO_TRACES
 from kafka_meta.plan.traces import Traces as Traces
-from kafka_meta.plan.users import Passwords as Passwords

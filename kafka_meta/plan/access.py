@@ -1,7 +1,7 @@
-"""Access rules: which overlap, and whether the one who imports them keeps their own rights.
+"""ACLs: which of them overlap, and whether the operator who imports them keeps the right to manage the cluster.
 
-Matching is that of AclAuthorizer and StandardAuthorizer: any matching DENY wins; ALL covers every
-operation; READ, WRITE, DELETE and ALTER imply DESCRIBE, ALTER_CONFIGS implies DESCRIBE_CONFIGS.
+They match as in AclAuthorizer and StandardAuthorizer: any matching DENY wins. ALL covers every operation. An ALLOW of
+READ, WRITE, DELETE or ALTER implies DESCRIBE, one of ALTER_CONFIGS implies DESCRIBE_CONFIGS.
 """
 
 from __future__ import annotations
@@ -19,33 +19,47 @@ _IMPLIED_BY: dict[str, frozenset[str]] = {
 
 
 def overlap(one: Acl, other: Acl) -> bool:
-    """Whether some principal, host, operation and resource exists to which both rules apply."""
+    """Whether both ACLs can apply to the same principal, host, operation and resource."""
+    return one.resource_type == other.resource_type and meet(one, other) and _patterns_meet(one, other)
+
+
+def meet(one: Acl, other: Acl) -> bool:
+    """Whether both ACLs can apply to the same principal, host and operation."""
     return (
-        one.resource_type == other.resource_type
-        and _one_of(one.principal, other.principal, any_word="User:*")
+        _one_of(one.principal, other.principal, any_word="User:*")
         and _one_of(one.host, other.host, any_word="*")
         and _operations_meet(one, other)
-        and _patterns_meet(one, other)
     )
 
 
+def includes(one: Acl, other: Acl) -> bool:
+    """Whether the first applies to every principal, host and operation to which the second applies. Both have the same
+    permission."""
+    return (
+        one.principal in (other.principal, "User:*")
+        and one.host in (other.host, "*")
+        and (one.operation == "ALL" or _operations(other) <= _operations(one))
+    )
+
+
+def covers(acl: Acl, name: str) -> bool:
+    """Whether the ACL is about the resource of this name, of its type."""
+    if acl.pattern_type == "PREFIXED":
+        return name.startswith(acl.resource_name)
+    return acl.resource_name in (name, "*")
+
+
 def matches(acl: Acl, *, resource_type: str, resource_name: str, principal: str, operation: str) -> bool:
-    """Whether the rule applies to a request; the host is taken as matching (ours is not known to us)."""
+    """Whether the ACL applies to a request. Every host matches: we do not know which host the broker sees."""
     if acl.resource_type != resource_type or acl.principal not in (principal, "User:*"):
         return False
-    if acl.pattern_type == "PREFIXED":
-        if not resource_name.startswith(acl.resource_name):
-            return False
-    elif acl.resource_name not in (resource_name, "*"):
-        return False
-    return acl.operation == "ALL" or operation in _operations(acl)
+    return covers(acl, resource_name) and (acl.operation == "ALL" or operation in _operations(acl))
 
 
 def may_alter_cluster(principal: str, acls: Iterable[Acl], *, without_rules: bool) -> bool:
-    """Whether a principal who is no super user may manage access rules and topics under `acls`.
+    """Whether `acls` allow a principal who is not a super user to manage ACLs and topics.
 
-    `without_rules`: the broker's answer where no rule at all is about the cluster resource
-    (`allow.everyone.if.no.acl.found`).
+    `without_rules` is the answer where no ACL is about the cluster resource (`allow.everyone.if.no.acl.found`).
     """
     about_cluster = [acl for acl in acls if acl.resource_type == "CLUSTER"]
     if not about_cluster:
@@ -59,8 +73,8 @@ def may_alter_cluster(principal: str, acls: Iterable[Acl], *, without_rules: boo
 
 
 def in_order(acls: Iterable[Acl]) -> list[Acl]:
-    """DENY before ALLOW, so that no right exists for a moment that a DENY is about to take away;
-    rules about the cluster last of their kind, since they may end our own right to go on."""
+    """DENY before ALLOW: otherwise a right would exist until its DENY is created. Within each, ACLs about the cluster
+    come last: they may end our own right to create the others."""
     return sorted(acls, key=lambda acl: (acl.permission != "DENY", acl.resource_type == "CLUSTER", acl))
 
 
@@ -73,7 +87,7 @@ def _operations_meet(one: Acl, other: Acl) -> bool:
 
 
 def _operations(acl: Acl) -> frozenset[str]:
-    """An ALLOW of READ also allows DESCRIBE, so a DENY of DESCRIBE meets it."""
+    """With the implied ones: an ALLOW of READ also allows DESCRIBE, so it overlaps a DENY of DESCRIBE."""
     implied = (operation for operation, by in _IMPLIED_BY.items() if acl.permission == "ALLOW" and acl.operation in by)
     return frozenset((acl.operation, *implied))
 

@@ -1,15 +1,17 @@
-"""What can be done to a destination: a closed union of actions, each with its precondition.
+"""The actions on a destination: a closed union, each with its precondition.
 
-An action is complete: whoever applies it needs neither the source nor the policy. It holds no secret.
+An action is complete: to apply it, neither the source nor the policy is needed. It holds no secret. Each has its
+`type`, the word of plan documents; its `resource`; and its `differences`: what verify reports while it is not done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, assert_never
+from typing import ClassVar, Literal, TypeAlias
 
-from kafka_meta.model import Acl, CommittedOffset
+from kafka_meta.model import Acl, CommittedOffset, Resource
+from kafka_meta.plan.differences import Difference
 
 Outcome: TypeAlias = Literal["done", "present", "failed"]
 
@@ -19,73 +21,177 @@ BROKER_DEFAULT = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateTopic:
-    """Precondition: no topic of that name."""
+    """Precondition: no topic has this name."""
+
+    type: ClassVar[str] = "createTopic"
 
     topic: str
     partitions: int
     replication_factor: int
     configs: Mapping[str, str] = field(default_factory=dict)
     compacted: bool = False
-    """Whether its effective cleanup policy, broker default included, compacts. For the reader only."""
+    """Whether its effective cleanup policy, broker default included, compacts. For display only."""
+
+    @property
+    def resource(self) -> Resource:
+        return Resource("topic", self.topic)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        return (Difference(resource=self.resource, difference="missing"),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddPartitions:
     """Precondition: the topic has `existing` partitions."""
 
+    type: ClassVar[str] = "addPartitions"
+
     topic: str
     existing: int
     total: int
 
+    @property
+    def resource(self) -> Resource:
+        return Resource("topic", self.topic)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        return (
+            Difference(
+                resource=self.resource,
+                difference="different",
+                aspect="partitions",
+                source=self.total,
+                dest=self.existing,
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetConfigs:
-    """Precondition: the overrides named in `previous` have these values (None: not overridden)."""
+    """Precondition: the configs named in `previous` have these values. None: no override."""
+
+    type: ClassVar[str] = "setConfigs"
 
     topic: str
     configs: Mapping[str, str | None]
-    """None takes an override away."""
+    """None removes the override."""
     previous: Mapping[str, str | None]
+
+    @property
+    def resource(self) -> Resource:
+        return Resource("topic", self.topic)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        return tuple(
+            Difference(
+                resource=self.resource,
+                difference="different",
+                aspect=name,
+                source=value,
+                dest=self.previous.get(name),
+            )
+            for name, value in self.configs.items()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitOffsets:
-    """Precondition: the group has no live member and no position on any of these partitions but `replaces`."""
+    """Precondition: the group has no live member, and on these partitions no position except those in `replaces`."""
+
+    type: ClassVar[str] = "commitOffsets"
 
     group: str
     offsets: tuple[CommittedOffset, ...]
     replaces: tuple[CommittedOffset, ...] = ()
     """Positions that import or mirror has set before."""
 
+    @property
+    def resource(self) -> Resource:
+        return Resource("group", self.group)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        return tuple(
+            Difference(
+                resource=self.resource,
+                difference="missing",
+                aspect=f"offset {offset.topic}-{offset.partition}",
+                source=offset.offset,
+            )
+            for offset in self.offsets
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateAcl:
-    """Precondition: none; a rule that exists stays as it is."""
+    """Precondition: none. An ACL that exists stays as it is."""
+
+    type: ClassVar[str] = "createAcl"
 
     acl: Acl
 
+    @property
+    def resource(self) -> Resource:
+        return Resource("acl", describe_acl(self.acl))
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        return (Difference(resource=self.resource, difference="missing"),)
+
 
 SecretOrigin: TypeAlias = Literal["key", "passwords", "generated"]
-"""Where a user's secret comes from: the exported keys, the file of `--passwords`, that of `--generate-passwords`."""
+"""The origin of a user's secret: the exported keys, or the file of `--passwords` or `--generate-passwords`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpsertUser:
     """Precondition: the user has no credential of this mechanism."""
 
+    type: ClassVar[str] = "upsertUser"
+
     user: str
     mechanism: str
     iterations: int
     secret: SecretOrigin
 
+    @property
+    def resource(self) -> Resource:
+        return Resource("user", self.user)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        return (Difference(resource=self.resource, difference="missing", aspect=self.mechanism),)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetQuota:
-    """Precondition: the values named in `previous` are these (None: not set). `entity` as in `Quota`."""
+    """Precondition: the quotas named in `previous` have these values. None: not set. `entity` is that of `Quota`."""
+
+    type: ClassVar[str] = "setQuota"
 
     entity: Mapping[str, str | None]
     values: Mapping[str, float]
     previous: Mapping[str, float | None]
+
+    @property
+    def resource(self) -> Resource:
+        return Resource("quota", describe_entity(self.entity))
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        return tuple(
+            Difference(
+                resource=self.resource,
+                difference="missing" if (now := self.previous.get(name)) is None else "different",
+                aspect=name,
+                source=quota_text(value),
+                dest=None if now is None else quota_text(now),
+            )
+            for name, value in self.values.items()
+        )
 
 
 Action: TypeAlias = CreateTopic | AddPartitions | SetConfigs | CommitOffsets | CreateAcl | UpsertUser | SetQuota
@@ -93,7 +199,7 @@ Action: TypeAlias = CreateTopic | AddPartitions | SetConfigs | CommitOffsets | C
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of an action; `error` says why it failed, or why it was found present."""
+    """The outcome of an action. `error` is the reason for "failed" and "present"."""
 
     action: Action
     outcome: Outcome
@@ -101,33 +207,17 @@ class Result:
 
 
 def describe_acl(acl: Acl) -> str:
-    """`ALLOW User:alice READ on TOPIC orders… from *`: one line; the ellipsis marks a prefix."""
+    """One line: `ALLOW User:alice READ on TOPIC orders… from *`. The ellipsis marks a prefix."""
     name = f"{acl.resource_name}…" if acl.pattern_type == "PREFIXED" else acl.resource_name
     return f"{acl.permission} {acl.principal} {acl.operation} on {acl.resource_type} {name} from {acl.host}"
 
 
 def describe_entity(entity: Mapping[str, str | None]) -> str:
-    """`user 'alice', default clientId`: quotes tell a user called "default" from Kafka's default entity."""
+    """`user 'alice', default clientId`. A name has quotes: Kafka's default entity has none."""
     names = ((kind, entity[kind]) for kind in sorted(entity, key="user clientId ip".find))
     return ", ".join(f"default {kind}" if name is None else f"{kind} '{name}'" for kind, name in names)
 
 
 def quota_text(value: float) -> str:
+    """A quota's value as text: without a fraction where it has none."""
     return str(int(value)) if value.is_integer() else repr(value)
-
-
-def resource_of(action: Action) -> str:
-    """The resource an action is about, as remarks and results name it."""
-    match action:
-        case CreateTopic() | AddPartitions() | SetConfigs():
-            return f"topic {action.topic}"
-        case CommitOffsets():
-            return f"group {action.group}"
-        case CreateAcl():
-            return f"acl {describe_acl(action.acl)}"
-        case UpsertUser():
-            return f"user {action.user}"
-        case SetQuota():
-            return f"quota {describe_entity(action.entity)}"
-        case _:
-            assert_never(action)

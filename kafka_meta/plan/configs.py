@@ -1,10 +1,10 @@
-"""Topic configs on a new home: what the destination calls them, allows, and does not know."""
+"""Topic configs for the destination: what it allows, what it has renamed, what it does not know."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kafka_meta.model import Snapshot
 
@@ -53,7 +53,7 @@ _SINCE: Mapping[str, Version] = {
     "leader.replication.throttled.replicas": (0, 10),
     "follower.replication.throttled.replicas": (0, 10),
 }
-"""Apache Kafka's topic configs and the version that brought each (LogConfig.configNames of 0.10.2 … 4.3)."""
+"""Apache Kafka's topic configs and the first version of each (LogConfig.configNames of 0.10.2 … 4.3)."""
 
 _UNTIL: Mapping[str, Version] = {
     "message.format.version": (4, 0),  # KIP-724
@@ -72,23 +72,25 @@ _TIERED = (
 _THROTTLES = ("leader.replication.throttled.replicas", "follower.replication.throttled.replicas")
 
 NOT_PINNED = frozenset((*_TIERED, *_THROTTLES, "message.format.version", "message.downconversion.enable"))
-"""Defaults that say how brokers work together, not how a topic behaves for its clients."""
+"""Defaults that matter to the brokers, not to a topic's clients: `--pin-defaults` leaves them out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
-    """What the destination allows. `version` is None when it could not be told: then the broker's
-    own validation decides. `tiered`: it can keep segments in remote storage."""
+    """What the destination allows. `version` is None when it is not known: then the broker's own validation decides.
+    `tiered`: it can keep segments in remote storage."""
 
     version: Version | None = None
     brokers: int | None = None
     tiered: bool = False
     defaults: Mapping[str, str] | None = None
+    factors: Mapping[str, int | None] = field(default_factory=dict)
+    """The replication factors of the topics that are there: kafka-meta does not change them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:
-    """A config that does not arrive as it was: `value` is None when it is dropped."""
+    """A config that changes on the way. `value` is None when it is left out."""
 
     name: str
     was: str | None
@@ -97,7 +99,7 @@ class Adjustment:
 
 
 def parse_version(text: str | None) -> Version | None:
-    """ "3.9.1" → (3, 9); also "3.9", "3.9-IV0". None for what does not start with two numbers."""
+    """ "3.9.1", "3.9" and "3.9-IV0" → (3, 9). None for text that does not start with two numbers."""
     if text is None:
         return None
     numbers = re.match(r"([0-9]{1,9})\.([0-9]{1,9})(?![0-9])", text)
@@ -107,9 +109,9 @@ def parse_version(text: str | None) -> Version | None:
 def fit(
     configs: Mapping[str, str], home: Home, *, replication_factor: int | None
 ) -> tuple[dict[str, str], tuple[Adjustment, ...]]:
-    """The overrides that a topic gets on the destination, and everything that was not taken as it was.
+    """The overrides that a topic gets on the destination, and every config that changed on the way.
 
-    `replication_factor` is the topic's on the destination, None where the destination chooses it.
+    `replication_factor` is the topic's factor on the destination; None where the destination chooses it.
     """
     fitted: dict[str, str] = {}
     adjustments: list[Adjustment] = []
@@ -119,22 +121,22 @@ def fit(
 
     for name, value in sorted(configs.items()):
         if name in _THROTTLES:
-            adjust(name, None, "belongs to a reassignment on the source")
+            adjust(name, None, "it throttles a reassignment on the source")
         elif name in _TIERED and not home.tiered:
             adjust(name, None, "the destination has no tiered storage")
         elif name == "message.timestamp.difference.max.ms" and _gone(name, home):
             for successor in ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms"):
-                # As LogConfig did while it knew all three: a successor counts when it sets a limit.
+                # As LogConfig did while it had all three: a successor counts only when it sets a limit.
                 if configs.get(successor, _NO_LIMIT) == _NO_LIMIT:
                     fitted[successor] = value
-                    adjust(successor, value, f"takes the place of {name}, which no longer exists in 4.x")
+                    adjust(successor, value, f"replaces {name}, which does not exist in 4.x")
         elif _gone(name, home):
-            adjust(name, None, "no longer exists in 4.x")
+            adjust(name, None, "does not exist in 4.x")
         elif (reason := _unknown(name, home)) is not None:
             adjust(name, None, reason)
         elif name == "segment.bytes" and _at_least_4(home) and _below(value, MIN_SEGMENT_BYTES_4):
             fitted[name] = str(MIN_SEGMENT_BYTES_4)
-            adjust(name, fitted[name], f"4.x refuses less than {MIN_SEGMENT_BYTES_4}")
+            adjust(name, fitted[name], f"{MIN_SEGMENT_BYTES_4} is the smallest value in 4.x")
         else:
             fitted[name] = value
     _fit_min_insync(fitted, home, replication_factor, adjust)
@@ -142,27 +144,31 @@ def fit(
 
 
 def home_of(actual: Snapshot) -> Home:
-    """What a destination allows, as far as its snapshot tells."""
+    """What a destination allows, as far as its snapshot shows."""
     defaults = actual.defaults
     return Home(
         version=parse_version(actual.cluster.version),
         brokers=len(actual.cluster.brokers) or None,
         tiered=(defaults or {}).get("remote.log.storage.system.enable") == "true",
         defaults=defaults,
+        factors={topic.name: topic.replication_factor for topic in actual.topics or ()},
     )
 
 
-def differing_defaults(source: Mapping[str, str], home: Home) -> dict[str, str]:
-    """The source's defaults that shape how a topic behaves, as the destination can hold them, where its own differ."""
+def fitted_defaults(source: Mapping[str, str], home: Home) -> dict[str, str]:
+    """The source's defaults that a topic's clients notice, fitted to the destination and ordered by name."""
     shaping = {name: value for name, value in source.items() if name in _SINCE and name not in NOT_PINNED}
-    fitted, _ = fit(shaping, home, replication_factor=None)
-    dest = home.defaults or {}
-    return {name: value for name, value in sorted(fitted.items()) if not same_value(name, value, dest.get(name))}
+    return dict(sorted(fit(shaping, home, replication_factor=None)[0].items()))
+
+
+def differing_defaults(fitted: Mapping[str, str], dest: Mapping[str, str] | None) -> dict[str, str]:
+    """Those of the fitted defaults that the destination's defaults do not equal."""
+    return {name: value for name, value in fitted.items() if not same_value(name, value, (dest or {}).get(name))}
 
 
 def same_value(name: str, one: str | None, other: str | None) -> bool:
-    """Whether two values of a topic config mean the same: ZooKeeper keeps them as they were typed ("0.50", "TRUE",
-    "compact, delete"), brokers answer with what they made of them (ConfigDef.parseType)."""
+    """Whether two values of a topic config mean the same. ZooKeeper keeps them as they were typed ("0.50", "TRUE",
+    "compact, delete"), brokers return them as they were parsed (ConfigDef.parseType)."""
     if one is None or other is None or one == other:
         return one == other
     return _meaning(name, one) == _meaning(name, other)
@@ -187,19 +193,19 @@ def is_compacted(configs: Mapping[str, str], defaults: Mapping[str, str] | None)
 def _fit_min_insync(
     fitted: dict[str, str], home: Home, replication_factor: int | None, adjust: Callable[[str, str | None, str], None]
 ) -> None:
-    """A topic whose replication factor is below its `min.insync.replicas` cannot be written."""
+    """Producers with acks=all cannot write to a topic whose replication factor is below its `min.insync.replicas`."""
     if replication_factor is None:
         return
     name = "min.insync.replicas"
     wanted = fitted.get(name, (home.defaults or {}).get(name))
     if wanted is not None and (_integer(wanted) or 0) > replication_factor:
-        origin = "" if name in fitted else "the destination's default is above the factor: "
+        origin = "" if name in fitted else f"the destination's default of {wanted} is larger: "
         fitted[name] = str(replication_factor)
-        adjust(name, fitted[name], f"{origin}replication factor is {replication_factor} on the destination")
+        adjust(name, fitted[name], f"{origin}the replication factor on the destination is {replication_factor}")
 
 
 def _integer(text: str) -> int | None:
-    """None for what no integer of Kafka looks like."""
+    """None for text that is not an integer."""
     return int(text) if re.fullmatch(r"[0-9]{1,19}", text.strip()) else None
 
 
@@ -220,8 +226,8 @@ def _unknown(name: str, home: Home) -> str | None:
     if home.version is None:
         return None
     if name not in _SINCE:
-        return "Apache Kafka has no such topic config"
+        return "not a topic config of Apache Kafka"
     if home.version < _SINCE[name]:
         since = ".".join(map(str, _SINCE[name]))
-        return f"the destination is older than {since}, which brought it"
+        return f"new in {since}, the destination is older"
     return None

@@ -1,61 +1,49 @@
-"""A plan, and a plan that is being written."""
+"""A plan, and the draft that the comparisons write."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-from kafka_meta.model import Remark, sorted_remarks
-from kafka_meta.plan.actions import Action, CommitOffsets, CreateTopic, Result, resource_of
+from kafka_meta.model import Remark, Resource, sorted_remarks
+from kafka_meta.plan.actions import Action, CommitOffsets, CreateTopic, Result
+from kafka_meta.plan.differences import Difference, Value
+from kafka_meta.plan.notes import Notes, different
 
 PartitionKey: TypeAlias = tuple[str, int]
-Value: TypeAlias = str | int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """`source` is what ought to be on the destination, `dest` what is there."""
-
-    resource: str
-    difference: Literal["missing", "different", "extra"]
-    aspect: str | None = None
-    """Which part differs: a config's name, "partitions", "replicationFactor", "offset orders-3"."""
-    source: Value = None
-    dest: Value = None
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`skipped`: not moved, by the policy or by nature. `refused`: asked for, and not possible or
-    not safe. Both always with a reason. `warnings` name what the operator ought to know first."""
+    """`skipped`: does not move, because of the policy or because it cannot. `refused`: was asked for, but is not
+    possible or not safe. Both have a reason. `warnings`: what the operator should know before the commit."""
 
     source_id: str | None
     dest_id: str | None
     actions: tuple[Action, ...] = ()
-    present: tuple[str, ...] = ()
+    present: tuple[Resource, ...] = ()
     drift: tuple[Difference, ...] = ()
-    """Differs, and nobody said that it should; left alone."""
+    """Differs, and no policy asks for it. Left alone."""
     intended: tuple[Difference, ...] = ()
-    """Differs because a policy or the destination's nature says so."""
+    """Differs because a policy or a limit of the destination requires it."""
     extra: tuple[Difference, ...] = ()
-    """Only on the destination; left alone."""
+    """Only on the destination. Left alone."""
     skipped: tuple[Remark, ...] = ()
     refused: tuple[Remark, ...] = ()
     unread: tuple[Remark, ...] = ()
-    """What could not be compared, because one side could not be read."""
+    """What could not be compared because one side could not be read."""
     warnings: tuple[Remark, ...] = ()
     equal: Mapping[str, int] = field(default_factory=dict)
-    """How many topics, partitions, configs, positions, rules, users and quotas were found as they ought to be."""
+    """How many topics, partitions, configs, groups, positions, ACLs, users and quotas are as they should be."""
 
     def without(self, rejected: Sequence[Result]) -> Plan:
-        """The plan when the destination's own validation has refused some of its topics: they and the
-        positions on them move from the actions to the refused, with the broker's reason."""
+        """The plan after the destination's own validation has refused some topics. These topics and the positions on
+        them are no longer actions but refused, with the broker's reason."""
         topics = {result.action.topic for result in rejected if isinstance(result.action, CreateTopic)}
         refused = [
-            Remark(resource=resource_of(result.action), reason=result.error or "refused by the destination")
+            Remark(resource=result.action.resource, reason=result.error or "refused by the destination")
             for result in rejected
         ]
         actions: list[Action] = []
@@ -65,7 +53,7 @@ class Plan:
             if isinstance(action, CommitOffsets):
                 kept = tuple(offset for offset in action.offsets if offset.topic not in topics)
                 refused += (
-                    Remark(resource=f"group {action.group} on topic {topic}", reason="the topic is refused")
+                    Remark(resource=action.resource, reason=f"on topic {topic}: its topic is refused")
                     for topic in sorted({offset.topic for offset in action.offsets} & topics)
                 )
                 if not kept:
@@ -75,10 +63,12 @@ class Plan:
         return replace(self, actions=tuple(actions), refused=sorted_remarks((*self.refused, *refused)))
 
 
-@dataclass(slots=True)
-class Draft:
-    """What the comparisons write into; the one thing in this room that changes."""
+@dataclass(slots=True, kw_only=True)
+class Draft(Notes):
+    """What the comparisons of the sections write."""
 
+    as_intended: Mapping[Resource, Sequence[Difference]] = field(default_factory=dict)
+    """How each resource ought to differ from the source."""
     topics: list[Action] = field(default_factory=list)
     partitions: list[Action] = field(default_factory=list)
     configs: list[Action] = field(default_factory=list)
@@ -86,48 +76,32 @@ class Draft:
     acls: list[Action] = field(default_factory=list)
     users: list[Action] = field(default_factory=list)
     quotas: list[Action] = field(default_factory=list)
-    present: list[str] = field(default_factory=list)
+    present: list[Resource] = field(default_factory=list)
     drift: list[Difference] = field(default_factory=list)
-    intended: list[Difference] = field(default_factory=list)
     extra: list[Difference] = field(default_factory=list)
-    skipped: list[Remark] = field(default_factory=list)
-    refused: list[Remark] = field(default_factory=list)
-    unread: list[Remark] = field(default_factory=list)
-    warnings: list[Remark] = field(default_factory=list)
     equal: Counter[str] = field(default_factory=Counter)
 
-    def skip(self, resource: str, reason: str) -> None:
-        self.skipped.append(Remark(resource=resource, reason=reason))
+    def drifts(self, resource: Resource, aspect: str, source: Value, dest: Value, reason: str) -> None:
+        self.drift.append(different(resource, aspect, source, dest, reason))
 
-    def refuse(self, resource: str, reason: str) -> None:
-        self.refused.append(Remark(resource=resource, reason=reason))
-
-    def cannot_compare(self, resource: str, reason: str) -> None:
-        self.unread.append(Remark(resource=resource, reason=reason))
-
-    def warn(self, resource: str, reason: str) -> None:
-        self.warnings.append(Remark(resource=resource, reason=reason))
-
-    def intend(self, resource: str, aspect: str, source: Value, dest: Value, reason: str) -> None:
-        self.intended.append(_different(resource, aspect, source, dest, reason))
-
-    def drifts(self, resource: str, aspect: str, source: Value, dest: Value, reason: str) -> None:
-        self.drift.append(_different(resource, aspect, source, dest, reason))
-
-    def only_there(self, resource: str, dest: Value) -> None:
+    def only_there(self, resource: Resource, dest: Value) -> None:
         self.extra.append(Difference(resource=resource, difference="extra", dest=dest))
 
-    def plan(self, source_id: str | None, dest_id: str | None, *, rules_first: bool) -> Plan:
-        """The order of the actions is the order in which they are safe to carry out.
+    def differs_as_intended(self, resource: Resource, *, without: Collection[str] = ()) -> None:
+        """Notes how the resource ought to differ from the source, but for the aspects `without`."""
+        self.intended += (each for each in self.as_intended.get(resource, ()) if each.aspect not in without)
 
-        With `rules_first` no topic is open for a moment. It takes an operator whose rights no rule can end:
-        others could lose the right to set positions on the way.
+    def plan(self, source_id: str | None, dest_id: str | None, *, rules_first: bool) -> Plan:
+        """The plan, its actions in an order that is safe to carry out.
+
+        With `rules_first` the ACLs exist before the topics, so that no topic is open at first. That is safe only for
+        an operator whose rights no ACL can end: others could lose the right to set positions.
         """
         topics = (*self.topics, *self.partitions, *self.configs, *self.positions)
         return Plan(
             source_id=source_id,
             dest_id=dest_id,
-            # Who logs in before the rules are there could do more, or less, than the rules say.
+            # Users come after the ACLs: a user that logs in earlier could do more, or less, than the ACLs allow.
             actions=(*((*self.acls, *topics) if rules_first else (*topics, *self.acls)), *self.users, *self.quotas),
             present=tuple(self.present),
             drift=tuple(self.drift),
@@ -139,10 +113,6 @@ class Draft:
             warnings=sorted_remarks(self.warnings),
             equal=dict(self.equal),
         )
-
-
-def _different(resource: str, aspect: str, source: Value, dest: Value, reason: str) -> Difference:
-    return Difference(resource=resource, difference="different", aspect=aspect, source=source, dest=dest, reason=reason)
 
 
 def plural(count: int, noun: str) -> str:

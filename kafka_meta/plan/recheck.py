@@ -1,11 +1,11 @@
-"""A saved plan against the destination of today: what still has to be done, and what no longer holds."""
+"""A saved plan compared with the destination of today: what is still to do, and which preconditions have broken."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import assert_never
 
-from kafka_meta.model import Remark, Snapshot
+from kafka_meta.model import Remark, Resource, Snapshot
 from kafka_meta.plan.actions import (
     BROKER_DEFAULT,
     Action,
@@ -17,25 +17,24 @@ from kafka_meta.plan.actions import (
     SetQuota,
     UpsertUser,
     quota_text,
-    resource_of,
 )
+from kafka_meta.plan.compare.groups import liveness
 from kafka_meta.plan.configs import same_value
 from kafka_meta.plan.draft import Plan, plural
-from kafka_meta.plan.groups import liveness
 
 
 def recheck(plan: Plan, actual: Snapshot) -> tuple[Plan, tuple[Remark, ...]]:
-    """The plan without the actions that have been carried out since, and every broken precondition.
+    """The plan without the actions that are done already, and every broken precondition.
 
-    An interrupted commit of the same plan leaves actions that are fulfilled to the letter: those are
-    present, not broken. With any broken precondition nothing of the plan may be carried out.
+    After an interrupted commit of the same plan some actions are done exactly as planned: they are present, not
+    broken. If any precondition is broken, no action of the plan may be carried out.
     """
     broken: list[Remark] = []
     if plan.dest_id is not None and actual.cluster.id != plan.dest_id:
         broken.append(
             Remark(
-                resource="destination",
-                reason=f"the plan was made for cluster {plan.dest_id}, this is {actual.cluster.id}",
+                resource=Resource("destination"),
+                reason=f"the plan is for cluster {plan.dest_id}, this is cluster {actual.cluster.id}",
             )
         )
     state = _State(actual)
@@ -46,14 +45,15 @@ def recheck(plan: Plan, actual: Snapshot) -> tuple[Plan, tuple[Remark, ...]]:
         if verdict is None:
             open_actions.append(action)
         elif verdict == "":
-            present.append(resource_of(action))
+            present.append(action.resource)
         else:
-            broken.append(Remark(resource=resource_of(action), reason=verdict))
+            broken.append(Remark(resource=action.resource, reason=verdict))
     return replace(plan, actions=tuple(open_actions), present=tuple(present)), tuple(broken)
 
 
 class _State:
-    """The destination, indexed. `verdict`: None: to be done; "": fulfilled; else what is in the way."""
+    """The destination, indexed. `verdict` is None for an action to do, "" for one that is done, else the broken
+    precondition."""
 
     def __init__(self, actual: Snapshot) -> None:
         self.actual = actual
@@ -75,7 +75,11 @@ class _State:
                 found = len(self.topics[action.topic].partitions) if action.topic in self.topics else 0
                 if found == action.existing:
                     return None
-                return "" if found == action.total else f"it had {plural(action.existing, 'partition')}, now {found}"
+                return (
+                    ""
+                    if found == action.total
+                    else f"it had {plural(action.existing, 'partition')}, now it has {found}"
+                )
             case SetConfigs():
                 return self._set_configs(action)
             case CommitOffsets():
@@ -102,7 +106,7 @@ class _State:
             and topic.configs.keys() == action.configs.keys()
             and all(same_value(name, topic.configs[name], value) for name, value in action.configs.items())
         )
-        return "" if same else "it has been created meanwhile, otherwise than planned"
+        return "" if same else "it exists now, and differs from the plan"
 
     def _set_configs(self, action: SetConfigs) -> str | None:
         topic = self.topics.get(action.topic)
@@ -113,7 +117,8 @@ class _State:
             return ""
         for name, value in action.previous.items():
             if not same_value(name, configs.get(name), value):
-                return f"{name} was {value}, now {configs.get(name)}"
+                was, is_now = ("not overridden" if each is None else each for each in (value, configs.get(name)))
+                return f"{name} was {was}, now it is {is_now}"
         return None
 
     def _set_quota(self, action: SetQuota) -> str | None:
@@ -126,7 +131,7 @@ class _State:
             now = found.get(name)
             if now != value:
                 was, is_now = ("not set" if each is None else quota_text(each) for each in (value, now))
-                return f"{name} was {was}, now {is_now}"
+                return f"{name} was {was}, now it is {is_now}"
         return None
 
     def _commit_offsets(self, action: CommitOffsets) -> str | None:
@@ -142,8 +147,8 @@ class _State:
         if all(found.get(key) == offset for key, offset in planned.items()):
             return ""
         if (live := liveness(group)) is not None:
-            return f"it has consumers now: {live}"
+            return f"its consumers are running now: {live}"
         for key, offset in planned.items():
             if key in found and found[key] != offset:
-                return f"it has a position on {key[0]}-{key[1]} now: {found[key].offset}"
+                return f"it has position {found[key].offset} on {key[0]}-{key[1]} now"
         return None

@@ -1,25 +1,14 @@
-"""A plan read as an answer: is the destination what it ought to be?"""
+"""A plan as an answer: is the destination as it should be?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, assert_never
+from typing import Literal, TypeAlias
 
-from kafka_meta.model import Remark
-from kafka_meta.plan.actions import (
-    Action,
-    AddPartitions,
-    CommitOffsets,
-    CreateAcl,
-    CreateTopic,
-    SetConfigs,
-    SetQuota,
-    UpsertUser,
-    quota_text,
-    resource_of,
-)
-from kafka_meta.plan.draft import Difference, Plan
+from kafka_meta.model import Remark, Resource
+from kafka_meta.plan.differences import Difference
+from kafka_meta.plan.draft import Plan
 
 Verdict: TypeAlias = Literal["equal", "different", "inconclusive"]
 
@@ -29,20 +18,25 @@ KINDS = ("equal", "intended", "missing", "different", "extra")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`counts[section][kind]` for every section and kind: what differs as intended is not counted as equal, too, and
-    what differs otherwise not as intended. `unread` is what nobody could compare."""
+    """`counts[section][kind]` has every section and kind. Each item is counted once: "different" goes before
+    "intended", and "intended" before "equal". `unread` is what could not be compared."""
 
     verdict: Verdict
     counts: Mapping[str, Mapping[str, int]]
     differences: tuple[Difference, ...]
     intended: tuple[Difference, ...] = ()
     unread: tuple[Remark, ...] = ()
+    warnings: tuple[Remark, ...] = ()
+    """What may make the destination behave differently, and does not decide the verdict."""
 
 
 def report(plan: Plan, *, ignore_extra: bool = False) -> Report:
-    """What import would still do, and what it leaves alone, are the differences; what it would leave
-    as it is on purpose is intended. Differences outweigh what could not be read."""
-    differences = [difference for action in plan.actions for difference in _lacking(action)]
+    """The differences are the plan's actions, drift, refused and extra (without extra under `ignore_extra`).
+
+    The verdict is "different" if there is a difference, else "inconclusive" if something could not be read, else
+    "equal".
+    """
+    differences = [difference for action in plan.actions for difference in action.differences]
     differences += plan.drift
     differences += (Difference(resource=r.resource, difference="missing", reason=r.reason) for r in plan.refused)
     if not ignore_extra:
@@ -53,85 +47,40 @@ def report(plan: Plan, *, ignore_extra: bool = False) -> Report:
     for difference in differences:
         counts[_section(difference)][difference.difference] += 1
     present = frozenset(plan.present)
-    for section, item in {_item(each) for each in plan.intended} - {_item(each) for each in differences}:
+    for section, resource, aspect in {_item(each) for each in plan.intended} - {_item(each) for each in differences}:
         counts[section]["intended"] += 1
-        counts[section]["equal"] -= item in present
+        counts[section]["equal"] -= aspect is None and resource in present
     return Report(
         verdict="different" if differences else "inconclusive" if plan.unread else "equal",
         counts=counts,
         differences=tuple(differences),
         intended=plan.intended,
         unread=plan.unread,
+        warnings=plan.warnings,
     )
 
 
-def _lacking(action: Action) -> list[Difference]:
-    resource = resource_of(action)
-    match action:
-        case CreateTopic() | CreateAcl():
-            return [Difference(resource=resource, difference="missing")]
-        case AddPartitions():
-            return [
-                Difference(
-                    resource=resource,
-                    difference="different",
-                    aspect="partitions",
-                    source=action.total,
-                    dest=action.existing,
-                )
-            ]
-        case SetConfigs():
-            return [
-                Difference(
-                    resource=resource,
-                    difference="different",
-                    aspect=name,
-                    source=value,
-                    dest=action.previous.get(name),
-                )
-                for name, value in action.configs.items()
-            ]
-        case CommitOffsets():
-            return [
-                Difference(
-                    resource=resource,
-                    difference="missing",
-                    aspect=f"offset {offset.topic}-{offset.partition}",
-                    source=offset.offset,
-                )
-                for offset in action.offsets
-            ]
-        case UpsertUser():
-            return [Difference(resource=resource, difference="missing", aspect=action.mechanism)]
-        case SetQuota():
-            return [
-                Difference(
-                    resource=resource,
-                    difference="missing" if action.previous.get(name) is None else "different",
-                    aspect=name,
-                    source=quota_text(value),
-                    dest=None if (now := action.previous.get(name)) is None else quota_text(now),
-                )
-                for name, value in action.values.items()
-            ]
-        case _:
-            assert_never(action)
-
-
-def _item(difference: Difference) -> tuple[str, str]:
-    """What is counted: a topic, group or rule as a whole, however many of its aspects differ; else the aspect."""
+def _item(difference: Difference) -> tuple[str, Resource, str | None]:
+    """What is counted once: a topic, group or ACL, however many of its aspects differ. In other sections each aspect
+    counts."""
     section = _section(difference)
     whole = section in ("topics", "groups", "acls")
-    return section, difference.resource if whole else f"{difference.resource} {difference.aspect}"
+    return section, difference.resource, None if whole else difference.aspect
 
 
 def _section(difference: Difference) -> str:
-    kind = difference.resource.partition(" ")[0]
     aspect = difference.aspect
-    if kind == "topic":
-        if aspect == "partitions":
+    match difference.resource.kind:
+        case "topic" if aspect == "partitions":
             return "partitions"
-        return "topics" if aspect in (None, "name", "replicationFactor") else "configs"
-    if kind == "group":
-        return "positions" if aspect is not None and aspect.startswith("offset ") else "groups"
-    return {"acl": "acls", "acls": "acls", "user": "users", "users": "users", "quota": "quotas"}.get(kind, "configs")
+        case "topic" if aspect in (None, "name", "replicationFactor"):
+            return "topics"
+        case "group":
+            return "groups" if aspect in (None, "name") else "positions"
+        case "acl" | "acls" | "cluster":
+            return "acls"
+        case "user" | "users":
+            return "users"
+        case "quota":
+            return "quotas"
+    return "configs"

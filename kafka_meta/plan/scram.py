@@ -1,9 +1,9 @@
-"""What a SCRAM credential is made of (RFC 5802 3, RFC 7677). Pure.
+"""How a SCRAM credential is made from a password (RFC 5802 section 3, RFC 7677). Pure.
 
     password ── PBKDF2(salt, iterations) ──▶ salted password ──▶ stored key, server key
 
-Brokers take a salted password and keep the two keys; there is no way back. With salt and iterations of the exported
-credential the same password gives the same keys.
+An admin client sends the salted password, and the brokers keep the two keys. The password cannot be computed from
+them. With the salt and iterations of the exported credential, the same password gives the same keys.
 """
 
 from __future__ import annotations
@@ -18,32 +18,34 @@ from kafka_meta.model import ScramCredential, Secret
 
 MIN_ITERATIONS = 4096
 MAX_ITERATIONS = 16384
-"""What brokers take (org.apache.kafka.common.security.scram.internals.ScramMechanism)."""
+"""The limits of brokers (org.apache.kafka.common.security.scram.internals.ScramMechanism)."""
 
 HASHES: Mapping[str, str] = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
 
 
 def fitted_iterations(iterations: int) -> int:
+    """The nearest number of iterations that brokers accept."""
     return min(max(iterations, MIN_ITERATIONS), MAX_ITERATIONS)
 
 
 def salted(password: Secret, mechanism: str, salt: bytes, iterations: int) -> bytes:
-    """Kafka hashes a password's UTF-8 as it is, without the SASLprep of the RFC (ScramFormatter.normalize)."""
+    """Kafka hashes the password's UTF-8 bytes, without the SASLprep of the RFC (ScramFormatter.normalize)."""
     return hashlib.pbkdf2_hmac(HASHES[mechanism], password.reveal().encode(), salt, iterations)
 
 
 def stored_key(salted_password: bytes, mechanism: str) -> bytes:
+    """The stored key (RFC 5802, section 3) of a salted password."""
     client_key = hmac.digest(salted_password, b"Client Key", HASHES[mechanism])
     return hashlib.new(HASHES[mechanism], client_key).digest()
 
 
 def salt_of(credential: ScramCredential) -> bytes | None:
-    """None when it is not known, or is no base64."""
+    """None when it is not known, or is not base64."""
     return None if credential.salt is None else _decoded(credential.salt)
 
 
 def fits(password: Secret, credential: ScramCredential) -> bool | None:
-    """Whether the password is the one of this credential; None when the keys are not known."""
+    """Whether this is the credential's password; None when the keys are not known."""
     salt = salt_of(credential)
     if salt is None or credential.stored_key is None:
         return None

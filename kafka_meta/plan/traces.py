@@ -1,4 +1,4 @@
-"""What a mirror has left on the destination, so that nobody takes it for drift, or puts it right."""
+"""What a mirror has set on the destination, so that import neither reports it as drift nor changes it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traces:
+    """Configs and positions that a mirror has set on the destination."""
+
     guarded: Mapping[str, Mapping[str, tuple[str, str | None]]] = field(default_factory=dict)
-    """Destination topic → config → the value that keeps what has arrived, and the one that `mirror --release` puts
-    back (None: no override)."""
+    """Destination topic → config → (the value that keeps the copied data, the value that `mirror --release` sets
+    again; None: no override)."""
     positions: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
-    """Group, destination topic and partition → where the copy has left the group."""
+    """(group, destination topic, partition) → the position that mirror has set."""
 
 
 NO_TRACES = Traces()

@@ -9,14 +9,14 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.files import write_private
 from kafka_meta.playground import guard
-from kafka_meta.playground.design import DEST, PLAINTEXT, SOURCE, Design, broker_settings, modes
+from kafka_meta.playground.design import DEST, PLAINTEXT, SOURCE, Design, broker_settings
 from kafka_meta.playground.jars import ZOOKEEPER_FROM, fetch, java, shared_classes
 from kafka_meta.playground.probe import known_brokers, zookeeper_says
 from kafka_meta.playground.process import PortTaken, Process, free_port, marked_environment, wait_until
@@ -102,7 +102,7 @@ class Cluster:
         self.version = design.version
         self.mode = design.mode
         self._java = java()
-        self._jars = fetch(design.version)
+        self._jars = fetch(design.version, design.pom)
         zookeeper_jars = fetch(ZOOKEEPER_FROM) if design.mode == "zookeeper" else None
         self.data_dir = Path(tempfile.mkdtemp(prefix="kafka-meta-"))
         self._guard = subprocess.Popen(
@@ -261,7 +261,7 @@ class Cluster:
         ids = range(1, design.brokers + 1)
         ports = {id: {name: free_port() for name in (PLAINTEXT, *design.listeners)} for id in ids}
         controllers = {id: free_port() for id in ids} if design.mode == "kraft" else {}
-        cluster_id = _random_cluster_id()
+        cluster_id = design.cluster_id or _random_cluster_id()
         jvm = self._jvm("server", self._jars, ("-Xmx512m", *design.jvm_options))
         brokers = []
         for id in ids:
@@ -292,83 +292,25 @@ class Cluster:
         return tuple(brokers)
 
 
-def prepare(version: str) -> None:
-    """Fetches a version, and lets a cluster of it run once to share its classes: whatever starts later takes half the
-    time. Nothing depends on it."""
-    jars = fetch(version)
-    mode = modes(version)[0]
-    programs = {BROKER: jars} | ({ZOOKEEPER: fetch(ZOOKEEPER_FROM)} if mode == "zookeeper" else {})
+def prepare(design: Design) -> None:
+    """Fetches a design's jars, and lets it run once to share its classes: whatever starts later takes half the time.
+    Nothing depends on it."""
+    jars = fetch(design.version, design.pom)
+    programs = {BROKER: jars} | ({ZOOKEEPER: fetch(ZOOKEEPER_FROM)} if design.mode == "zookeeper" else {})
     wanted = {program: shared_classes(java(), folder, program) for program, folder in programs.items()}
     with tempfile.TemporaryDirectory(dir=jars.parent) as folder:
         made = {program: Path(folder, program) for program, shared in wanted.items() if not shared.exists()}
         options = {program: [f"-XX:ArchiveClassesAtExit={file}"] for program, file in made.items()}
         if not made:
             return
-        design = Design(
-            version=version,
-            mode=mode,
-            jvm_options=options.get(BROKER, ()),
-            zookeeper_jvm_options=options.get(ZOOKEEPER, ()),
+        recorded = replace(
+            design, jvm_options=options.get(BROKER, ()), zookeeper_jvm_options=options.get(ZOOKEEPER, ())
         )
-        with running(design) as (cluster,):
+        with running(recorded) as (cluster,):
             cluster.stop()
         for program, file in made.items():
             if file.exists():  # not every Java can share
                 file.rename(wanted[program])
-
-
-@contextmanager
-def zookeeper_cluster(
-    version: str = "3.9.1",
-    *,
-    brokers: int = 1,
-    chroot: str = "",
-    authorizer: bool = True,
-    settings: Mapping[str, str] | None = None,
-    listeners: Mapping[str, str] | None = None,
-    jvm_options: Sequence[str] = (),
-    zookeeper_settings: Mapping[str, str] | None = None,
-    zookeeper_jvm_options: Sequence[str] = (),
-) -> Iterator[Cluster]:
-    """ZooKeeper 3.8.4 and brokers of any version up to 3.9.1. The arguments are those of `Design`."""
-    design = Design(
-        version=version,
-        mode="zookeeper",
-        brokers=brokers,
-        chroot=chroot,
-        authorizer=authorizer,
-        settings=settings or {},
-        listeners=listeners or {},
-        jvm_options=jvm_options,
-        zookeeper_settings=zookeeper_settings or {},
-        zookeeper_jvm_options=zookeeper_jvm_options,
-    )
-    with running(design) as (cluster,):
-        yield cluster
-
-
-@contextmanager
-def kraft_cluster(
-    version: str = "4.3.1",
-    *,
-    brokers: int = 1,
-    authorizer: bool = True,
-    settings: Mapping[str, str] | None = None,
-    listeners: Mapping[str, str] | None = None,
-    jvm_options: Sequence[str] = (),
-) -> Iterator[Cluster]:
-    """Combined controllers and brokers. The arguments are those of `Design`."""
-    design = Design(
-        version=version,
-        mode="kraft",
-        brokers=brokers,
-        authorizer=authorizer,
-        settings=settings or {},
-        listeners=listeners or {},
-        jvm_options=jvm_options,
-    )
-    with running(design) as (cluster,):
-        yield cluster
 
 
 @contextmanager
@@ -383,7 +325,7 @@ def running(*designs: Design) -> Iterator[list[Cluster]]:
     """The clusters of these designs, started at the same time, in this order."""
     java()
     for design in designs:  # before anything is started
-        fetch(design.version)
+        fetch(design.version, design.pom)
     clusters: list[Cluster] = []
     try:
         for design in designs:

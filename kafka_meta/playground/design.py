@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.model import Mode
-from kafka_meta.playground.jars import VERSIONS
+from kafka_meta.playground.jars import POM, versions
 
 PLAINTEXT = "PLAINTEXT"
 
@@ -32,19 +33,26 @@ class Design:
     chroot: str = ""
     authorizer: bool = True
     """With `super.users=User:ANONYMOUS`: whoever connects to the PLAINTEXT listener may do everything."""
+    as_shipped: bool = False
+    """With Kafka's own defaults (those of the code, not of its sample files), as operators have them. Else with small
+    and quick ones: few internal partitions, no delay before a group's first rebalance, sessions that end soon."""
     settings: Mapping[str, str] = field(default_factory=dict)
     listeners: Mapping[str, str] = field(default_factory=dict)
     """Further listeners beside PLAINTEXT: name → security protocol; their settings go into `settings`."""
     jvm_options: Sequence[str] = ()
     zookeeper_settings: Mapping[str, str] = field(default_factory=dict)
     zookeeper_jvm_options: Sequence[str] = ()
+    cluster_id: str | None = None
+    """KRaft only: a random one, unless told."""
+    pom: Path = POM
+    """Where this version's jars are named."""
 
     def __post_init__(self) -> None:
-        known = modes(self.version) if self.version in VERSIONS else ()
-        if self.mode not in known:
+        there = versions(self.pom)
+        if self.version not in there or self.mode not in modes(self.version):
             raise KafkaMetaError(
                 f"The playground has no Kafka {self.version} in {self.mode} mode.",
-                "It has " + ", ".join(f"{version} ({', '.join(modes(version))})" for version in VERSIONS) + ".",
+                "It has " + ", ".join(f"{version} ({', '.join(modes(version))})" for version in there) + ".",
             )
 
 
@@ -60,55 +68,63 @@ def broker_settings(
 
 
 def _common_settings(design: Design) -> dict[str, str]:
-    copies = str(min(3, design.brokers))
-    return {
-        "offsets.topic.replication.factor": copies,
+    quick = {
         "offsets.topic.num.partitions": "4",
-        "transaction.state.log.replication.factor": copies,
-        "transaction.state.log.min.isr": "1",
         "transaction.state.log.num.partitions": "4",
+        "transaction.state.log.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
         "log.cleaner.dedupe.buffer.size": "16777216",  # a quarter of our heap by default
+    }
+    return {
+        **({} if design.as_shipped else quick),
+        **_replicated(design, "offsets.topic.replication.factor"),
+        **_replicated(design, "transaction.state.log.replication.factor", "transaction.state.log.min.isr"),
         **({"super.users": "User:ANONYMOUS"} if design.authorizer else {}),
     }
 
 
+def _replicated(design: Design, factor: str, min_isr: str | None = None) -> dict[str, str]:
+    """An internal topic's replication, where there are fewer brokers than the three that Kafka's defaults ask for."""
+    if design.brokers >= 3:
+        return {}
+    return {factor: str(design.brokers), **({min_isr: "1"} if min_isr else {})}
+
+
 def _zookeeper_settings(design: Design, id: int, ports: Mapping[str, int], zookeeper_connect: str) -> dict[str, str]:
-    authorizer = (
-        "kafka.security.authorizer.AclAuthorizer"
-        if release(design.version) >= (2, 4)
-        else "kafka.security.auth.SimpleAclAuthorizer"
-    )
     return {
         "broker.id": str(id),
         "zookeeper.connect": zookeeper_connect,
-        "zookeeper.connection.timeout.ms": "30000",
-        "zookeeper.session.timeout.ms": "6000",
+        "zookeeper.connection.timeout.ms": "30000",  # patience of ours, not of a running broker
+        **({} if design.as_shipped else {"zookeeper.session.timeout.ms": "6000"}),
         "listeners": _addresses(ports),
         "listener.security.protocol.map": _protocols(design.listeners),
         "inter.broker.listener.name": PLAINTEXT,
-        **({"authorizer.class.name": authorizer} if design.authorizer else {}),
+        **({"authorizer.class.name": "kafka.security.authorizer.AclAuthorizer"} if design.authorizer else {}),
     }
 
 
 def _kraft_settings(
     design: Design, id: int, ports: Mapping[str, int], controllers: Mapping[int, int]
 ) -> dict[str, str]:
-    copies = str(min(3, design.brokers))
     authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
-    return {
-        "process.roles": "broker,controller",
-        "node.id": str(id),
+    quick = {
         "broker.session.timeout.ms": "6000",
         "broker.heartbeat.interval.ms": "1000",
+        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "4",
+    }
+    return {
+        **({} if design.as_shipped else quick),
+        "process.roles": "broker,controller",
+        "node.id": str(id),
         "controller.quorum.voters": ",".join(f"{node}@127.0.0.1:{port}" for node, port in controllers.items()),
         "controller.listener.names": "CONTROLLER",
         "listeners": _addresses({**ports, "CONTROLLER": controllers[id]}),
         "listener.security.protocol.map": _protocols({**design.listeners, "CONTROLLER": PLAINTEXT}),
         "inter.broker.listener.name": PLAINTEXT,
-        "share.coordinator.state.topic.replication.factor": copies,
-        "share.coordinator.state.topic.min.isr": "1",
-        "share.coordinator.state.topic.num.partitions": "4",
+        **_replicated(
+            design, "share.coordinator.state.topic.replication.factor", "share.coordinator.state.topic.min.isr"
+        ),
         **({"authorizer.class.name": authorizer} if design.authorizer else {}),
     }
 

@@ -2,11 +2,11 @@
 
     flags ───────────┐
     environment ─────┼─ resolve(role, …) ──▶ ClusterSettings ──▶ librdkafka() · kafka_python() · zookeeper.kazoo()
-    kafka-meta.toml ─┤      every value with its origin, every oddity a note
+    kafka-meta.toml ─┤      every value with its origin; a note for what is ignored or risky
     old.properties ──┘      properties, jaas, jks: formats · keys, java, login, tls: what a Java client's keys mean
 
-Only `stores` writes (PEM files for the clients, private and short-lived) and only `oauth` talks to anyone (a token
-endpoint, when a client logs in). Nothing from a file is evaluated, loaded or run.
+Only `stores` writes files: PEM files for the clients, private and removed at the end. Only `oauth` uses the network: it
+asks a token endpoint when a client logs in. Nothing from a file is evaluated, loaded or run.
 """
 
 from kafka_meta.settings.connection import (

@@ -1,4 +1,4 @@
-"""What is needed to reach one cluster, and its translation for each client library."""
+"""The settings to reach one cluster, and their translation for each client library."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Mechanism: TypeAlias = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTH
 MECHANISMS: tuple[Mechanism, ...] = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
 Origin: TypeAlias = str
-"""Where a value came from, as an error says it: "flag --source-config", "old.properties, line 7"."""
+"""The place of a value, as error messages name it: "flag --source-config", "old.properties, line 7"."""
 
 
 class ClientArguments(dict[str, Any]):
-    """Arguments of a client library. They hold passwords in clear, so only their names are shown."""
+    """Arguments of a client library. They contain passwords in clear text, so `repr` shows only their names."""
 
     def __repr__(self) -> str:
         return f"{{{', '.join(f'{key!r}: …' for key in self)}}}"
@@ -30,10 +30,9 @@ class ClientArguments(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """PEM files that every client can read; what was in a Java store has been written out by `stores`.
+    """PEM files that every client can read. `stores` has written the content of Java stores into them.
 
-    `ca_file` None: the authorities that this system trusts. The key file is encrypted with `key_password`,
-    or is the user's own.
+    `ca_file` is None for the authorities that this system trusts. `key_password` decrypts the key file.
     """
 
     ca_file: str | None = None
@@ -49,7 +48,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sasl:
-    """A login; `tokens` belongs to OAUTHBEARER and stands in for username and password there."""
+    """A login. OAUTHBEARER has `tokens`, the other mechanisms have `username` and `password`."""
 
     mechanism: Mechanism
     username: str | None = None
@@ -66,14 +65,14 @@ class Sasl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZooKeeperSettings:
-    """`connect` is "h1:2181,h2:2181/chroot"; username and password log in by SASL DIGEST-MD5."""
+    """`connect` is "h1:2181,h2:2181/chroot". `username` and `password` are for SASL DIGEST-MD5."""
 
     connect: str
     tls: Tls | None = None
     username: str | None = None
     password: Secret | None = None
     digest: Secret | None = None
-    """`user:password` for ZooKeeper's own scheme `digest`."""
+    """`user:password` for ZooKeeper's own auth scheme `digest`."""
     timeout_ms: int = 10_000
 
     def __post_init__(self) -> None:
@@ -81,17 +80,13 @@ class ZooKeeperSettings:
             raise ValueError("username and password go together")
 
     def kazoo(self) -> dict[str, Any]:
-        """Keyword arguments of `kazoo.client.KazooClient`."""
+        """Keyword arguments of `kazoo.client.KazooClient`, which has no login of its own (see `zookeeper.login`)."""
         arguments = ClientArguments(hosts=self.connect, timeout=self.timeout_ms / 1000)
         if self.tls is not None:
-            # kazoo verifies no host name and uses no TLS unless it is told to.
+            # Without these, kazoo uses no TLS and does not check the host name.
             arguments |= {"use_ssl": True, "verify_certs": True, "check_hostname": self.tls.check_hostname}
             arguments |= {"ca": self.tls.ca_file, "certfile": self.tls.certificate_file, "keyfile": self.tls.key_file}
             arguments["keyfile_password"] = _revealed(self.tls.key_password)
-        if self.username is not None and self.password is not None:
-            arguments["sasl_options"] = ClientArguments(
-                mechanism="DIGEST-MD5", username=self.username, password=_digest_md5_password(self.password)
-            )
         if self.digest is not None:
             arguments["auth_data"] = [("digest", self.digest.reveal())]
         return arguments
@@ -99,11 +94,11 @@ class ZooKeeperSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSettings:
-    """How to reach one side. `bootstrap_servers` is "" and `zookeeper` None when neither was given.
+    """How to reach one side. `bootstrap_servers` is "" and `zookeeper` is None where they were not given.
 
-    `origins` says for each field that was given ("bootstrap_servers", "zookeeper", "security_protocol", "mechanism",
-    "username", "password", "truststore", "keystore", …; those of ZooKeeper as "zookeeper.username", …) where it
-    came from. `notes` are sentences for the operator about settings that were ignored or are risky.
+    `origins` has the place of each field that was given ("bootstrap_servers", "zookeeper", "security_protocol",
+    "mechanism", "username", "password", "truststore", "keystore", …; for ZooKeeper "zookeeper.username", …).
+    `notes` are sentences for the operator about settings that are ignored or risky.
     """
 
     role: Role
@@ -114,6 +109,8 @@ class ClusterSettings:
     sasl: Sasl | None = None
     client_id: str = "kafka-meta"
     request_timeout_ms: int = 30_000
+    patience_s: float = 120.0
+    """For how many seconds a cluster that has answered before may be silent. No setting of users; commands set it."""
     dns_lookup: Literal["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"] = "use_all_dns_ips"
     origins: Mapping[str, Origin] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -130,15 +127,29 @@ class ClusterSettings:
 
     @property
     def username(self) -> str | None:
-        """Who logs in by SASL; None for OAUTHBEARER, whose token names the principal."""
+        """The user that logs in by SASL. None for OAUTHBEARER: there the token names the principal."""
         return self.sasl.username if self.sasl else None
 
     @property
     def password(self) -> Secret | None:
         return self.sasl.password if self.sasl else None
 
+    @property
+    def principal(self) -> str | None:
+        """Who we are to the brokers; None where only they know (a token, a client certificate)."""
+        if self.username is not None:
+            return f"User:{self.username}"
+        certified = self.tls is not None and self.tls.certificate_file is not None
+        return None if self.sasl is not None or certified else "User:ANONYMOUS"
+
+    @property
+    def addresses(self) -> str:
+        """The brokers, and ZooKeeper where it is given, as a headline names them."""
+        zookeeper = self.zookeeper.connect if self.zookeeper else None
+        return "  +  ".join(filter(None, (self.bootstrap_servers, zookeeper)))
+
     def librdkafka(self) -> dict[str, Any]:
-        """Configuration of a confluent-kafka client."""
+        """The configuration of a confluent-kafka client."""
         arguments = ClientArguments(
             {
                 "bootstrap.servers": self.bootstrap_servers,
@@ -167,10 +178,10 @@ class ClusterSettings:
         return arguments
 
     def kafka_python(self) -> dict[str, Any]:
-        """Keyword arguments of kafka-python's clients and connection manager.
+        """The keyword arguments of kafka-python's clients and connection manager.
 
-        `sasl_oauth_token_provider` is a `TokenProvider`: kafka-python asks for its own abstract class, with which the
-        caller registers ours (`AbstractTokenProvider.register(TokenProvider)`).
+        `sasl_oauth_token_provider` is a `TokenProvider`. kafka-python wants a subclass of its own abstract class, so
+        the caller must register ours: `AbstractTokenProvider.register(TokenProvider)`.
         """
         arguments = ClientArguments(
             bootstrap_servers=self.bootstrap_servers.split(",") if self.bootstrap_servers else [],
@@ -202,16 +213,8 @@ def _revealed(secret: Secret | None) -> str | None:
     return None if secret is None else secret.reveal()
 
 
-def _digest_md5_password(secret: Secret) -> bytes:
-    """RFC 2831 (2.1.2.1), and Java with it, hashes ISO-8859-1 where that suffices; pure-sasl would hash UTF-8."""
-    try:
-        return secret.reveal().encode("iso-8859-1")
-    except UnicodeEncodeError:
-        return secret.reveal().encode()
-
-
 def _sasl_name(username: str, mechanism: Mechanism) -> str:
-    """kafka-python 3.0.12 puts a SCRAM name into its message as it is; RFC 5802 (5.1) wants = and , encoded."""
+    """kafka-python 3.0.12 does not encode "=" and "," in SCRAM names, as RFC 5802 (5.1) requires."""
     if mechanism.startswith("SCRAM"):
         return username.replace("=", "=3D").replace(",", "=2C")
     return username

@@ -1,6 +1,6 @@
 """JAAS login configurations: the value of `sasl.jaas.config`, and files with sections such as `KafkaClient`.
 
-The tokens are those of java.io.StreamTokenizer as Kafka's JaasConfig and the JDK's ConfigFile set it up. Nothing is
+The tokens are those of java.io.StreamTokenizer, as Kafka's JaasConfig and the JDK's ConfigFile configure it. Nothing is
 evaluated: what Java would replace (`${…}`) is refused.
 """
 
@@ -14,7 +14,7 @@ from kafka_meta.errors import UsageError
 from kafka_meta.model import Secret
 
 PLACEHOLDER = re.compile(r"\$\{[^}]*:[^}]*\}")
-"""What Kafka's config providers would replace (org.apache.kafka.common.config.ConfigTransformer)."""
+"""Text that Kafka's config providers would replace (org.apache.kafka.common.config.ConfigTransformer)."""
 
 _FLAGS = frozenset({"required", "requisite", "sufficient", "optional"})
 
@@ -35,7 +35,7 @@ _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """One login module and its options; an option's value may be a password, so each is a Secret."""
+    """One login module and its options. A value may be a password, so each value is a Secret."""
 
     module: str
     options: Mapping[str, Secret]
@@ -61,7 +61,7 @@ def read_value(text: str, where: str) -> Login:
         logins.append(_login(tokens))
     if len(logins) != 1:
         raise UsageError(
-            f"{where}: sasl.jaas.config holds {len(logins)} login modules, a client has exactly one",
+            f"{where}: sasl.jaas.config has {len(logins)} login modules, exactly one is expected",
             _HINTS[False],
         )
     return logins[0]
@@ -78,7 +78,7 @@ def read_file(data: bytes, path: str) -> Mapping[str, tuple[Login, ...]]:
     while not tokens.at_end():
         name = tokens.word("a section's name")
         if name.text in sections:
-            raise UsageError(f"{tokens.at(name)}: section {name.text!r} is there twice")
+            raise UsageError(f"{tokens.at(name)}: section {name.text!r} occurs twice")
         tokens.expect("{")
         logins = []
         while not tokens.accept("}"):
@@ -92,7 +92,7 @@ def _login(tokens: _Tokens) -> Login:
     module = tokens.word("a login module's class")
     flag = tokens.word("required, requisite, sufficient or optional")
     if flag.text.lower() not in _FLAGS:
-        # The word itself is not shown: in a broken entry it may be a password.
+        # The word itself is not shown: in an invalid entry it may be a password.
         raise UsageError(
             f"{tokens.at(flag)}: expected required, requisite, sufficient or optional after the login module's class"
         )
@@ -103,7 +103,7 @@ def _login(tokens: _Tokens) -> Login:
         value = tokens.word("an option's value")
         if tokens.placeholder.search(value.text):
             raise UsageError(
-                f"{tokens.at(value)}: option {key.text!r} holds a placeholder ${{…}}, and nothing is evaluated here",
+                f"{tokens.at(value)}: option {key.text!r} has a placeholder ${{…}}, which kafka-meta does not evaluate",
                 "Write the value itself into a copy of the file that only you can read.",
             )
         options[key.text] = Secret(value.text)
@@ -111,7 +111,7 @@ def _login(tokens: _Tokens) -> Login:
 
 
 class _Tokens:
-    """The tokens of a text, one ahead. No message holds a token: any of them may be a password."""
+    """The tokens of a text, with one token of lookahead. No message shows a token: it may be a password."""
 
     def __init__(self, text: str, where: str, *, lines: bool = False) -> None:
         # The JDK replaces any ${…} in a JAAS file, Kafka's config providers only ${provider:…} in a property.
@@ -157,7 +157,8 @@ class _Tokens:
             if match is None or match["open"]:
                 place = f"{self._where}, line {self._line}" if self._lines else self._where
                 raise UsageError(
-                    f"{place}: a quote or a comment is not closed, or a / stands alone", _HINTS[self._lines]
+                    f"{place}: a quote or a comment is not closed, or there is a / outside of quotes",
+                    _HINTS[self._lines],
                 )
             token = match[0]
             if match["mark"]:
@@ -173,8 +174,8 @@ class _Tokens:
 
 _HINTS = {
     True: 'A section looks like: KafkaClient { org…PlainLoginModule required username="…" password="…"; };',
-    False: 'It looks like: org…ScramLoginModule required username="…" password="…"; in one line, '
-    "or with a backslash at the end of each line that goes on in the next.",
+    False: 'It looks like: org…ScramLoginModule required username="…" password="…"; all in one line, '
+    "or with a backslash at the end of each line but the last.",
 }
 
 

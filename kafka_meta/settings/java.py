@@ -1,4 +1,4 @@
-"""A Java client's `.properties` file: what its keys say, with their lines; `login` and `tls` translate it further."""
+"""A Java client's `.properties` file: its keys, their values and lines. `login` and `tls` translate it further."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from kafka_meta.settings.properties import Properties
 from kafka_meta.settings.toml import nearest
 
 ReadFile: TypeAlias = Callable[[str], bytes]
-"""Bytes of the file at a path; raises OSError."""
+"""Returns the bytes of the file at a path; raises OSError."""
 DnsLookup: TypeAlias = Literal["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"]
 
 
 class JavaProperties:
-    """One file's keys, looked up with their lines; `notes` and `origins` grow while it is translated."""
+    """The keys of one file. `notes` and `origins` are filled while it is translated.
+
+    Raises UsageError for keys that would load code or run a program.
+    """
 
     def __init__(self, properties: Properties, read_file: ReadFile, write: stores.WritePrivate) -> None:
         self._properties = properties
@@ -32,7 +35,7 @@ class JavaProperties:
         self._remark()
 
     def text(self, key: str, field: str | None = None) -> str | None:
-        """A value trimmed as ConfigDef does; None when it is not there or empty."""
+        """A value without blanks at its ends, as ConfigDef reads it. None when it is missing or empty."""
         value = self._properties.get(key)
         if value is None or not value.strip():
             return None
@@ -45,13 +48,15 @@ class JavaProperties:
         return self._properties.path
 
     def raw(self, key: str) -> str | None:
-        """A value as it is, empty included."""
+        """A value as it is, also an empty one. None when it is missing."""
         return self._properties.get(key)
 
     def where(self, key: str) -> Origin:
+        """The place of a key: "old.properties, line 7"."""
         return self._properties.where(key)
 
     def milliseconds(self, key: str, field: str) -> int | None:
+        """The value of a key in milliseconds; None when it is missing or empty. Raises UsageError."""
         text = self.text(key, field)
         if text is None:
             return None
@@ -60,15 +65,17 @@ class JavaProperties:
         return int(text)
 
     def dns_lookup(self) -> DnsLookup | None:
+        """The value of `client.dns.lookup`; None for the default. Raises UsageError."""
         text = self.text("client.dns.lookup", "dns_lookup")
         for known in get_args(DnsLookup):
             if text == known:
                 return known  # type: ignore[no-any-return]
-        if text is None or text == "default":  # the word for "one address only" until Kafka 3.0
+        if text is None or text == "default":  # until Kafka 3.0: use only the first address
             return None
         raise self.unknown_value("client.dns.lookup", text, get_args(DnsLookup))
 
     def security_protocol(self) -> SecurityProtocol:
+        """The value of `security.protocol`, PLAINTEXT by default. Raises UsageError."""
         text = self.text("security.protocol", "security_protocol")
         if text is None:
             return "PLAINTEXT"
@@ -78,7 +85,8 @@ class JavaProperties:
         raise self.unknown_value("security.protocol", text, SECURITY_PROTOCOLS)
 
     def read(self, path: str, key: str) -> bytes:
-        """A file that the properties name: from the current directory as in Java, else beside the properties file."""
+        """A file that the properties name. A relative path is tried from the current directory, as in Java, then from
+        the folder of the properties file. Raises UsageError."""
         beside = os.path.join(os.path.dirname(self._properties.path), path)
         for candidate in dict.fromkeys((path, beside)):
             try:
@@ -89,11 +97,12 @@ class JavaProperties:
                 reason = error.strerror if isinstance(error, OSError) else "not a path"
                 raise UsageError(f"{self.where(key)}: {key} names {path!r}, which cannot be read: {reason}") from None
         raise UsageError(
-            f"{self.where(key)}: {key} names {path!r}, and there is no such file",
-            "A relative path counts from the current directory, as in Java, or from the folder of the settings file.",
+            f"{self.where(key)}: {key} names {path!r}, which does not exist",
+            "A relative path is taken from the current directory, as in Java, or from the folder of the settings file.",
         )
 
     def secret(self, key: str) -> Secret | None:
+        """A secret value as it is, blanks included; None when it is missing or empty."""
         value = self._properties.get(key)
         if value is None or value == "":
             return None
@@ -102,10 +111,12 @@ class JavaProperties:
         return secret
 
     def remark_password(self, secret: Secret, where: Origin) -> None:
+        """Adds a note for a password that begins or ends with white space."""
         if secret.reveal() != secret.reveal().strip():
-            self.notes.append(f"{where}: the password begins or ends with white space, which counts")
+            self.notes.append(f"{where}: the password begins or ends with white space, which is part of the password")
 
     def unknown_value(self, key: str, text: str, known: Sequence[str]) -> UsageError:
+        """The error for a value that is none of `known`."""
         return UsageError(f"{self.where(key)}: {key} is {text!r}", f"Expected {', '.join(known)}.")
 
     def _refuse(self) -> None:
@@ -116,19 +127,19 @@ class JavaProperties:
                 if value and value not in keys.HARMLESS_CLASSES.get(entry.key, ()):
                     raise UsageError(
                         f"{where}: {entry.key} makes a client load code or run a program, which kafka-meta does not do",
-                        "Remove it from a copy of the file, if the connection can be made without it.",
+                        "If the connection works without it, remove it from a copy of the file.",
                     )
             elif entry.key in keys.KAFKAS_OWN_CLASSES and value and value not in keys.KAFKAS_OWN_CLASSES[entry.key]:
                 raise UsageError(
-                    f"{where}: {entry.key} names a class that is not Kafka's own, and no code is loaded here"
+                    f"{where}: {entry.key} names a class that is not Kafka's own, and kafka-meta does not load code"
                 )
             elif entry.key in keys.CARRIED and jaas.PLACEHOLDER.search(value):
                 raise UsageError(
-                    f"{where}: {entry.key} holds a placeholder ${{…}}, and nothing is evaluated here",
+                    f"{where}: {entry.key} has a placeholder ${{…}}, which kafka-meta does not evaluate",
                     "Write the value itself into a copy of the file that only you can read.",
                 )
             elif "\0" in entry.value:
-                raise UsageError(f"{where}: the value holds a NUL character, which no client can send")
+                raise UsageError(f"{where}: the value has a NUL character, which no client can send")
 
     def _remark(self) -> None:
         first: dict[str, int] = {}
@@ -140,28 +151,28 @@ class JavaProperties:
             if key in keys.CARRIED:
                 if key in first:
                     self.notes.append(
-                        f"{path}: {key} is set in line {first[key]} and again in line {line}, which counts"
+                        f"{path}: {key} is set in line {first[key]} and again in line {line}; the last one is used"
                     )
             elif key == "group.id":
-                self.notes.append(f"{path}, line {line}: group.id is not joined; kafka-meta consumes as no group")
+                self.notes.append(f"{path}, line {line}: group.id is not used: kafka-meta joins no group")
             elif key in keys.CONSUMING_OR_PRODUCING or key in keys.TUNING or key in keys.LOADS_CODE:
                 unused.append(key)
             elif near := nearest(key, keys.CARRIED, likeness=0.8):
-                self.notes.append(f"{path}, line {line}: {key} is not understood and not used; did you mean {near}?")
+                self.notes.append(f"{path}, line {line}: {key} is not known and not used; did you mean {near}?")
             else:
                 unknown.append(f"{_shown(key)} (line {line})")
             first.setdefault(key, line)
         if unused:
             self.notes.append(f"{path}: not used here: {', '.join(sorted(set(unused)))}")
         if unknown:
-            self.notes.append(f"{path}: not understood and not used: {', '.join(unknown)}")
+            self.notes.append(f"{path}: not known and not used: {', '.join(unknown)}")
         for line in self._properties.latin1_lines:
             self.notes.append(
-                f"{path}, line {line}: letters beyond ASCII are read as ISO-8859-1, as Java does; "
-                "write \\u escapes for others"
+                f"{path}, line {line}: characters beyond ASCII are read as ISO-8859-1, as Java does; "
+                "write all others as \\u escapes"
             )
 
 
 def _shown(key: str) -> str:
-    """A key only when it looks like one: a line that lost its key may be a password."""
-    return key if re.fullmatch(r"[a-z][a-z0-9_-]*(\.[a-zA-Z0-9_-]+)+", key) else "a text without a key"
+    """The key if it looks like one. A line without a key may be a password, which is not shown."""
+    return key if re.fullmatch(r"[a-z][a-z0-9_-]*(\.[a-zA-Z0-9_-]+)+", key) else "text that is not a key"

@@ -1,8 +1,8 @@
 """Java's JKS key stores: certificates and private keys, without a JDK.
 
-The format as sun.security.provider.JavaKeyStore writes it: big-endian; a magic number, a version, the entries, and a
-SHA-1 over password, salt text and all before it. A key is enciphered by sun.security.provider.KeyProtector: XOR with
-a chain of SHA-1 sums over password and salt.
+The format is that of sun.security.provider.JavaKeyStore: big-endian; a magic number, a version, the entries, then the
+SHA-1 of the password, a fixed text and everything before. Keys are encrypted as by sun.security.provider.KeyProtector:
+XOR with a chain of SHA-1 sums of password and salt.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ _PROTECTOR_OID = bytes.fromhex("060a2b060104012a02110101")
 
 
 class BadStore(ValueError):
-    """Not a JKS store as Java writes it. The message holds nothing from the store."""
+    """Not a JKS store as Java writes it. The message shows no secret of the store."""
 
 
 class WrongPassword(ValueError):
-    """The password opens neither the store nor, where it says so, the key."""
+    """The password does not open the store, or the key in it; the message says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivateKey:
+    """A private key, still encrypted, with its certificates."""
+
     alias: str
     protected: bytes
     """DER of an EncryptedPrivateKeyInfo; `unprotect` opens it."""
@@ -38,13 +40,15 @@ class PrivateKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyStore:
+    """The entries of a store."""
+
     trusted: tuple[bytes, ...]
     """DER of the trusted certificates."""
     keys: tuple[PrivateKey, ...]
 
 
 def read(data: bytes, password: str | None) -> KeyStore:
-    """The entries of a store. Without a password its integrity is not checked, as in Java.
+    """The entries of a store. Without a password its integrity is not checked; Java does the same.
 
     Raises BadStore and WrongPassword.
     """
@@ -76,7 +80,7 @@ def read(data: bytes, password: str | None) -> KeyStore:
 
 
 def unprotect(protected: bytes, password: str) -> bytes:
-    """PKCS#8 in DER out of a key entry. Raises BadStore and WrongPassword."""
+    """The PKCS#8 key (DER) of a key entry. Raises BadStore and WrongPassword."""
     oid = protected.find(_PROTECTOR_OID, 0, 32)
     if oid < 0:
         raise BadStore("its key is not protected the JKS way")
@@ -90,7 +94,7 @@ def unprotect(protected: bytes, password: str) -> bytes:
     position += 2 + (length_bytes & 0x7F if length_bytes & 0x80 else 0)
     sealed = protected[position:]
     if len(sealed) <= 2 * _SHA1_BYTES:
-        raise BadStore("its key is cut short")
+        raise BadStore("its key is incomplete")
     salt, cipher, digest = sealed[:_SHA1_BYTES], sealed[_SHA1_BYTES:-_SHA1_BYTES], sealed[-_SHA1_BYTES:]
     secret = _utf16(password)
     stream = bytearray()
@@ -116,7 +120,7 @@ class _Cursor:
     def take(self, count: int) -> bytes:
         piece = self._data[self._position : self._position + count]
         if len(piece) != count:
-            raise BadStore("it is cut short")
+            raise BadStore("it is incomplete")
         self._position += count
         return piece
 
@@ -129,10 +133,10 @@ class _Cursor:
 
     def text(self) -> str:
         (length,) = struct.unpack(">H", self.take(2))
-        # Java's modified UTF-8 differs from UTF-8 only beyond the basic plane and for NUL; names are for messages.
+        # Java's modified UTF-8 differs for NUL and beyond the basic plane. Names are only shown in messages.
         return self.take(length).decode("utf-8", "replace")
 
     def certificate(self, version: int) -> bytes:
         if version == 2 and self.text() != "X.509":
-            raise BadStore("it holds a certificate that is not X.509")
+            raise BadStore("it has a certificate that is not X.509")
         return self.blob()

@@ -1,8 +1,8 @@
-"""Which keys of a Java client's `.properties` file count here, which do not, and which are refused.
+"""Which keys of a Java client's `.properties` file are used, which are ignored, and which are refused.
 
-The names are those of AdminClientConfig, ConsumerConfig and ProducerConfig of Kafka 0.10 … 4.3, of the JVM where
-users put its properties into the same file (`java.security.auth.login.config`), and of librdkafka where it would
-load code by them.
+The names are those of AdminClientConfig, ConsumerConfig and ProducerConfig of Kafka 0.10 … 4.3. Added are a property of
+the JVM that users put into the same file (`java.security.auth.login.config`) and the keys by which librdkafka would
+load code.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LOADS_CODE = _names(
     sasl.oauthbearer.jwt.validator.class
     """
 )
-"""Refused with a value: a connection that depends on it cannot be made the same way, and it shall not seem so."""
+"""Refused when they have a value: kafka-meta could not connect in the same way, so it must not seem to."""
 
 HARMLESS_CLASSES = {
     "metric.reporters": ("org.apache.kafka.common.metrics.JmxReporter",),
@@ -49,7 +49,7 @@ HARMLESS_CLASSES = {
         "org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator",
     ),
 }
-"""Values that only spell out what Kafka does anyway."""
+"""Values that are Kafka's own defaults."""
 
 CONSUMING_OR_PRODUCING = _names(
     """
@@ -95,7 +95,7 @@ TUNING = _names(
     zookeeper.sync.time.ms
     """
 )
-"""Meant for a Java client's inner workings. The clients here speak TLS 1.2 and 1.3, as Java's do by default."""
+"""Ignored: they are for the internals of a Java client. Our clients use TLS 1.2 and 1.3, as Java does by default."""
 
 _OAUTH = "org.apache.kafka.common.security.oauthbearer"
 KAFKAS_OWN_CLASSES = {
@@ -106,4 +106,4 @@ KAFKAS_OWN_CLASSES = {
         f"{_OAUTH}.{name}JwtRetriever" for name in ("Default", "ClientCredentials", "File")
     ),
 }
-"""Refused with any other value: a connection that depends on it cannot be made the same way."""
+"""Refused with any other value: kafka-meta could not connect in the same way."""

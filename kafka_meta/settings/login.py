@@ -1,4 +1,4 @@
-"""Logins out of a Java client's properties: SASL towards brokers and ZooKeeper."""
+"""Logins from a Java client's properties: SASL for brokers and ZooKeeper."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ _MODULES: Mapping[str, tuple[Mechanism, ...]] = {
 }
 _DIGEST_MODULE = "org.apache.zookeeper.server.auth.DigestLoginModule"
 _KERBEROS_MODULES = ("com.sun.security.auth.module.Krb5LoginModule", "com.ibm.security.auth.module.Krb5LoginModule")
-_KERBEROS_HINT = "Use a listener with SCRAM, PLAIN or TLS client certificates, or ask for one."
+_KERBEROS_HINT = "Use a listener with SCRAM, PLAIN or TLS client certificates."
 
 
 def sasl(java: JavaProperties) -> Sasl:
+    """The login for the brokers. Raises UsageError for a login that kafka-meta does not support."""
     mechanism = _mechanism(java)
     login = _login(java)
     if login.module in _KERBEROS_MODULES:
-        raise UsageError(f"{login.where}: Kerberos (Krb5LoginModule) cannot be used here", _KERBEROS_HINT)
+        raise UsageError(f"{login.where}: kafka-meta does not support Kerberos (Krb5LoginModule)", _KERBEROS_HINT)
     fitting = _MODULES.get(login.module)
     if fitting is None:
         raise _foreign(login, "Kafka", f"Known are {', '.join(name.rpartition('.')[2] for name in _MODULES)}.")
     if mechanism not in fitting:
         raise UsageError(
             f"{login.where}: {login.module.rpartition('.')[2]} does not fit sasl.mechanism {mechanism}",
-            f"It logs in by {' or '.join(fitting)}.",
+            f"Use it with {' or '.join(fitting)}.",
         )
     if mechanism == "OAUTHBEARER":
         java.origins["tokens"] = login.where
         return Sasl(mechanism=mechanism, tokens=_tokens(java, login))
     if (login.option("tokenauth") or "").lower() == "true":
-        raise UsageError(f"{login.where}: logging in by a delegation token (tokenauth) is not possible here")
+        raise UsageError(f"{login.where}: kafka-meta does not support logins with a delegation token (tokenauth)")
     username, password = _username_and_password(java, login)
     java.origins["username"] = java.origins["password"] = login.where
     return Sasl(mechanism=mechanism, username=username, password=password)
@@ -56,10 +57,10 @@ def _username_and_password(java: JavaProperties, login: jaas.Login) -> tuple[str
 
 
 def _foreign(login: jaas.Login, whose: str, hint: str) -> UsageError:
-    # Shown only when it looks like a class: in a mangled entry the word may be a password.
+    # Shown only when it looks like a class: in an invalid entry the word may be a password.
     name = f" {login.module}" if re.fullmatch(r"[A-Za-z]\w*(\.\w+)+", login.module, re.ASCII) else ""
     return UsageError(
-        f"{login.where}: login module{name} is not one of {whose}'s own, and no code is loaded here", hint
+        f"{login.where}: login module{name} is not one of {whose}'s own, and kafka-meta does not load code", hint
     )
 
 
@@ -67,14 +68,16 @@ def _mechanism(java: JavaProperties) -> Mechanism:
     text = java.text("sasl.mechanism", "mechanism")
     if text is None:
         raise UsageError(
-            f"{java.path}: security.protocol asks for a login and sasl.mechanism is not set",
-            f"Set it to {', '.join(MECHANISMS)}. (Without it Kafka uses Kerberos.)",
+            f"{java.path}: security.protocol asks for a login, but sasl.mechanism is not set",
+            f"Set it to one of {', '.join(MECHANISMS)}. (Without it, Kafka uses Kerberos.)",
         )
     for known in MECHANISMS:
         if text == known:
             return known
     if text == "GSSAPI":
-        raise UsageError(f"{java.where('sasl.mechanism')}: Kerberos (GSSAPI) cannot be used here", _KERBEROS_HINT)
+        raise UsageError(
+            f"{java.where('sasl.mechanism')}: kafka-meta does not support Kerberos (GSSAPI)", _KERBEROS_HINT
+        )
     raise java.unknown_value("sasl.mechanism", text, MECHANISMS)
 
 
@@ -85,7 +88,7 @@ def _login(java: JavaProperties) -> jaas.Login:
     logins = _section(java, "KafkaClient")
     if logins is None:
         raise UsageError(
-            f"{java.path}: security.protocol asks for a login and there is none",
+            f"{java.path}: security.protocol asks for a login, but no login is set",
             "Set sasl.jaas.config, or java.security.auth.login.config to a JAAS file with a section KafkaClient.",
         )
     return logins
@@ -102,7 +105,7 @@ def _section(java: JavaProperties, name: str) -> jaas.Login | None:
     if logins is None:
         return None
     if len(logins) != 1:
-        raise UsageError(f"{path} ({where}): section {name} holds {len(logins)} login modules, expected one")
+        raise UsageError(f"{path} ({where}): section {name} has {len(logins)} login modules, exactly one is expected")
     return logins[0]
 
 
@@ -118,10 +121,10 @@ def _tokens(java: JavaProperties, login: jaas.Login) -> TokenProvider:
     principal = login.option("unsecuredLoginStringClaim_sub")
     if principal is None:
         raise UsageError(
-            f"{login.where}: OAUTHBEARER has nowhere to get a token from",
+            f"{login.where}: OAUTHBEARER needs a token endpoint",
             "Set sasl.oauthbearer.token.endpoint.url.",
         )
-    java.notes.append(f"{login.where}: the token is unsecured: it proves nothing, and is for development only")
+    java.notes.append(f"{login.where}: the token is not signed: use it for development only")
     return TokenProvider(unsecured(principal), extensions=extensions)
 
 
@@ -131,7 +134,7 @@ def _token_source(java: JavaProperties, url: str, login: jaas.Login) -> Fetch:
         path = url2pathname(urllib.parse.urlsplit(url).path)
 
         def from_file() -> str:
-            # Read again each time: whoever renews the token replaces the file.
+            # Read again each time: the file is replaced when the token is renewed.
             return java.read(path, key).decode("ascii", "replace").strip()
 
         return from_file
@@ -141,7 +144,7 @@ def _token_source(java: JavaProperties, url: str, login: jaas.Login) -> Fetch:
         raise UsageError(f"{login.where}: the token endpoint needs clientId and clientSecret in the JAAS entry")
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-        raise UsageError(f"{java.where(key)}: {key} is not a file, http or https address (without a login in it)")
+        raise UsageError(f"{java.where(key)}: {key} is not a file:, http: or https: address without a login in it")
     return ClientCredentials(
         url=url,
         client_id=client_id,
@@ -152,7 +155,7 @@ def _token_source(java: JavaProperties, url: str, login: jaas.Login) -> Fetch:
 
 
 def zookeeper_login(java: JavaProperties) -> tuple[str, Secret] | None:
-    """Username and password for SASL DIGEST-MD5, out of the JAAS file's section `Client`."""
+    """Username and password for SASL DIGEST-MD5, from the section `Client` of the JAAS file."""
     if (java.text("zookeeper.sasl.client") or "true").lower() == "false":
         return None
     section = java.text("zookeeper.sasl.clientconfig") or "Client"
@@ -160,7 +163,7 @@ def zookeeper_login(java: JavaProperties) -> tuple[str, Secret] | None:
     if login is None:
         return None
     if login.module in _KERBEROS_MODULES:
-        raise UsageError(f"{login.where}: Kerberos towards ZooKeeper cannot be used here", "Use DigestLoginModule.")
+        raise UsageError(f"{login.where}: kafka-meta does not support Kerberos for ZooKeeper", "Use DigestLoginModule.")
     if login.module != _DIGEST_MODULE:
         raise _foreign(login, "ZooKeeper", f"Expected {_DIGEST_MODULE}.")
     java.origins["zookeeper.username"] = java.origins["zookeeper.password"] = login.where
@@ -168,7 +171,7 @@ def zookeeper_login(java: JavaProperties) -> tuple[str, Secret] | None:
 
 
 def zookeeper_digest(java: JavaProperties) -> Secret | None:
-    """`zookeeper.digest=user:password`, a key of ours: Kafka itself cannot use ZooKeeper's digest scheme."""
+    """`zookeeper.digest=user:password`. This key is our own: Kafka itself cannot use ZooKeeper's digest scheme."""
     secret = java.secret("zookeeper.digest")
     if secret is not None:
         java.origins["zookeeper.digest"] = java.where("zookeeper.digest")

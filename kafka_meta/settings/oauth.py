@@ -1,4 +1,4 @@
-"""OAUTHBEARER tokens, fetched the way Kafka's own login callback handlers do."""
+"""OAUTHBEARER tokens, fetched as Kafka's own login callback handlers do."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Fetch: TypeAlias = Callable[[], str]
 
 
 class TokenProvider:
-    """A source of tokens that keeps one until it has lived four fifths of its life (as Java's login refresh does).
+    """Fetches a token and keeps it for four fifths of its lifetime, as Java's login refresh does.
 
-    Shaped as kafka-python's `AbstractTokenProvider`; `for_librdkafka` as confluent-kafka's `oauth_cb`.
+    Its methods are those of kafka-python's `AbstractTokenProvider`. `for_librdkafka` is confluent-kafka's `oauth_cb`.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class TokenProvider:
         self._refresh_s = 0.0
 
     def token(self) -> str:
-        """The token as text; raises KafkaMetaError when none can be had."""
+        """The token as text. Raises KafkaMetaError when none can be fetched."""
         return self._current()[0].reveal()
 
     def extensions(self) -> dict[str, str]:
@@ -68,12 +68,12 @@ def _expiry_s(token: str) -> float:
     except (IndexError, KeyError, TypeError, ValueError, RecursionError):
         raise KafkaMetaError(
             "the OAUTHBEARER token is not a JSON Web Token with an expiry (claim exp)",
-            "Kafka's clients need one; ask the token endpoint's operator for JWT access tokens.",
+            "Kafka's clients need such a token: ask the operator of the token endpoint for JWT access tokens.",
         ) from None
 
 
 def unsecured(principal: str, *, life_s: float = 3600, clock: Callable[[], float] = time.time) -> Fetch:
-    """Tokens without a signature: what `unsecuredLoginStringClaim_sub` asks for (RFC 7515, appendix A.5)."""
+    """Tokens without a signature, as for `unsecuredLoginStringClaim_sub` (RFC 7515, appendix A.5)."""
 
     def fetch() -> str:
         now = clock()
@@ -88,7 +88,7 @@ def _base64url(data: bytes) -> str:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the client's secret to wherever the answer points."""
+    """Follows no redirect: it would send the client's secret to any address in the answer."""
 
     def redirect_request(self, *_: object) -> None:
         return None
@@ -99,14 +99,14 @@ _OPENER = urllib.request.build_opener(_NoRedirects)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentials:
-    """RFC 6749, 4.4: an access token for a client's id and secret."""
+    """An access token for a client's id and secret (RFC 6749, 4.4). Calling it raises KafkaMetaError."""
 
     url: str
     client_id: str
     client_secret: Secret
     scope: str | None = None
     urlencode: bool = False
-    """Kafka's `sasl.oauthbearer.header.urlencode` (KIP-1025): RFC 6749 wants it, old endpoints do not."""
+    """Kafka's `sasl.oauthbearer.header.urlencode` (KIP-1025). RFC 6749 requires it, old endpoints do not accept it."""
     timeout_s: float = 10
 
     def __call__(self) -> str:

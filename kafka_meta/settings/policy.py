@@ -9,20 +9,30 @@ from typing import TypeAlias
 
 from kafka_meta.errors import UsageError
 from kafka_meta.model import Selection
+from kafka_meta.plan.policy import (
+    Policy,
+    parse_group_offsets,
+    parse_hosts,
+    parse_on_drift,
+    parse_renames,
+    parse_replication_factor,
+    parse_sections,
+)
 from kafka_meta.settings.connection import Origin
 from kafka_meta.settings.toml import COMMAND_LINE_ONLY, LIST_OPTIONS, POLICY_OPTIONS, SWITCHES, Toml, Value
 
 Flag: TypeAlias = str | bool | Sequence[str] | None
 
 _SEPARATORS = {"only": ","}
-"""In the environment a list is one text; rules hold commas ("{1,3}"), so they are divided by semicolons."""
+"""In an environment variable a list is one text. Its items are separated by semicolons, since rules may contain commas
+("{1,3}"); those of `only` by commas."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyOptions:
-    """The options as texts, each None or empty where nobody gave it; `plan` reads rules and values.
+    """The options as texts; None or empty where not given.
 
-    `origins` names where each came from, by field ("rename", "on_drift", …).
+    `origins` has the place of each, by field ("rename", "on_drift", …).
     """
 
     file_name: str | None = None
@@ -34,6 +44,7 @@ class PolicyOptions:
     exclude_groups: str | None = None
     rename: tuple[str, ...] = ()
     map_host: tuple[str, ...] = ()
+    allow_wider_rights: tuple[str, ...] = ()
     replication_factor: str | None = None
     group_offsets: str | None = None
     on_drift: str | None = None
@@ -47,13 +58,27 @@ class PolicyOptions:
     notes: tuple[str, ...] = ()
 
     def selection(self, *, include_internal: bool = False) -> Selection:
-        """The include and exclude expressions, compiled; raises UsageError naming where a broken one came from."""
+        """The include and exclude expressions, compiled. Raises UsageError, with the place of an invalid one."""
         return Selection(
             include_topics=self._pattern("include_topics", self.include_topics),
             exclude_topics=self._pattern("exclude_topics", self.exclude_topics),
             include_groups=self._pattern("include_groups", self.include_groups),
             exclude_groups=self._pattern("exclude_groups", self.exclude_groups),
             include_internal=include_internal,
+        )
+
+    def policy(self, *, include_internal: bool = False) -> Policy:
+        """What the texts mean; raises UsageError for one that means nothing."""
+        return Policy(
+            only=parse_sections(self.only),
+            selection=self.selection(include_internal=include_internal),
+            renames=parse_renames(self.rename),
+            hosts=parse_hosts(self.map_host),
+            wider_rights=frozenset(self.allow_wider_rights),
+            replication_factor=parse_replication_factor(self.replication_factor or "auto"),
+            group_offsets=parse_group_offsets(self.group_offsets or "start"),
+            on_drift=parse_on_drift(self.on_drift or "report"),
+            pin_defaults=self.pin_defaults,
         )
 
     def _pattern(self, name: str, text: str | None) -> re.Pattern[str] | None:
@@ -69,10 +94,10 @@ class PolicyOptions:
 
 
 def policy_options(flags: Mapping[str, Flag], environ: Mapping[str, str], toml: Toml | None) -> PolicyOptions:
-    """Resolve every option of `POLICY_OPTIONS`; strongest first: flag, environment, `[policy]`.
+    """Resolves every option of `POLICY_OPTIONS`. Strongest first: flag, environment, `[policy]`.
 
-    `flags` by option name without dashes ("include-topics"); None, False and () mean "not typed" (a switch that can
-    be turned off, such as `--no-evaluate`, passes False for "evaluate" as the text "false"). Raises UsageError.
+    `flags` has option names without dashes ("include-topics"). None, False and () mean "not typed". A switch that can
+    be turned off, such as `--no-evaluate`, passes the text "false". Raises UsageError.
     """
     values: dict[str, Value] = {}
     origins: dict[str, Origin] = {}
@@ -82,7 +107,7 @@ def policy_options(flags: Mapping[str, Flag], environ: Mapping[str, str], toml: 
             name = option.replace("-", "_")
             values[name], origins[name] = found
     notes = tuple(
-        f"{variable} has no effect: --{option} counts on the command line only"
+        f"{variable} has no effect: --{option} is accepted on the command line only"
         for option in COMMAND_LINE_ONLY
         if environ.get(variable := environment_name(option))
     )
@@ -90,6 +115,7 @@ def policy_options(flags: Mapping[str, Flag], environ: Mapping[str, str], toml: 
 
 
 def environment_name(option: str) -> str:
+    """ "include-topics" → "KAFKA_META_INCLUDE_TOPICS"."""
     return f"KAFKA_META_{option.replace('-', '_').upper()}"
 
 

@@ -1,4 +1,4 @@
-"""The format of java.util.Properties.load(InputStream), read as Kafka's tools read it."""
+"""Java's `.properties` format (java.util.Properties.load(InputStream)), read as Kafka's tools read it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Entry:
-    """One key; `line` counts from 1 and is where its logical line begins. The value may be a secret: never shown."""
+    """One key. `line` (from 1) is where its logical line begins. The value may be a secret: `repr` does not show it."""
 
     key: str
     value: str
@@ -26,35 +26,39 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Properties:
-    """`entries` in the file's order, repetitions included; of a key's repetitions the last counts, as in Java."""
+    """`entries` in the file's order. A key may occur several times: its last value is used, as in Java."""
 
     path: str
     entries: tuple[Entry, ...] = ()
     latin1_lines: tuple[int, ...] = ()
-    """Lines whose bytes beyond ASCII look like UTF-8; Java reads them as ISO-8859-1, and so do we."""
+    """Lines whose bytes beyond ASCII look like UTF-8. Java reads them as ISO-8859-1, and so do we."""
 
     def get(self, key: str) -> str | None:
+        """The value of a key that counts: its last one. None when the key is missing."""
         entry = self.entry(key)
         return None if entry is None else entry.value
 
     def entry(self, key: str) -> Entry | None:
+        """The last entry of a key; None when the key is missing."""
         return next((entry for entry in reversed(self.entries) if entry.key == key), None)
 
     def where(self, key: str) -> str:
+        """The place of a key: "old.properties, line 7"."""
         entry = self.entry(key)
         return self.path if entry is None else f"{self.path}, line {entry.line}"
 
 
 def read(data: bytes, path: str) -> Properties:
-    """Bytes of a `.properties` file. Raises UsageError for what Java refuses: a malformed \\u escape.
+    """The content of a `.properties` file. Raises UsageError for what Java refuses: an invalid \\u escape.
 
-    Java decodes ISO-8859-1; a byte order mark, which Java cannot read, announces UTF-8.
+    It is decoded as ISO-8859-1, as in Java. A file with a UTF-8 byte order mark, which Java cannot read, is decoded as
+    UTF-8.
     """
     marked = data.startswith(_BOM)
     try:
         text = data[len(_BOM) :].decode("utf-8") if marked else data.decode("iso-8859-1")
     except UnicodeDecodeError:
-        raise UsageError(f"{path} begins with a UTF-8 byte order mark and is not UTF-8") from None
+        raise UsageError(f"{path} begins with a UTF-8 byte order mark but is not UTF-8") from None
     entries = []
     latin1_lines = []
     for line, logical in _logical_lines(text):
@@ -76,12 +80,13 @@ def _looks_like_utf8(logical: str) -> bool:
 
 
 def _natural_lines(text: str) -> list[str]:
-    # Not str.splitlines: Java ends a line at \n, \r and \r\n only.
+    # Not str.splitlines: for Java a line ends only at \n, \r and \r\n.
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """(number of its first line, text) of each line that is neither blank nor a comment, continuations joined."""
+    """(number of its first line, text) of each logical line: continued lines are joined, blank ones and comments left
+    out."""
     lines = _natural_lines(text)
     position = 0
     while position < len(lines):
@@ -91,8 +96,8 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
             continue
         number = position
         pieces = [piece]
-        # A line that continues another is never a comment, even where it begins with #; an empty one ends it. After a
-        # lone backslash everything begins anew, but where the file ends there, Java finds an empty key.
+        # A continuation is never a comment, even if it begins with #. After a line with only a backslash Java starts
+        # a new logical line; if the file ends there, Java finds an empty key.
         while _continues(pieces[-1]):
             pieces[-1] = pieces[-1][:-1]
             if pieces == [""] or position == len(lines):
@@ -138,7 +143,7 @@ def _unescape(text: str, path: str, line: int) -> str:
         if len(digits) != 4 or any(digit not in "0123456789abcdefABCDEF" for digit in digits):
             raise UsageError(
                 f"{path}, line {line}: \\u is not followed by four hexadecimal digits",
-                r"A backslash is written \\ in a .properties file, in a Windows path, too.",
+                r"In a .properties file write a backslash as \\, also in a Windows path.",
             )
         out.append(chr(int(digits, 16)))
     return _joined_surrogates("".join(out), path, line)
@@ -148,4 +153,4 @@ def _joined_surrogates(text: str, path: str, line: int) -> str:
     try:
         return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
-        raise UsageError(f"{path}, line {line}: a \\u escape names half of a surrogate pair") from None
+        raise UsageError(f"{path}, line {line}: a \\u escape is half of a surrogate pair") from None

@@ -1,10 +1,12 @@
-"""One side's settings out of flags, environment, `kafka-meta.toml` and a Java `.properties` file."""
+"""One side's settings from flags, environment, `kafka-meta.toml` and a Java `.properties` file."""
 
 from __future__ import annotations
 
-import os.path
+import os
 import re
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 
 from kafka_meta.errors import UsageError
 from kafka_meta.settings import login, properties, stores
@@ -20,11 +22,11 @@ _ZOOKEEPER = re.compile(r"(\[[0-9A-Za-z:.%_-]+\]|[^\s:/\[\],]+)(?::([0-9]{1,5}))
 
 
 def read_limited(path: str) -> bytes:
-    """A settings file or store, up to 16 MiB; raises OSError. Pipes (`<(…)`) are read as well."""
+    """The bytes of a settings file, a store or a pipe (`<(…)`), up to 16 MiB. Raises OSError."""
     with open(path, "rb") as file:
         data = file.read(_FILE_LIMIT_BYTES + 1)
     if len(data) > _FILE_LIMIT_BYTES:
-        raise OSError(0, f"it is larger than {_FILE_LIMIT_BYTES} bytes")
+        raise OSError(0, f"it is larger than {_FILE_LIMIT_BYTES:,} bytes")
     return data
 
 
@@ -37,15 +39,15 @@ def resolve(
     read_file: ReadFile = read_limited,
     write_private: stores.WritePrivate = stores.write_private,
 ) -> ClusterSettings:
-    """Strongest first: flag, environment, `kafka-meta.toml`, `.properties`; by key, each with its origin.
+    """The settings of one side, each from the strongest place: flag, environment, `kafka-meta.toml`, `.properties`.
 
-    `flags` by option name without dashes ("source-bootstrap-servers"; both sides' may be in it). `write_private` gets
-    the PEM form of Java stores. Raises UsageError that names the place.
+    `flags` has option names without dashes ("source-bootstrap-servers"), also those of the other side.
+    `write_private` writes the PEM files made from Java stores. Raises UsageError, with the place.
     """
     given = _Given(role, flags, environ, toml)
     config = given.value("config")
-    java = JavaProperties(_properties(config, toml, read_file), read_file, write_private)
-    notes: list[str] = []
+    found, notes = _properties(config, toml, read_file)
+    java = JavaProperties(found, read_file, write_private)
     origins: dict[str, Origin] = {}
 
     def stronger(option: str, key: str, field: str) -> str:
@@ -57,7 +59,7 @@ def resolve(
             return below or ""
         origins[field] = value[1]
         if below is not None and below != value[0]:
-            notes.append(f"{java.where(key)}: {key} is not used; {value[1]} is stronger")
+            notes.append(f"{java.where(key)}: {key} is not used, because {value[1]} is stronger")
         return value[0]
 
     brokers = stronger("bootstrap-servers", "bootstrap.servers", "bootstrap_servers")
@@ -104,9 +106,12 @@ class _Given:
         return None
 
 
-def _properties(config: tuple[str, Origin] | None, toml: Toml | None, read_file: ReadFile) -> properties.Properties:
+def _properties(
+    config: tuple[str, Origin] | None, toml: Toml | None, read_file: ReadFile
+) -> tuple[properties.Properties, list[str]]:
+    """With notes. Java's tools take a file that others may read, so it is not refused."""
     if config is None:
-        return properties.Properties(path="")
+        return properties.Properties(path=""), []
     path, origin = config
     if toml is not None and origin.startswith(f"{toml.path} ["):
         path = os.path.join(os.path.dirname(toml.path), path)
@@ -115,7 +120,25 @@ def _properties(config: tuple[str, Origin] | None, toml: Toml | None, read_file:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         raise UsageError(f"{origin} names {path!r}, which cannot be read: {reason}") from None
-    return properties.read(data, path)
+    found = properties.read(data, path)
+    if any(map(_is_secret, found.entries)) and (mode := _file_mode(path)) & 0o077:
+        return found, [f"{path} holds a password, and other users may read it (mode {mode:04o}): chmod 600 {path}"]
+    return found, []
+
+
+def _file_mode(path: str) -> int:
+    """Who may read a file; 0 for a pipe (`<(…)`)."""
+    with suppress(OSError):
+        mode = os.stat(path).st_mode
+        return stat.S_IMODE(mode) if stat.S_ISREG(mode) else 0
+    return 0
+
+
+def _is_secret(entry: properties.Entry) -> bool:
+    where = entry.value if entry.key == "sasl.jaas.config" else entry.key
+    return (
+        bool(entry.value) and re.search(r"password|passphrase|secret|keystore\.key$|\.digest$", where, re.I) is not None
+    )
 
 
 def _zookeeper(connect: str, java: JavaProperties) -> ZooKeeperSettings:
@@ -133,23 +156,23 @@ def _zookeeper(connect: str, java: JavaProperties) -> ZooKeeperSettings:
 
 
 def _bootstrap_servers(text: str, origins: Mapping[str, Origin]) -> str:
-    """host:port, …, as org.apache.kafka.clients.ClientUtils takes them: a protocol in front is allowed and dropped."""
+    """host:port, … A protocol in front is removed, as in org.apache.kafka.clients.ClientUtils."""
     addresses = []
     for part in filter(None, map(str.strip, text.split(","))):
         match = _BROKER.fullmatch(part)
         if match is None or not 0 < int(match[2]) < 65536:
             raise UsageError(
                 f"{origins['bootstrap_servers']}: {part!r} is not an address of a broker",
-                "Expected host:port, several divided by commas: broker1:9092,broker2:9092",
+                "Expected host:port, several separated by commas: broker1:9092,broker2:9092",
             )
         addresses.append(f"{match[1]}:{match[2]}")
     if text and not addresses:
-        raise UsageError(f"{origins['bootstrap_servers']}: there is no address in it")
+        raise UsageError(f"{origins['bootstrap_servers']}: it has no address")
     return ",".join(addresses)
 
 
 def _connect(text: str, origins: Mapping[str, Origin]) -> str:
-    """host:port,…/chroot with one chroot for all, as org.apache.zookeeper.client.ConnectStringParser takes it."""
+    """host:port,…/chroot with one chroot at the end, as in org.apache.zookeeper.client.ConnectStringParser."""
     if not text:
         return ""
     hosts, _, chroot = text.partition("/")
@@ -159,13 +182,13 @@ def _connect(text: str, origins: Mapping[str, Origin]) -> str:
         if match is None or not 0 < int(match[2] or 2181) < 65536:
             raise UsageError(
                 f"{origins['zookeeper']}: {part!r} is not an address of a ZooKeeper server",
-                "Expected host:port, several divided by commas, then perhaps a chroot: zk1:2181,zk2:2181/kafka",
+                "Expected host:port, several separated by commas, then an optional chroot: zk1:2181,zk2:2181/kafka",
             )
         addresses.append(f"{match[1]}:{match[2] or 2181}")
     path = f"/{chroot}".rstrip("/")
     if not addresses or "," in path or "//" in path or any(ord(char) < 32 for char in path):
         raise UsageError(
             f"{origins['zookeeper']}: {text!r} is not a ZooKeeper connect string",
-            "Expected host:port, several divided by commas, then perhaps one chroot: zk1:2181,zk2:2181/kafka",
+            "Expected host:port, several separated by commas, then one optional chroot: zk1:2181,zk2:2181/kafka",
         )
     return ",".join(addresses) + path

@@ -1,8 +1,8 @@
-"""Key and trust stores of Java (JKS, PKCS#12, PEM), turned into PEM files that every client reads.
+"""Java's key and trust stores (JKS, PKCS#12, PEM) → PEM files that every client can read.
 
-The one room of settings that writes: private files of ours, 0600 in a directory 0700, gone when the process ends. A
-private key is enciphered in them with a password that only this process knows, so that a file that a killed
-process leaves behind opens nothing.
+Only this module of settings writes files. They have mode 0600, lie in a directory of mode 0700, and are removed when
+the process ends. A private key in them is encrypted with a password that only this process knows: a file that a killed
+process leaves behind is of no use.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from kafka_meta.errors import UsageError
+from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.model import Secret
 from kafka_meta.settings import jks
 
@@ -46,7 +46,8 @@ _PEM_KEY = re.compile(rb"-----BEGIN ((?:[A-Z]+ )?PRIVATE KEY)-----.*?-----END \1
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Store:
-    """A store's bytes, what opens it, and how a message names it: "the truststore t.jks (old.properties, line 3)"."""
+    """A store's bytes, its passwords, and its name in messages: "t.jks (ssl.truststore.location, old.properties, line
+    3)"."""
 
     data: bytes
     name: str
@@ -59,29 +60,31 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFiles:
+    """PEM files with a client certificate and its private key, which `key_password` decrypts."""
+
     certificate_file: str
     key_file: str
     key_password: Secret
 
 
 def trust_file(store: Store, write: WritePrivate) -> str:
-    """Path of a PEM file with the store's trusted certificates. Raises UsageError."""
+    """The path of a PEM file with the store's trusted certificates. Raises UsageError."""
     certificates = _trusted(store)
     if not certificates:
         raise UsageError(
-            f"{store.name} holds no trusted certificate",
-            "A truststore holds the certificate authority of the brokers: keytool -importcert -keystore …",
+            f"{store.name} has no trusted certificate",
+            "Add the certificate of the brokers' authority: keytool -importcert -keystore …",
         )
     try:
-        # Every client would refuse it later, in its own words and without the file's name.
+        # Checked here: a client would refuse it later, without the file's name.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=b"".join(certificates))
     except ssl.SSLError:
-        raise UsageError(f"{store.name} holds a certificate that cannot be read") from None
+        raise UsageError(f"{store.name} has a certificate that cannot be read") from None
     return write("truststore.pem", "".join(map(ssl.DER_cert_to_PEM_cert, certificates)).encode())
 
 
 def has_root(store: Store) -> bool:
-    """Whether a self-signed certificate is among the trusted ones: OpenSSL ends a chain nowhere else."""
+    """Whether one of the trusted certificates is self-signed: OpenSSL accepts no other end of a chain."""
     return any(_issuer_and_subject(each)[0] == _issuer_and_subject(each)[1] for each in _trusted(store))
 
 
@@ -90,14 +93,14 @@ def _issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
         parsed = x509.load_der_x509_certificate(certificate)
         return parsed.issuer.public_bytes(), parsed.subject.public_bytes()
     except ValueError:
-        return b"", b""  # odd, but perhaps good enough for OpenSSL
+        return b"", b""  # OpenSSL may still accept it
 
 
 def key_files(store: Store, write: WritePrivate) -> KeyFiles:
-    """Paths of PEM files with the store's first private key and its certificates. Raises UsageError."""
+    """The paths of PEM files with the store's first private key and its certificates. Raises UsageError."""
     key, chain = _key(store)
     if not chain:
-        raise UsageError(f"{store.name} holds no certificate for its private key")
+        raise UsageError(f"{store.name} has no certificate for its private key")
     password = Secret(secrets.token_urlsafe(24))
     encryption = BestAvailableEncryption(password.reveal().encode())
     return KeyFiles(
@@ -108,11 +111,20 @@ def key_files(store: Store, write: WritePrivate) -> KeyFiles:
 
 
 def write_private(name: str, content: bytes) -> str:
-    """A new file in this process's private directory: 0600 from its first byte, removed when the process ends."""
-    path = Path(_directory(), f"{secrets.token_hex(4)}-{name}")
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    """Writes a new file with mode 0600 into this process's private directory. It is removed when the process ends.
+
+    Raises KafkaMetaError.
+    """
+    try:
+        path = Path(_directory(), f"{secrets.token_hex(4)}-{name}")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise KafkaMetaError(
+            f"what a keystore or truststore holds cannot be written into a temporary folder: {error.strerror}",
+            "Name a folder that has room and takes files: TMPDIR=FOLDER kafka-meta …",
+        ) from None
     return str(path)
 
 
@@ -124,7 +136,7 @@ def _directory() -> str:
 
 
 def _trusted(store: Store) -> tuple[bytes, ...]:
-    """Trusted certificates, and a key's own one: Java trusts that, too (sun.security.validator.TrustStoreUtil)."""
+    """The trusted certificates, and those of keys: Java trusts them as well (sun.security.validator.TrustStoreUtil)."""
     match _kind(store):
         case "JKS":
             opened = _jks(store)
@@ -149,7 +161,7 @@ def _key(store: Store) -> tuple[PrivateKeyTypes, tuple[bytes, ...]]:
                 return load_der_private_key(plain, None), keys[0].chain
             except jks.WrongPassword:
                 raise _wrong_password(store, "its key") from None
-            except Exception:  # cryptography raises many kinds for a key that it cannot read
+            except Exception:  # cryptography raises many kinds of errors for a key that it cannot read
                 raise _damaged(store) from None
         case "PKCS12":
             opened = _pkcs12(store)
@@ -161,7 +173,8 @@ def _key(store: Store) -> tuple[PrivateKeyTypes, tuple[bytes, ...]]:
 
 
 def _kind(store: Store) -> str:
-    """By the content: Java's own type "JKS" opens PKCS#12 as well, and keytool writes PKCS#12 into files named .jks."""
+    """The store's type, by its content: Java's type "JKS" also reads PKCS#12, and keytool writes PKCS#12 into files
+    named .jks."""
     if store.data.startswith(jks.MAGIC):
         return "JKS"
     if store.data.startswith(b"\x30"):
@@ -192,7 +205,7 @@ def _pkcs12(store: Store) -> pkcs12.PKCS12KeyAndCertificates:
             return pkcs12.load_pkcs12(store.data, store.password.reveal().encode())
     except ValueError:
         raise _wrong_password(store, "it") from None
-    except Exception:  # old ciphers and odd certificates, each with an error of its own kind
+    except Exception:  # old ciphers and unusual certificates raise many kinds of errors
         raise UsageError(
             f"{store.name} cannot be read",
             f"Rewrite it with a current JDK: keytool -importkeystore -srckeystore FILE {_TO_PKCS12}",
@@ -206,7 +219,7 @@ def _certificates(opened: pkcs12.PKCS12KeyAndCertificates) -> tuple[bytes, ...]:
 
 
 def _chain(certificates: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """From the first one upwards: PKCS#12 keeps its certificates in any order, TLS wants them issuer after subject."""
+    """The first certificate, then its issuer, and so on: PKCS#12 has them in any order, TLS needs this one."""
     chain = list(certificates[:1])
     by_subject = {_issuer_and_subject(each)[1]: each for each in reversed(certificates[1:])}
     while chain and (issuer := by_subject.pop(_issuer_and_subject(chain[-1])[0], None)):
@@ -218,7 +231,7 @@ def _pem_certificates(store: Store) -> tuple[bytes, ...]:
     try:
         return tuple(ssl.PEM_cert_to_DER_cert(_plain(match[0])) for match in _PEM_CERTIFICATE.finditer(store.data))
     except ValueError:
-        raise UsageError(f"{store.name} holds a certificate that is not PEM") from None
+        raise UsageError(f"{store.name} has a certificate that is not PEM") from None
 
 
 def _plain(pem: bytes) -> str:
@@ -232,7 +245,7 @@ def _pem_key(store: Store) -> PrivateKeyTypes:
     password = store.key_password
     enciphered = match[1] == b"ENCRYPTED PRIVATE KEY" or b"Proc-Type: 4,ENCRYPTED" in match[0]
     if enciphered and password is None:
-        raise UsageError(f"{store.name} holds an encrypted private key and ssl.key.password is not given")
+        raise UsageError(f"{store.name} has an encrypted private key, but ssl.key.password is not set")
     try:
         return load_pem_private_key(match[0], password.reveal().encode() if enciphered and password else None)
     except ValueError:
@@ -245,18 +258,18 @@ def _pem_key(store: Store) -> PrivateKeyTypes:
 
 def _no_key(store: Store) -> UsageError:
     return UsageError(
-        f"{store.name} holds no private key",
-        "A keystore holds this client's key and certificate; a truststore holds neither.",
+        f"{store.name} has no private key",
+        "A keystore must have this client's private key and certificate. Is it a truststore?",
     )
 
 
 def _damaged(store: Store) -> UsageError:
-    return UsageError(f"{store.name} holds a private key that cannot be read")
+    return UsageError(f"{store.name} has a private key that cannot be read")
 
 
 def _password_needed(store: Store) -> UsageError:
     return UsageError(
-        f"{store.name} needs a password, and none is given", "Set the store's .password key beside its .location."
+        f"{store.name} needs a password, but none is set", "Set the store's .password key as well as its .location."
     )
 
 

@@ -1,4 +1,4 @@
-"""TLS material out of a Java client's properties."""
+"""TLS settings from a Java client's properties."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from kafka_meta.settings.java import JavaProperties
 
 
 def tls(java: JavaProperties, prefix: str = "") -> Tls:
-    """From `ssl.…`, or from `zookeeper.ssl.…` with the prefix "zookeeper."."""
+    """The settings in `ssl.…`; with the prefix "zookeeper." those in `zookeeper.ssl.…`. Raises UsageError."""
     trust = _store(java, f"{prefix}ssl.truststore", "certificates")
     key = _store(java, f"{prefix}ssl.keystore", "key")
     files = stores.key_files(key, java.write) if key else None
     if trust is not None and not stores.has_root(trust):
         java.notes.append(
-            f"{trust.name} holds no self-signed certificate: Java trusts one in the middle of a chain, "
-            "these clients need the authority at its root"
+            f"{trust.name} has no self-signed certificate: kafka-meta's clients need the root authority. "
+            "(Java also accepts a certificate in the middle of a chain.)"
         )
     return Tls(
         ca_file=stores.trust_file(trust, java.write) if trust else None,
@@ -35,22 +35,22 @@ def _check_hostname(java: JavaProperties, prefix: str) -> bool:
     java.origins[f"{prefix}check_hostname"] = java.where(key)
     if not value.strip():
         java.notes.append(
-            f"{java.where(key)}: {key} is empty: host names in certificates are not checked, so anyone with a "
-            "certificate of a trusted authority can pose as this cluster"
+            f"{java.where(key)}: {key} is empty: host names in certificates are not checked. Anyone with a "
+            "certificate of a trusted authority can pretend to be this cluster"
         )
         return False
     if value.strip().lower() != "https":
-        raise java.unknown_value(key, value.strip(), ("https", "nothing, to check no host name"))
+        raise java.unknown_value(key, value.strip(), ("https", "an empty value (host names are not checked)"))
     return True
 
 
 def _store(java: JavaProperties, prefix: str, inline: str) -> stores.Store | None:
-    """`<prefix>.location`, or the PEM text that `<prefix>.<inline>` holds (KIP-651; not for ZooKeeper)."""
+    """The store at `<prefix>.location`, or the PEM text in `<prefix>.<inline>` (KIP-651; not for ZooKeeper)."""
     location = java.text(f"{prefix}.location")
     pem = java.text(f"{prefix}.{inline}") if prefix.startswith("ssl.") else None
     key = f"{prefix}.location" if location else f"{prefix}.{inline}"
     if location and pem:
-        raise UsageError(f"{java.where(f'{prefix}.{inline}')}: both {key} and {prefix}.{inline} are given", "Keep one.")
+        raise UsageError(f"{java.where(f'{prefix}.{inline}')}: both {key} and {prefix}.{inline} are set", "Keep one.")
     if location:
         data = java.read(location, key)
         name = f"{location} ({key}, {java.where(key)})"
@@ -70,11 +70,12 @@ def _store(java: JavaProperties, prefix: str, inline: str) -> stores.Store | Non
 
 
 def zookeeper_tls(java: JavaProperties) -> Tls | None:
+    """The TLS settings for ZooKeeper; None where TLS is not turned on. Raises UsageError."""
     if (java.text("zookeeper.ssl.client.enable") or "false").lower() == "true":
         return tls(java, "zookeeper.")
     if java.text("zookeeper.ssl.truststore.location"):
         java.notes.append(
-            f"{java.where('zookeeper.ssl.truststore.location')}: ZooKeeper is spoken to without TLS, "
-            "for zookeeper.ssl.client.enable is not true"
+            f"{java.where('zookeeper.ssl.truststore.location')}: it is not used: ZooKeeper is reached without TLS, "
+            "because zookeeper.ssl.client.enable is not true"
         )
     return None

@@ -28,18 +28,18 @@ TEXT_OPTIONS = (
     "generate-passwords",
     "max-rate",
 )
-LIST_OPTIONS = ("only", "rename", "map-host")
+LIST_OPTIONS = ("only", "rename", "map-host", "allow-wider-rights")
 SWITCHES = ("pin-defaults", "all-data", "evaluate")
 POLICY_OPTIONS = TEXT_OPTIONS + LIST_OPTIONS + SWITCHES
 COMMAND_LINE_ONLY = ("commit", "secrets", "restart", "append")
-"""What changes a cluster, shows keys or throws a journal away is typed each time, by a person."""
+"""Options that change a cluster, show keys or delete a journal: a person must type them each time."""
 
 Value: TypeAlias = str | bool | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toml:
-    """What the file says, checked: known keys of the right type. `path` is as an error shall name it."""
+    """The file's content: only known keys, with values of the right type. `path` is its name in error messages."""
 
     path: str
     source: Mapping[str, str] = field(default_factory=dict)
@@ -48,9 +48,9 @@ class Toml:
 
 
 def find(config: str | None, *, directory: str | Path = ".") -> Toml | None:
-    """The file that `--config` names, or `kafka-meta.toml` in `directory`; None where there is none.
+    """The file that `--config` names, else `kafka-meta.toml` in `directory`. None when neither exists.
 
-    Raises UsageError when a named file cannot be read, or its content cannot be used.
+    Raises UsageError when the file cannot be read or its content cannot be used.
     """
     path = Path(config) if config is not None else Path(directory, FILE_NAME)
     try:
@@ -58,14 +58,14 @@ def find(config: str | None, *, directory: str | Path = ".") -> Toml | None:
     except FileNotFoundError:
         if config is None:
             return None
-        raise UsageError(f"--config {config}: there is no such file") from None
+        raise UsageError(f"--config {config}: the file does not exist") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     return read(data, str(path))
 
 
 def read(data: bytes, path: str) -> Toml:
-    """Bytes of the file. Raises UsageError with the place."""
+    """The file's content from its bytes. Raises UsageError, with the place."""
     try:
         document = tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -97,7 +97,7 @@ def _table(path: str, name: str, table: Mapping[str, object]) -> dict[str, Value
         if key not in known:
             raise _unknown(path, f"[{name}]", spelled, known)
         if key in values:
-            raise UsageError(f"{path} [{name}]: {spelled!r} is there twice, in two spellings")
+            raise UsageError(f"{path} [{name}]: {spelled!r} occurs twice, in two spellings", "Keep one.")
         values[key] = _value(path, name, key, value)
     return values
 
@@ -116,7 +116,7 @@ def _value(path: str, table: str, key: str, value: object) -> Value:
         return str(value)
     if isinstance(value, str) and value:
         return value
-    raise UsageError(f"{path} [{table}]: {key} is not a text with something in it", f'For example: {key} = "…"')
+    raise UsageError(f"{path} [{table}]: {key} is empty or not a text", f'For example: {key} = "…"')
 
 
 def _texts(table: Mapping[str, Value]) -> dict[str, str]:
@@ -125,22 +125,22 @@ def _texts(table: Mapping[str, Value]) -> dict[str, str]:
 
 def _only_typed(path: str, table: str, key: str) -> UsageError:
     return UsageError(
-        f"{path}: {table} holds {key!r}, which counts on the command line only",
-        f"Remove it there; type --{key} when you mean it.",
+        f"{path}: {table} has {key!r}, which is accepted on the command line only",
+        f"Remove it there, and type --{key} when you need it.",
     )
 
 
 def _unknown(path: str, table: str, key: str, known: Iterable[str]) -> UsageError:
     if re.search("password|secret|token", key, re.IGNORECASE):
-        hint = "Passwords stand in the .properties file that `config` names."
+        hint = "Put passwords into the .properties file that `config` names."
     else:
-        hint = f"Known are {', '.join(sorted(known))}."
+        hint = f"Known keys: {', '.join(sorted(known))}."
     near = nearest(key, known)
     return UsageError(
-        f"{path}: {table} holds an unknown key {key!r}" + (f"; did you mean {near!r}?" if near else ""), hint
+        f"{path}: {table} has an unknown key {key!r}" + (f"; did you mean {near!r}?" if near else ""), hint
     )
 
 
 def nearest(key: str, known: Iterable[str], *, likeness: float = 0.6) -> str | None:
-    """The known key that looks most like `key`, if any does."""
+    """The known key that is spelled most like `key`; None where none is similar."""
     return next(iter(difflib.get_close_matches(key.lower().replace("_", "-"), list(known), n=1, cutoff=likeness)), None)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kafka_meta.quantities import convert
 from kafka_meta.sizing.catalogues import Catalogue, DiskType, Row, Source
 from kafka_meta.sizing.conditions import conditions
 from kafka_meta.sizing.constraints import Constraint, Load, ceil, disk_copies, disk_fill, disk_to_buy, loads
-from kafka_meta.sizing.needs import Needs, convert
+from kafka_meta.sizing.needs import Needs
 from kafka_meta.sizing.policies import Policy
+from kafka_meta.sizing.prices import PriceDifference, PriceLine, difference, price_lines
 
-HOURS_PER_MONTH = 730
 SEGMENT_GIB = 1
 """log.segment.bytes, Kafka's default."""
 DEFAULT_MAX_MAP_COUNT = 65_530
@@ -28,18 +28,6 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PriceLine:
-    """A month's price. `amount` is None where the quantity is not known or the price is not in the catalogue."""
-
-    item: str
-    quantity: float | None
-    unit_price: float | None
-    per: float
-    amount: float | None
-    source: Source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     row: Row
     units: int
@@ -47,7 +35,7 @@ class Candidate:
     constraints: tuple[Constraint, ...]
     prices: tuple[PriceLine, ...]
     capacity: float
-    """Write traffic that all of it carries, MB/s: the rank where there is no price."""
+    """Write traffic that all of it carries, MB/s."""
 
     @property
     def fits(self) -> bool:
@@ -55,13 +43,27 @@ class Candidate:
 
     @property
     def monthly_price(self) -> float | None:
-        """The sum of what is known; None when nothing is."""
+        """The sum of the lines that are known, which is the least it costs; None when none is known."""
         known = [line.amount for line in self.prices if line.amount is not None]
         return round(sum(known), 2) if known else None
 
     @property
+    def monthly_price_at_most(self) -> float | None:
+        """The most it can cost; None when some line has no bound, or there is no price at all."""
+        most = [line.at_most for line in self.prices]
+        known = [amount for amount in most if amount is not None]
+        return round(sum(known), 2) if known and len(known) == len(most) else None
+
+    @property
     def price_is_complete(self) -> bool:
         return bool(self.prices) and all(line.amount is not None for line in self.prices)
+
+    @property
+    def size(self) -> float:
+        """What ranks rows without prices: processors of all units where the catalogue has them, else what they carry.
+        Twice as many small units are not smaller than units of twice the size."""
+        processors = self.row.limits.get("vcpu")
+        return self.capacity if processors is None else self.units * processors.value
 
     @property
     def binding(self) -> Constraint | None:
@@ -104,7 +106,7 @@ def candidate(row: Row, needs: Needs, policy: Policy) -> Candidate:
         units=units,
         quantities=tuple(quantities),
         constraints=tuple(constraints),
-        prices=_prices(row, needs, units, kind, {quantity.name: quantity.value for quantity in quantities}),
+        prices=price_lines(row, needs, units, kind, {q.name: (q.value, q.unit) for q in quantities}),
         capacity=next((load.per_unit * units for load in wanted if load.unit == "MB/s" and load.scales), 0.0),
     )
 
@@ -149,7 +151,7 @@ def _topics(row: Row, needs: Needs) -> _Bought:
     )
     if "topicsIncluded" not in limits:
         extra = None if partitions is None else max(0, ceil(partitions - included.value))
-        return _Bought(quantities=(Quantity(name="extraPartitions", value=extra),))
+        return _Bought(quantities=(Quantity(name="extraPartitions", value=extra, unit="partitions"),))
     free, usable = limits["topicsIncluded"], limits["topicsUsable"]
     each, groups_each = limits["partitionsPerExtraTopic"], limits["groupsPerTopic"]
     bought = max(
@@ -283,50 +285,22 @@ def _memory_maps(row: Row, needs: Needs, units: int) -> int | None:
     return ceil(2 * segments / units)
 
 
-def _prices(
-    row: Row, needs: Needs, units: int, kind: DiskType | None, bought: Mapping[str, float | str | None]
-) -> tuple[PriceLine, ...]:
-    quantities: dict[str, float | str | None] = {
-        **bought,
-        "units": units,
-        "unitHours": units * HOURS_PER_MONTH,
-        "dataIn": _data_in(needs),
-    }
-    lines = []
-    for price in row.prices:
-        if price.when is not None and (kind is None or price.when != kind.name):
-            continue
-        quantity = quantities.get(price.quantity, 0)
-        if quantity == 0:
-            continue
-        number = quantity if isinstance(quantity, float | int) else None
-        amount = None if number is None or price.amount is None else round(price.amount * number / price.per, 2)
-        lines.append(
-            PriceLine(
-                item=price.item,
-                quantity=number,
-                unit_price=price.amount,
-                per=price.per,
-                amount=amount,
-                source=price.source,
-            )
-        )
-    return tuple(lines)
-
-
-def _data_in(needs: Needs) -> float | None:
-    """GiB a month."""
-    if needs.average_write is None:
-        return None
-    return convert(needs.average_write.value, "MB/s", "MiB/s") * 3600 * HOURS_PER_MONTH / 1024
-
-
 def candidates(catalogue: Catalogue, needs: Needs, policy: Policy) -> tuple[Candidate, ...]:
-    """Of every row, the best first: what fits, then by known price, capacity and the catalogue's order."""
+    """Of every row, the best first: what fits, then by `rank`, then in the catalogue's order."""
     found = [candidate(row, needs, policy) for row in catalogue.rows]
     return tuple(sorted(found, key=lambda c: (not c.fits, *rank(c))))
 
 
-def rank(candidate: Candidate) -> tuple[bool, float, float, int]:
-    price = candidate.monthly_price
-    return price is None, price or 0, candidate.capacity, candidate.units
+def rank(candidate: Candidate) -> tuple[int, float, float, int]:
+    """A price counts with the most that it can come to. Prices without such a bound come after those, by what is known
+    of them; rows without a price come last, by their size."""
+    most, least = candidate.monthly_price_at_most, candidate.monthly_price
+    price = most if most is not None else least
+    return 0 if most is not None else 1 if least is not None else 2, price or 0, candidate.size, candidate.units
+
+
+def price_difference(one: Candidate, other: Candidate) -> PriceDifference | None:
+    """`one` minus `other`; None where one of them has no price at all."""
+    if one.monthly_price is None or other.monthly_price is None:
+        return None
+    return difference(one.prices, other.prices)

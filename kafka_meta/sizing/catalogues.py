@@ -1,7 +1,8 @@
 """What vendors sell: editions and rows with limits and prices, each figure with its source and date.
 
-The format is schemas/catalogue.schema.json. Reading a catalogue refuses what the schema cannot see:
-a figure whose source is not listed, a source without a date, a row of an unknown edition.
+The format is schemas/catalogue.schema.json. Reading a catalogue refuses, by its place, what the schema cannot see:
+a figure whose source is not listed, a day that no calendar has, a price without a currency, for a disk type that does
+not exist, or of something that the edition does not sell.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from importlib.resources import files
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from kafka_meta.errors import UsageError
-from kafka_meta.sizing.needs import convert
+from kafka_meta.quantities import convert
+from kafka_meta.sizing.needs import version_line
 
 Model: TypeAlias = Literal["published", "msk-standard", "huawei-network", "gcp-write-equivalent", "self-managed"]
 PartitionBasis: TypeAlias = Literal["logical", "replicas"]
@@ -46,6 +48,15 @@ class Fact:
     """A published property that is not a quantity."""
 
     value: Any
+    source: Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """`since`: the oldest server on offer that has it; None: all of them have."""
+
+    offered: bool
+    since: str | None
     source: Source
 
 
@@ -103,7 +114,7 @@ class Edition:
     zones: Fact | None
     public_access: tuple[str, str] | None
     """Instance type with and without access from the internet."""
-    features: Mapping[str, Fact]
+    features: Mapping[str, Feature]
     disk: Disk | None
     disk_types: tuple[DiskType, ...]
     safe: Safe | None
@@ -154,7 +165,7 @@ def _catalogue(document: Mapping[str, Any]) -> Catalogue:
     sources = {name: _read_source(name, entry) for name, entry in document["sources"].items()}
     readers = {name: _Reader(f"$.editions.{name}", sources, entry) for name, entry in document["editions"].items()}
     editions = {name: reader.edition(name) for name, reader in readers.items()}
-    rows = []
+    rows: list[Row] = []
     for number, entry in enumerate(document["rows"]):
         place, name = f"$.rows[{number}]", entry["edition"]
         if name not in editions:
@@ -163,14 +174,17 @@ def _catalogue(document: Mapping[str, Any]) -> Catalogue:
         limits = {**shared.limits(), **row.limits()}
         if not limits:
             raise UsageError(f"{place} has no limits", "A row without limits cannot be compared with anything.")
-        _check(place, editions[name], limits)
-        rows.append(
-            Row(spec=entry["spec"], edition=editions[name], limits=limits, prices=row.prices() + shared.prices())
-        )
+        edition = editions[name]
+        _check(place, edition, limits)
+        for reader, prices in ((row, row.prices()), (shared, shared.prices())):
+            _check_prices(reader.place, prices, edition, limits, document.get("currency"))
+        if any((edition, entry["spec"]) == (other.edition, other.spec) for other in rows):
+            raise UsageError(f"{place}.spec: {entry['spec']!r} of edition {name!r} stands twice", "Remove one of them.")
+        rows.append(Row(spec=entry["spec"], edition=edition, limits=limits, prices=row.prices() + shared.prices()))
     return Catalogue(
         provider=document["provider"],
         title=document["title"],
-        as_of=date.fromisoformat(document["catalogVersion"]),
+        as_of=_day("$.catalogVersion", document["catalogVersion"]),
         currency=document.get("currency"),
         region=document.get("region"),
         notes=tuple(document.get("notes") or ()),
@@ -181,7 +195,7 @@ def _catalogue(document: Mapping[str, Any]) -> Catalogue:
 
 _REQUIRED: Mapping[Model, tuple[str, ...]] = {
     "published": (),
-    "msk-standard": ("ebs", "nic"),
+    "msk-standard": ("ebs", "volume", "nic"),
     "huawei-network": ("nic",),
     "gcp-write-equivalent": ("writeEquivalent",),
     "self-managed": ("ebs", "volume", "nic"),
@@ -190,17 +204,24 @@ _WITH_TOPICS = ("partitionsIncluded", "topicsUsable", "partitionsPerExtraTopic",
 _UNITS: Mapping[str, str] = {
     **dict.fromkeys(("write", "read", "writeEquivalent", "ebs", "volume", "nic", "publicTraffic"), "MB/s"),
     **dict.fromkeys(("messageSize", "diskMin", "diskMax", "diskStep", "diskPerUnit"), "GB"),
+    "retention": "h",
 }
+_RANGES = (("unitsMin", "unitsMax"), ("diskMin", "diskMax"), ("topicsIncluded", "topicsMax"))
+_SAFE_OF = ("write", "read", "write equivalent", "storage", "network", "messages", "partitions")
+_SOLD_BY: Mapping[str, str] = {
+    "disk": "a disk",
+    "extraTopics": "the limit topicsIncluded",
+    "extraPartitions": "the limit partitionsIncluded",
+}
+"""Quantities of a price → what the edition has to have, or nothing of it is ever bought."""
 
 
 def _check(place: str, edition: Edition, limits: Mapping[str, Limit]) -> None:
-    """What the model of an edition reckons with is there, in units that can be turned into each other."""
+    """What the model of an edition calculates with is there, in units that can be turned into each other."""
     wanted = _REQUIRED[edition.model] + (_WITH_TOPICS if "topicsIncluded" in limits else ())
     for name in wanted:
         if name not in limits:
-            raise UsageError(
-                f"{place} lacks the limit {name}", f"The model {edition.model} reckons with {', '.join(wanted)}."
-            )
+            raise UsageError(f"{place} lacks the limit {name}", f"The model {edition.model} needs {', '.join(wanted)}.")
     for name, unit in _UNITS.items():
         if name in limits:
             try:
@@ -209,13 +230,46 @@ def _check(place: str, edition: Edition, limits: Mapping[str, Limit]) -> None:
                 raise UsageError(f"{place}.limits.{name}: {error.message}", error.hint) from error
     if edition.disk_types and not any(kind.ssd for kind in edition.disk_types):
         raise UsageError(f"{place}: its edition has disk types, but no SSD", "List the SSD among diskTypes.")
+    for least, most in _RANGES:
+        if least in limits and most in limits and limits[least].value > limits[most].value:
+            reason = f"{limits[least].value:,g} is more than {most}, {limits[most].value:,g}"
+            raise UsageError(f"{place}.limits.{least}: {reason}", "Correct one of the two.")
+
+
+def _check_prices(
+    place: str, prices: tuple[PriceItem, ...], edition: Edition, limits: Mapping[str, Limit], currency: str | None
+) -> None:
+    kinds = [kind.name for kind in edition.disk_types]
+    has = {
+        "disk": edition.disk is not None,
+        "extraTopics": "topicsIncluded" in limits,
+        "extraPartitions": "partitionsIncluded" in limits,
+    }
+    for number, price in enumerate(prices):
+        where = f"{place}.prices[{number}]"
+        if price.amount is not None and currency is None:
+            raise UsageError(
+                f"$.currency is null, but {where}.amount is {price.amount:g}", 'Name the currency, such as "USD".'
+            )
+        if price.when is not None and price.when not in kinds:
+            known = f"Its disk types are {', '.join(kinds)}." if kinds else "It lists no diskTypes."
+            raise UsageError(f"{where}.when: {price.when!r} is no disk type of edition {edition.name!r}", known)
+        if not has.get(price.quantity, True):
+            raise UsageError(
+                f"{where}.quantity: {price.quantity!r} is not sold by edition {edition.name!r}",
+                f"Such a price needs {_SOLD_BY[price.quantity]}.",
+            )
+
+
+def _day(place: str, text: Any) -> date:
+    try:
+        return date.fromisoformat(text)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{place}: {text!r} is not a day", "Expected YYYY-MM-DD, of the calendar.") from error
 
 
 def _read_source(name: str, entry: Mapping[str, Any]) -> Source:
-    try:
-        as_of = date.fromisoformat(entry["asOf"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"$.sources.{name} has no date", "Every source needs asOf: YYYY-MM-DD.") from error
+    as_of = _day(f"$.sources.{name}.asOf", entry.get("asOf"))
     return Source(id=name, title=entry["title"], url=entry["url"], as_of=as_of, note=entry.get("note"))
 
 
@@ -265,12 +319,19 @@ class _Reader:
         entry = self.entry
         if entry["model"] not in get_args(Model):
             raise UsageError(
-                f"{self.place}.model {entry['model']!r} is not known", f"Expected one of {', '.join(get_args(Model))}."
+                f"{self.place}.model: {entry['model']!r} is not known", f"Expected one of {', '.join(get_args(Model))}."
             )
+        for number, version in enumerate((entry.get("versions") or {}).get("value", ())):
+            self._version(f"versions.value[{number}]", version)
         public = entry.get("publicAccess")
         if public:
             self.source("publicAccess", public)
         safe = entry.get("safe")
+        for number, load in enumerate(safe["of"] if safe else ()):
+            if load not in _SAFE_OF:
+                raise UsageError(
+                    f"{self.place}.safe.of[{number}]: {load!r} is not known", f"Expected one of {', '.join(_SAFE_OF)}."
+                )
         return Edition(
             name=name,
             title=entry["title"],
@@ -284,8 +345,7 @@ class _Reader:
             zones=self.fact("zones"),
             public_access=(public["with"], public["without"]) if public else None,
             features={
-                feature: Fact(value=value["value"], source=self.source(f"features.{feature}", value))
-                for feature, value in (entry.get("features") or {}).items()
+                feature: self._feature(feature, value) for feature, value in (entry.get("features") or {}).items()
             },
             disk=self._disk(entry.get("disk")),
             disk_types=tuple(
@@ -298,6 +358,18 @@ class _Reader:
             ),
             safe=Safe(value=safe["value"], of=tuple(safe["of"]), source=self.source("safe", safe)) if safe else None,
         )
+
+    def _feature(self, name: str, entry: Mapping[str, Any]) -> Feature:
+        since = entry.get("since")
+        if since is not None:
+            self._version(f"features.{name}.since", since)
+        return Feature(offered=entry["value"], since=since, source=self.source(f"features.{name}", entry))
+
+    def _version(self, what: str, version: str) -> None:
+        if version_line(version) is None:
+            raise UsageError(
+                f"{self.place}.{what}: {version!r} is not a version", "Expected 2.2.0 or 3.x, for example."
+            )
 
     def _disk(self, entry: Mapping[str, Any] | None) -> Disk | None:
         if entry is None:

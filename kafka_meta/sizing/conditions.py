@@ -5,71 +5,88 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from kafka_meta.sizing.catalogues import Row, Source
+from kafka_meta.quantities import convert
+from kafka_meta.sizing.catalogues import Edition, Fact, Row
 from kafka_meta.sizing.constraints import Constraint
 from kafka_meta.sizing.needs import Needs, version_line
 from kafka_meta.sizing.policies import Policy
-
-OLDER_SERVER = "same release line, older server"
 
 
 def conditions(row: Row, needs: Needs, policy: Policy) -> Iterator[Constraint]:
     edition = row.edition
     if edition.versions is not None:
-        yield _version(edition.versions.value, edition.versions.source, needs)
+        yield _version(edition, edition.versions, needs)
     if "retention" in row.limits:
         limit = row.limits["retention"]
+        longest = convert(limit.value, limit.unit, "h")
         hours = None if needs.retention is None else needs.retention.value
         need = "unlimited" if needs.retention_is_unlimited else hours
-        ok = False if needs.retention_is_unlimited else None if hours is None else hours <= limit.value
+        ok = False if needs.retention_is_unlimited else None if hours is None else hours <= longest
         yield Constraint(
             name="retention",
             need=need,
-            capacity=limit.value,
+            capacity=longest,
             unit="h",
             ok=ok,
             why="longest of any topic",
             source=limit.source,
         )
-    for feature, fact in edition.features.items():
-        used = None if needs.features is None else needs.features.get(feature)
-        if used is False or (used is None and fact.value):
+    for name, feature in edition.features.items():
+        used = None if needs.features is None else needs.features.get(name)
+        if used is False or (used is None and feature.offered):
             continue
-        offered = "offered" if fact.value else "not offered"
-        ok = None if used is None else bool(fact.value)
         yield Constraint(
-            name=feature,
+            name=name,
             need="in use" if used else None,
-            capacity=offered,
+            capacity="offered" if feature.offered else "not offered",
             unit=None,
-            ok=ok,
-            why="feature",
-            source=fact.source,
+            ok=None if used is None else feature.offered,
+            why="feature" if feature.since is None else f"feature, from server {feature.since} on",
+            source=feature.source,
         )
     if policy.preferences:
         yield from _preferences(row, needs)
 
 
-def _version(servers: list[str], source: Source, needs: Needs) -> Constraint:
+def _version(edition: Edition, versions: Fact, needs: Needs) -> Constraint:
+    """The oldest server on offer that is as new as the source and has the features in use."""
+    servers, after = _with_features(edition, versions.value, needs)
     wanted = needs.server_version
-    if wanted is None or version_line(wanted.value) is None:
-        return Constraint(
-            name="version",
-            need=None,
-            capacity=servers[-1],
-            unit=None,
-            ok=None,
-            why="version of the source",
-            source=source,
+    known = wanted is not None and version_line(wanted.value) is not None
+    server = serving(wanted.value, servers) if wanted is not None and known else None
+    why = f"version of the source{after}"
+    if known and server is None:
+        why = f"{', '.join(versions.value)} on offer: nothing as new as the source{after}"
+    elif known and server is not None and wanted is not None:
+        why = (
+            f"{'same release line, older server' if is_older(server, wanted.value) else 'as new as the source'}{after}"
         )
-    server = serving(wanted.value, servers)
-    if server is None:
-        why = f"offers {', '.join(servers)}, nothing as new as the source"
-        return Constraint(
-            name="version", need=wanted.value, capacity=servers[-1], unit=None, ok=False, why=why, source=source
-        )
-    why = OLDER_SERVER if _newest(server) < _oldest(wanted.value) else "as new as the source"
-    return Constraint(name="version", need=wanted.value, capacity=server, unit=None, ok=True, why=why, source=source)
+    return Constraint(
+        name="version",
+        need=wanted.value if wanted is not None and known else None,
+        capacity=server or (servers or versions.value)[-1],
+        unit=None,
+        ok=False if not servers else server is not None if known else None,
+        why=why,
+        source=versions.source,
+    )
+
+
+def _with_features(edition: Edition, servers: list[str], needs: Needs) -> tuple[list[str], str]:
+    """The servers that have every feature in use, and in words which features rule out the others."""
+    asking = {
+        name: feature.since
+        for name, feature in edition.features.items()
+        if feature.offered and feature.since is not None and needs.features is not None and needs.features.get(name)
+    }
+    enough = [server for server in servers if all(_newest(server) >= _oldest(since) for since in asking.values())]
+    if len(enough) == len(servers):
+        return servers, ""
+    return enough, f", and for {', '.join(asking)}"
+
+
+def is_older(server: str, wanted: str) -> bool:
+    return _newest(server) < _oldest(wanted)
 
 
 def serving(wanted: str, servers: list[str]) -> str | None:

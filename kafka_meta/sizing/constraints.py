@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, assert_never
 
+from kafka_meta.quantities import convert
 from kafka_meta.sizing.catalogues import REPLICATION_FACTOR, Limit, Row, Source
-from kafka_meta.sizing.needs import Figure, Needs, convert
+from kafka_meta.sizing.needs import Figure, Needs
 from kafka_meta.sizing.policies import OWN_SAFE_UTILISATION, Policy
 
 DEFAULT_REPLICATION_FACTOR = 3
@@ -113,10 +114,17 @@ def _traffic(row: Row, needs: Needs) -> Iterator[Load]:
     factor = replication_factor(row, needs)
     match row.edition.model:
         case "published":
-            basis = "as clients see it" if row.edition.traffic_basis == "client" else "with replication"
-            for name, need in (("write", write), ("read", read)):
+            basis = {"write": "as clients see it", "read": "as clients see it"}
+            needed = {"write": write, "read": read}
+            if row.edition.traffic_basis == "network":
+                basis = {"write": f"× {factor} replicas", "read": f"+ peak write × {factor - 1} followers"}
+                needed = {
+                    "write": None if write is None else write * factor,
+                    "read": None if write is None or read is None else read + write * (factor - 1),
+                }
+            for name, need in needed.items():
                 if name in limits:
-                    why = f"peak {name}, {basis}"
+                    why = f"peak {name}{', ' if row.edition.traffic_basis == 'client' else ' '}{basis[name]}"
                     yield Load(
                         name=name,
                         need=need,
@@ -157,11 +165,11 @@ def _traffic(row: Row, needs: Needs) -> Iterator[Load]:
         )
 
 
-def msk_standard_ingress(ebs: float, nic: float, fan_out: float | None) -> float:
-    """What clients may write to a broker, in the unit of `ebs` and `nic`: min(EBS ÷ 6.5, NIC ÷ (1.5 × fan-out + 5.7)).
+def msk_standard_ingress(disk: float, nic: float, fan_out: float | None) -> float:
+    """What clients may write to a broker, in the unit of both: min(disk ÷ 6.5, NIC ÷ (1.5 × fan-out + 5.7)).
     Replication, lagging consumers and rebalancing after the loss of a zone are in the factors. Without a known
     fan-out only the disks count. Source: AWS, msk_sizing.py, 2026-08-20 (its 0.5 is the policy `safe`)."""
-    by_disk = ebs / 6.5
+    by_disk = disk / 6.5
     return by_disk if fan_out is None else min(by_disk, nic / (1.5 * fan_out + 5.7))
 
 
@@ -171,17 +179,22 @@ def write_equivalent(write: float, read: float, factor: int) -> float:
 
 
 def _msk_standard(row: Row, needs: Needs) -> Load:
-    ebs, nic = row.limits["ebs"], row.limits["nic"]
+    """A volume carries its default throughput, however fast the machine's line to it is: what goes beyond is bought."""
+    ebs, volume, nic = row.limits["ebs"], row.limits["volume"], row.limits["nic"]
+    disk = min((ebs, volume), key=_rate)
     fan_out = needs.fan_out
-    why = "peak write; min(EBS ÷ 6.5, network ÷ (1.5 × fan-out + 5.7))"
+    why = f"peak write; min(disk {disk.value:g} {disk.unit} ÷ 6.5, network ÷ (1.5 × fan-out + 5.7))"
     why += f", fan-out {fan_out:.2f}" if fan_out is not None else ", disks only: the fan-out is not known"
-    ingress = msk_standard_ingress(_rate(ebs), _rate(nic), fan_out)
-    return Load(name="write", need=_value(needs.write), per_unit=ingress, unit="MB/s", why=why, source=ebs.source)
+    if disk is volume and _rate(ebs) > _rate(volume):
+        why += "; without throughput bought for the volumes"
+    ingress = msk_standard_ingress(_rate(disk), _rate(nic), fan_out)
+    return Load(name="write", need=_value(needs.write), per_unit=ingress, unit="MB/s", why=why, source=disk.source)
 
 
 def _self_managed(row: Row, write: float | None, read: float | None, needs: Needs, factor: int) -> Iterator[Load]:
     """max throughput ≤ min(storage·B/r, EBS network·B/r, instance network·B/(groups + r − 1)), multiplied out.
-    What consumers read stands for groups × write where it is known. Source: AWS, Best practices for right-sizing."""
+    Where it is known what consumers read, that counts instead of groups × write.
+    Source: AWS, Best practices for right-sizing."""
     ebs, volume, nic = row.limits["ebs"], row.limits["volume"], row.limits["nic"]
     disk = min((ebs, volume), key=_rate)
     stored = None if write is None else write * factor
@@ -213,6 +226,17 @@ def _counts(row: Row, needs: Needs, policy: Policy) -> Iterator[Load]:
             unit="replicas" if row.edition.partition_basis == "replicas" else "partitions",
             why="every copy counts" if row.edition.partition_basis == "replicas" else "before replication",
             source=limit.source,
+        )
+    if "compactedPartitions" in limits:
+        limit = limits["compactedPartitions"]
+        yield Load(
+            name="compacted partitions",
+            need=compacted_partitions(needs),
+            per_unit=limit.value,
+            unit="partitions",
+            why="of compacted topics" + ("" if needs.compacted_partitions else "; not counted: all partitions, if any"),
+            source=limit.source,
+            scales=False,
         )
     for name, figure, scales in (
         ("groups", needs.groups, True),
@@ -276,6 +300,17 @@ def partition_need(row: Row, needs: Needs) -> float | None:
         fixed = row.edition.replication_factor is not None or needs.replicas is None
         return needs.partitions.value * replication_factor(row, needs) if fixed else _value(needs.replicas)
     return _value(needs.replicas)
+
+
+def compacted_partitions(needs: Needs) -> float | None:
+    """How many there are. Where compaction is in use and nobody has counted, any partition may be one: all of them.
+    None: not known."""
+    if needs.compacted_partitions is not None:
+        return needs.compacted_partitions.value
+    compaction = None if needs.features is None else needs.features.get("compaction")
+    if compaction is False:
+        return 0
+    return _value(needs.partitions) if compaction else None
 
 
 def disk_copies(row: Row, needs: Needs) -> int:

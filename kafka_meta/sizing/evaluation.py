@@ -2,82 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypeAlias
 
 from kafka_meta.errors import KafkaMetaError
-from kafka_meta.model import Remark, sorted_remarks
-from kafka_meta.sizing.candidates import DEFAULT_MAX_MAP_COUNT, Candidate, candidates, rank
+from kafka_meta.model import Remark, Resource, camel, sorted_remarks
+from kafka_meta.sizing.candidates import DEFAULT_MAX_MAP_COUNT, Candidate, candidates, price_difference, rank
 from kafka_meta.sizing.catalogues import Catalogue
-from kafka_meta.sizing.conditions import OLDER_SERVER
+from kafka_meta.sizing.conditions import is_older
 from kafka_meta.sizing.constraints import DEFAULT_REPLICATION_FACTOR, Constraint
-from kafka_meta.sizing.needs import NEED_UNITS, PEAK_STATS, Figure, Needs, camel
+from kafka_meta.sizing.needs import NEED_UNITS, PEAK_STATS, Figure, Needs
 from kafka_meta.sizing.policies import MINIMAL, Policy
 
 STALE_DAYS = 365
 GROWTH = 1.2
-"""Above this ratio of average rate × retention to data the disks are said to be still filling."""
+"""Above this ratio of what retention comes to, to what was declared, the disks are said to be still filling."""
 
 ESSENTIAL = ("write", "read", "write equivalent", "storage", "network", "partitions", "disk")
 """Where one of these could not be compared the recommendation is incomplete; others are said to be unchecked."""
 
-_WITH_FILE = "or give --peak-traffic beside --fileName"
+_WITH_FILE = "or give --peak-traffic beside --file-name"
 _EMPTY = "the topics are empty now, which says nothing of what they will hold"
-_SEE_SIZES = "export with the right to see the log directories (DESCRIBE on the cluster)"
+_SEE_SIZES = "Export with the right to see the log directories (DESCRIBE on the cluster)"
 
 
 def _to_add(name: str, needs: Needs) -> str:
     """What makes an incomplete recommendation complete."""
-    refused = any(gap.resource.startswith("log directories") for gap in needs.gaps)
-    look = _SEE_SIZES if refused else "export from the brokers with statistics"
+    refused = any(gap.resource.kind.startswith("log directories") for gap in needs.gaps)
+    look = _SEE_SIZES if refused else "Export from the brokers with statistics"
     match name:
         case "write":
-            return f"{look} once there are records of a full hour, or with --metrics-url; {_WITH_FILE}"
+            return f"{look} once there are records of a full hour, or with --metrics-url, {_WITH_FILE}"
         case "read":
-            return f"export with --sample 60s while consumers are at work, or with --metrics-url; {_WITH_FILE}"
+            return f"Export with --sample 60s while consumers are at work, or with --metrics-url, {_WITH_FILE}"
         case "data" if needs.data is not None:
-            return f"{_EMPTY}: export again once they hold what they usually do; or give --disk"
+            return "The topics are empty now. Export again once they hold what they usually do, or give --disk"
         case "data":
-            return f"{look}; or give --disk"
+            return f"{look}, or give --disk"
+        case "average_write":
+            return f"{look} once there are records of a full hour, or give --average-traffic"
         case "partitions":
-            return "export with the right to see all topics; or give --partitions"
+            return "Export with the right to see all topics, or give --partitions"
         case _:  # retention
-            return "some topics keep everything; give --disk with how much the destination shall hold"
+            return "Some topics keep everything. Give --disk with how much the destination shall hold"
 
 
-Role: TypeAlias = Literal["next cheaper", "next up", "other"]
+Role: TypeAlias = Literal["next cheaper", "next smaller", "next up", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alternative:
-    """What else there is: `next cheaper` failed and costs less, `next up` fits and costs more."""
+    """What else there is. "next cheaper" costs less for certain and does not fit; "next smaller" is the same where
+    there are no prices; "next up" is the next that fits."""
 
     candidate: Candidate
     role: Role
     reasons: tuple[str, ...]
+    may_cost_less: bool
+    """It fits, and what is not known of the two prices could make it the cheaper one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """`choice` is None when nothing of the catalogue fits; `missing` names the needs that are not known and matter."""
+    """`choice` is None when nothing of the catalogue fits; `nearest` is then what comes closest. `missing` names the
+    needs that are not known, and on which the size or the price of the choice depends; `unpriced` what the needs call
+    for and the catalogue has no price of, although it has some of the choice's price. Where a catalogue has no prices
+    at all, size decides, and the answer tells of no price."""
 
     catalogue: Catalogue
     policy: Policy
     needs: Needs
     choice: Candidate | None
+    nearest: Candidate | None
     alternatives: tuple[Alternative, ...]
     missing: tuple[str, ...]
     warnings: tuple[Remark, ...]
+    catalogue_is_old: bool
 
     @property
     def complete(self) -> bool:
-        return not self.missing
+        return not self.missing and not self.unpriced
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Items of the price, in its order."""
+        if self.chosen_by != "price" or self.choice is None:
+            return ()
+        return tuple(line.item for line in self.choice.prices if line.unit_price is None)
 
     @property
     def binding(self) -> Constraint | None:
         return None if self.choice is None else self.choice.binding
+
+    @property
+    def chosen_by(self) -> Literal["price", "size"] | None:
+        """None where nothing was chosen."""
+        if self.choice is None:
+            return None
+        return "size" if self.choice.monthly_price is None else "price"
 
 
 def evaluate(needs: Needs, catalogue: Catalogue, policy: Policy = MINIMAL, *, today: date) -> Recommendation:
@@ -89,15 +113,18 @@ def evaluate(needs: Needs, catalogue: Catalogue, policy: Policy = MINIMAL, *, to
     ranked = candidates(catalogue, needs, policy)
     choice = ranked[0] if ranked[0].fits else None
     best = choice or min(ranked, key=_distance)
-    missing = _missing(best, needs)
+    alternatives = _alternatives(choice, ranked, catalogue.currency)
+    missing = _missing(best, [each.candidate for each in alternatives if each.may_cost_less], needs)
     return Recommendation(
         catalogue=catalogue,
         policy=policy,
         needs=needs,
         choice=choice,
-        alternatives=_alternatives(choice, ranked, catalogue.currency),
+        nearest=best if choice is None else None,
+        alternatives=alternatives,
         missing=missing,
-        warnings=sorted_remarks([*needs.gaps, *_warnings(needs, catalogue, choice, best, missing, today)]),
+        warnings=sorted_remarks([*needs.gaps, *_warnings(needs, choice, best, missing)]),
+        catalogue_is_old=(today - catalogue.as_of).days > STALE_DAYS,
     )
 
 
@@ -130,8 +157,9 @@ _WANTS = {
 }
 
 
-def _missing(candidate: Candidate, needs: Needs) -> tuple[str, ...]:
-    """Names of needs, in their own order. MSK's brokers carry less the more is read, so reading matters there, too.
+def _missing(candidate: Candidate, maybe_cheaper: Sequence[Candidate], needs: Needs) -> tuple[str, ...]:
+    """Names of needs, in their own order: those on which the size, the price or the choice depends. MSK's brokers carry
+    less the more is read, so reading matters there, too.
     What is kept for ever fits no disk: how much shall be kept must be declared."""
     unknown: set[str] = set()
     for constraint in candidate.constraints:
@@ -139,6 +167,8 @@ def _missing(candidate: Candidate, needs: Needs) -> tuple[str, ...]:
             wants = _WANTS.get(constraint.name, (constraint.name,))
             unknown |= {name.replace("stored", "data") for name in wants if getattr(needs, name) is None}
     edition = candidate.row.edition
+    if any(_bills_unknown_writes(each) for each in (candidate, *maybe_cheaper)):
+        unknown.add("average_write")
     if edition.model == "msk-standard" and needs.read is None:
         unknown.add("read")
     if edition.disk is not None and needs.retention_is_unlimited and not needs.data_is_declared:
@@ -146,8 +176,18 @@ def _missing(candidate: Candidate, needs: Needs) -> tuple[str, ...]:
     return tuple(name for name in NEED_UNITS if name in unknown)
 
 
+def _bills_unknown_writes(candidate: Candidate) -> bool:
+    return any(line.quantity is None and line.sold_by == "dataIn" for line in candidate.prices)
+
+
+_FEATURE_WORDS = {"acls": "ACLs", "scram": "SCRAM users"}
+
+
 def describe(constraint: Constraint) -> str:
     """Why a constraint fails."""
+    if constraint.need == "in use":
+        name = _FEATURE_WORDS.get(constraint.name, constraint.name)
+        return f"{name}: in use on the source, and not offered"
     unit = f" {constraint.unit}" if constraint.unit else ""
     need, capacity = (_number(each, unit) for each in (constraint.need, constraint.capacity))
     return f"{constraint.name}: needs {need}, has {capacity}"
@@ -163,64 +203,72 @@ def _alternatives(
     choice: Candidate | None, ranked: tuple[Candidate, ...], currency: str | None
 ) -> tuple[Alternative, ...]:
     others = [candidate for candidate in ranked if candidate is not choice]
-    cheaper = next_up = None
+    below = next_up = None
     if choice is not None:
-        below = [candidate for candidate in others if not candidate.fits and _at_most(candidate, choice)]
-        cheaper = max(below, key=lambda candidate: _nearness(candidate, choice), default=None)
+        lesser = [candidate for candidate in others if not candidate.fits and _is_less(candidate, choice)]
+        below = max(lesser, key=lambda each: (each.row.edition is choice.row.edition, rank(each)), default=None)
         next_up = next((candidate for candidate in others if candidate.fits), None)
     found = []
     for candidate in others:
-        role: Role = "next cheaper" if candidate is cheaper else "next up" if candidate is next_up else "other"
-        reasons = tuple(describe(constraint) for constraint in candidate.failures) or (
-            _dearer(candidate, choice, currency),
+        role: Role = "other"
+        if candidate is below and choice is not None:
+            role = "next smaller" if choice.monthly_price is None else "next cheaper"
+        elif candidate is next_up:
+            role = "next up"
+        reasons = tuple(describe(constraint) for constraint in candidate.failures)
+        found.append(
+            Alternative(
+                candidate=candidate,
+                role=role,
+                reasons=reasons or (_price_beside(candidate, choice, currency),),
+                may_cost_less=not reasons and _may_cost_less(candidate, choice),
+            )
         )
-        found.append(Alternative(candidate=candidate, role=role, reasons=reasons))
     return tuple(found)
 
 
-def _at_most(candidate: Candidate, choice: Candidate) -> bool:
-    """Costs no more; without prices carries no more."""
-    if choice.monthly_price is None or candidate.monthly_price is None:
-        return choice.monthly_price is candidate.monthly_price and candidate.capacity <= choice.capacity
-    return candidate.monthly_price <= choice.monthly_price
+def _is_less(candidate: Candidate, choice: Candidate) -> bool:
+    """Costs less for certain; where nothing has a price, is smaller."""
+    if choice.monthly_price is None:
+        return candidate.monthly_price is None and candidate.size < choice.size
+    between = price_difference(candidate, choice)
+    return between is not None and between.most < 0
 
 
-def _nearness(candidate: Candidate, choice: Candidate) -> tuple[object, ...]:
-    """Really cheaper before equally dear, the same edition before another, then the dearest."""
-    return not _at_most(choice, candidate), candidate.row.edition is choice.row.edition, rank(candidate)
+def _may_cost_less(candidate: Candidate, choice: Candidate | None) -> bool:
+    between = None if choice is None else price_difference(candidate, choice)
+    return between is not None and between.least < 0
 
 
-def _dearer(candidate: Candidate, choice: Candidate | None, currency: str | None) -> str:
-    if choice is None or choice.monthly_price is None or candidate.monthly_price is None:
+def _price_beside(candidate: Candidate, choice: Candidate | None, currency: str | None) -> str:
+    """A difference is told only where it is certain; otherwise what is known of the price itself."""
+    between = None if choice is None else price_difference(candidate, choice)
+    if between is None:
         return "fits; no price to compare"
-    more = candidate.monthly_price - choice.monthly_price
-    return f"fits; costs {more:,.2f} {currency} a month more" if more else "fits; costs the same"
+    if between.is_exact:
+        more = between.least
+        return f"fits; costs {more:,.2f} {currency} a month more" if more else "fits; costs the same"
+    unknown = ", ".join(line.item for line in candidate.prices if line.amount is None)
+    return f"fits; not all of its price is known: {unknown}" if unknown else "fits; not all of the other price is known"
 
 
-def _warnings(
-    needs: Needs, catalogue: Catalogue, choice: Candidate | None, best: Candidate, missing: tuple[str, ...], today: date
-) -> Iterator[Remark]:
+def _warnings(needs: Needs, choice: Candidate | None, best: Candidate, missing: tuple[str, ...]) -> Iterator[Remark]:
     for name in missing:
-        reason = "not known: the recommendation is the least that the known figures need"
-        yield Remark(resource=name, reason=f"{reason}; {_to_add(name, needs)}")
-    if choice is None:
-        reasons = "; ".join(describe(constraint) for constraint in best.failures)
-        yield Remark(
-            resource=catalogue.provider, reason=f"nothing here carries the needs; nearest is {best.row.spec}: {reasons}"
-        )
+        reason = "not known, but the size depends on it: the answer is the least that the known figures come to"
+        if name == "average_write" and _bills_unknown_writes(best):
+            reason = "not known, but it is billed: the price is the least and the most that the known figures come to"
+        elif name == "average_write":
+            reason = "not known, and something else may cost less, depending on it"
+        yield Remark(resource=Resource(camel(name)), reason=f"{reason}. {_to_add(name, needs)}")
     unchecked = [c.name for c in best.constraints if c.ok is None and c.name not in ESSENTIAL]
     if choice is not None and unchecked:
         yield Remark(
-            resource="not checked", reason=f"{', '.join(unchecked)}: there is a limit, but the need is not known"
+            resource=Resource("not checked"),
+            reason=f"{', '.join(unchecked)}: there is a limit, but the need is not known",
         )
     yield from _figure_warnings(needs, missing)
     if choice is not None:
         yield from _choice_warnings(needs, choice)
-    if (today - catalogue.as_of).days > STALE_DAYS:
-        reason = (
-            f"the catalogue is of {catalogue.as_of}, more than a year old: check its figures and prices before buying"
-        )
-        yield Remark(resource=catalogue.provider, reason=reason)
 
 
 def _figure_warnings(needs: Needs, missing: tuple[str, ...]) -> Iterator[Remark]:
@@ -229,49 +277,71 @@ def _figure_warnings(needs: Needs, missing: tuple[str, ...]) -> Iterator[Remark]
         if figure is None:
             continue
         if figure.confidence == "low":
-            yield Remark(resource=camel(name), reason=f"{figure} is of low confidence ({figure.method}, {figure.stat})")
+            yield Remark(resource=Resource(camel(name)), reason=f"{figure} is {figure.method} and of low confidence")
         if figure.stat == "hourly max":
             yield Remark(
-                resource=camel(name), reason=f"{figure} is the highest hour, which understates the peak within it"
+                resource=Resource(camel(name)),
+                reason=f"{figure} is the highest hour; the peak within that hour may be higher",
             )
         if figure.method != "declared" and figure.value == 0 and figure.stat in PEAK_STATS:
-            yield Remark(resource=camel(name), reason="nothing was seen while it was measured")
+            yield Remark(resource=Resource(camel(name)), reason="nothing was seen while it was measured")
     if needs.write is not None and needs.write.method == "declared" and needs.write is needs.read:
         yield Remark(
-            resource="read", reason="one peak was declared, the larger of writing and reading; it stands for both"
+            resource=Resource("read"),
+            reason="one peak was given, the larger of writing and reading, so it counts for both",
         )
     if needs.retention_is_unlimited:
-        yield Remark(resource="data", reason="some topics keep everything: what they need grows without end")
-    elif needs.stored is None and needs.data is not None and "data" not in missing:
-        yield Remark(resource="data", reason=_EMPTY)
-    elif needs.data is not None and needs.retained is not None and needs.retained.value > needs.data.value * GROWTH:
         yield Remark(
-            resource="data",
-            reason=f"{needs.data} now, but average rate × retention is {needs.retained}: the disks still fill",
+            resource=Resource("data"), reason="some topics keep everything, so what they need grows without end"
         )
+    elif needs.stored is None and needs.data is not None and "data" not in missing:
+        yield Remark(resource=Resource("data"), reason=_EMPTY)
+    else:
+        yield from _growth(needs)
+
+
+def _growth(needs: Needs) -> Iterator[Remark]:
+    """Both figures, where what is there now is less than what will be there."""
+    held, later = needs.held, needs.retained
+    if held is None or later is None or later.value <= held.value:
+        return
+    both = f"{held} now, and {later} once retention has passed at the average rate"
+    if not needs.data_is_declared:
+        yield Remark(
+            resource=Resource("data"), reason=f"{both}: the larger figure counts, because the disks still fill"
+        )
+    elif later.value > held.value * GROWTH:
+        both = f"{held} was declared, but {later} are there once retention has passed at the average rate"
+        yield Remark(resource=Resource("data"), reason=f"{both}: the disks may still fill")
 
 
 def _choice_warnings(needs: Needs, choice: Candidate) -> Iterator[Remark]:
     edition = choice.row.edition
     if edition.replication_factor is None and needs.replication_factor is None:
-        yield Remark(resource="replication factor", reason=f"not known: {DEFAULT_REPLICATION_FACTOR} assumed")
-    for constraint in choice.constraints:
-        if constraint.name == "version" and constraint.ok and constraint.why == OLDER_SERVER:
-            reason = (
-                f"the destination runs {constraint.capacity}, older than {constraint.need}: what came since is missing"
-            )
-            yield Remark(resource="version", reason=reason)
-    if edition.versions is None and edition.model != "self-managed" and needs.server_version is not None:
-        reason = (
-            f"which ones are offered is not in this catalogue: ask whether {needs.server_version.value} can be served"
+        yield Remark(
+            resource=Resource("replication factor"), reason=f"not known, so {DEFAULT_REPLICATION_FACTOR} is assumed"
         )
-        yield Remark(resource="version", reason=reason)
-    unpriced = [line.item for line in choice.prices if line.amount is None]
-    if unpriced:
-        yield Remark(resource="price", reason=f"without {', '.join(unpriced)}")
+    for constraint in choice.constraints:
+        older = constraint.name == "version" and constraint.ok and needs.server_version is not None
+        if (
+            older
+            and needs.server_version is not None
+            and is_older(str(constraint.capacity), needs.server_version.value)
+        ):
+            reason = (
+                f"the destination runs {constraint.capacity}, older than {constraint.need}: it lacks what came later"
+            )
+            yield Remark(resource=Resource("version"), reason=reason)
+    if edition.versions is None and edition.model != "self-managed" and needs.server_version is not None:
+        reason = "which versions are offered is not in this catalogue"
+        reason += f": ask whether {needs.server_version.value} can be served"
+        yield Remark(resource=Resource("version"), reason=reason)
+    without = [line.item for line in choice.prices if line.amount is None]
+    if without:
+        yield Remark(resource=Resource("price"), reason=f"it does not include {', '.join(without)}")
     maps = next((q.value for q in choice.quantities if q.name == "memoryMapsPerBroker"), None)
     if isinstance(maps, int) and maps > DEFAULT_MAX_MAP_COUNT:
         reason = f"{maps:,} memory maps a broker are more than Linux' {DEFAULT_MAX_MAP_COUNT:,}: raise vm.max_map_count"
-        yield Remark(resource="memory maps", reason=reason)
+        yield Remark(resource=Resource("memory maps"), reason=reason)
     if edition.disk is not None and edition.disk.fill.note is not None and needs.stored is not None:
-        yield Remark(resource="disk", reason=edition.disk.fill.note)
+        yield Remark(resource=Resource("disk"), reason=edition.disk.fill.note)

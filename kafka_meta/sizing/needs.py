@@ -8,40 +8,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from kafka_meta.errors import UsageError
-from kafka_meta.model import Remark
+from kafka_meta.model import Remark, Resource, camel
+from kafka_meta.quantities import convert
 
 Method: TypeAlias = Literal["measured", "derived", "declared", "default"]
 Confidence: TypeAlias = Literal["high", "medium", "low"]
-
-# unit → (dimension, factor to the dimension's base). MB is 10⁶ bytes, MiB 2²⁰: vendors mix them, we convert.
-_UNITS: Mapping[str, tuple[str, float]] = {
-    "B/s": ("rate", 1),
-    "MB/s": ("rate", 1e6),
-    "MiB/s": ("rate", 2**20),
-    "B": ("size", 1),
-    "MB": ("size", 1e6),
-    "MiB": ("size", 2**20),
-    "GB": ("size", 1e9),
-    "GiB": ("size", 2**30),
-    "ms": ("time", 1),
-    "h": ("time", 3_600_000),
-    "1/s": ("frequency", 1),
-    "count": ("count", 1),
-}
-
-
-def convert(value: float, unit: str, to: str) -> float:
-    """Raises UsageError for a unit that is not known or not of the same kind."""
-    if unit == to:
-        return value
-    for name in (unit, to):
-        if name not in _UNITS:
-            raise UsageError(f"unit {name!r} is not known", f"Expected one of {', '.join(_UNITS)}.")
-    (dimension, factor), (wanted, divisor) = _UNITS[unit], _UNITS[to]
-    if dimension != wanted:
-        raise UsageError(f"{unit} cannot be turned into {to}", f"Expected a {wanted}, seen a {dimension}.")
-    return value * factor / divisor
-
 
 MOST = 1e15
 """More of anything than any cluster has; keeps every product of two figures a number."""
@@ -49,7 +20,7 @@ MOST = 1e15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A number and how it was come by. `stat` says what of the values in `window` it is: max, hourly max,
+    """A number and where it comes from. `stat` says what of the values in `window` it is: max, hourly max,
     mean, p50, p95, p99, last, total; `window` is an ISO 8601 duration or interval, None when it does not apply."""
 
     value: float
@@ -87,8 +58,10 @@ NEED_UNITS: Mapping[str, str] = {
     "largest_message": "MB",
     "data": "GB",
     "data_replicated": "GB",
+    "data_retained": "GB",
     "topics": "count",
     "partitions": "count",
+    "compacted_partitions": "count",
     "replicas": "count",
     "replication_factor": "count",
     "groups": "count",
@@ -115,9 +88,12 @@ class Needs:
     largest_message: Figure | None = None
     data: Figure | None = None
     data_replicated: Figure | None = None
+    data_retained: Figure | None = None
+    """What every topic holds at its average rate once its own retention has passed, one copy."""
     topics: Figure | None = None
     partitions: Figure | None = None
-    """Logical ones; `replicas` counts each copy."""
+    """Before replication; `replicas` counts each copy."""
+    compacted_partitions: Figure | None = None
     replicas: Figure | None = None
     replication_factor: Figure | None = None
     groups: Figure | None = None
@@ -152,6 +128,7 @@ class Needs:
         server_version: str | None = None,
         idc_migration: bool | None = None,
         peak_traffic: float | None = None,
+        average_traffic: float | None = None,
         public_traffic: float | None = None,
         ssd: bool | None = None,
         disk: float | None = None,
@@ -161,9 +138,9 @@ class Needs:
         scenario: str | None = None,
         latency: str | None = None,
     ) -> Needs:
-        """The answers to the vendor's form: traffic in MB/s, `disk` in GB to be stored once, `replicas` a
-        partition. The form has one peak: the larger of reading and writing, so it stands for both.
-        Raises UsageError naming the flag."""
+        """The answers to the vendor's form, and the average rate of writing, which the form does not ask: traffic in
+        MB/s, `disk` in GB to be stored once, `replicas` a partition. The form has one peak: the larger of reading and
+        writing, so it stands for both. Raises UsageError naming the flag."""
         if server_version is not None and version_line(server_version) is None:
             raise UsageError(
                 f"--server-version {server_version!r} is not a version", "Give e.g. 2.2.0, 2.x.x or <0.10."
@@ -175,9 +152,15 @@ class Needs:
             if word is not None and word not in words:
                 raise UsageError(f"{flag} {word!r} is not known", f"Give {' or '.join(words)}.")
         peak = _declared("--peak-traffic", peak_traffic, "MB/s", "max")
+        if peak_traffic is not None and average_traffic is not None and average_traffic > peak_traffic:
+            raise UsageError(
+                f"--average-traffic {average_traffic:g} MB/s is more than --peak-traffic {peak_traffic:g} MB/s",
+                "An average cannot be more than the peak.",
+            )
         return cls(
             write=peak,
             read=peak,
+            average_write=_declared("--average-traffic", average_traffic, "MB/s", "mean"),
             public_traffic=_declared("--public-traffic", public_traffic, "MB/s", "max", least=0),
             data=_declared("--disk", disk, "GB", "last"),
             topics=_declared("--topics", topics, "count", "last"),
@@ -211,7 +194,7 @@ class Needs:
                 )
         features, version, gaps = stats.get("features"), stats.get("serverVersion"), stats.get("gaps") or ()
         try:
-            remarks = tuple(Remark(resource=str(gap["resource"]), reason=str(gap["reason"])) for gap in gaps)
+            remarks = tuple(Remark(resource=Resource(str(gap["resource"])), reason=str(gap["reason"])) for gap in gaps)
         except (KeyError, TypeError) as error:
             raise UsageError("$.stats.gaps is not a list of remarks", "Expected resource and reason.") from error
         return cls(
@@ -234,18 +217,20 @@ class Needs:
             stale["replicas"] = None
         if own.keys() & {"data", "replication_factor"} and "data_replicated" not in own:
             stale["data_replicated"] = None
-        if stale and "data" not in own and base.data is None:
-            own["data"] = base.stored  # the copies are counted with the factor that they were measured with
+        if "average_write" in own and "data_retained" not in own:
+            stale["data_retained"] = None
+        if stale.keys() - {"data_retained"} and "data" not in own and base.data is None:
+            own["data"] = base.held  # the copies are counted with the factor that they were measured with
         if own.get("data", ...) is None:
             del own["data"]
         # What could not be measured is no gap where it was declared.
-        own.setdefault("gaps", tuple(gap for gap in base.gaps if gap.resource not in own))
+        own.setdefault("gaps", tuple(gap for gap in base.gaps if gap.resource.kind not in own))
         return replace(base, **stale, **own)
 
     @property
-    def stored(self) -> Figure | None:
-        """One copy of the data: as given, else copies ÷ replication factor, else average rate × retention. Topics that
-        are empty now say nothing of what they will hold."""
+    def held(self) -> Figure | None:
+        """One copy of the data that is there now: as given, else copies ÷ replication factor. Topics that are empty now
+        say nothing of what they will hold."""
         if self.data is not None and self.data.value > 0:
             return self.data
         if (
@@ -257,11 +242,23 @@ class Needs:
             return replace(
                 self.data_replicated, value=self.data_replicated.value / self.replication_factor.value, method="derived"
             )
-        return None if self.retention_is_unlimited else self.retained
+        return None
+
+    @property
+    def stored(self) -> Figure | None:
+        """One copy of the data that the destination has to hold: what was declared, else the larger of what is there
+        now and what will be there once retention has passed."""
+        if self.data_is_declared:
+            return self.held
+        figures = [self.held, None if self.retention_is_unlimited else self.retained]
+        return max((each for each in figures if each is not None), key=lambda each: each.value, default=None)
 
     @property
     def retained(self) -> Figure | None:
-        """Average rate × retention: what the disks hold once the longest retention has passed."""
+        """What the disks hold once retention has passed: by topic where that is known, else average rate × the longest
+        retention."""
+        if self.data_retained is not None:
+            return self.data_retained
         if self.average_write is None or self.retention is None:
             return None
         value = self.average_write.value * self.retention.value * 3600 / 1000
@@ -299,12 +296,10 @@ def _declared(flag: str, value: float | None, unit: str, stat: str, *, least: fl
     if value is None:
         return None
     if not 0 <= value <= MOST or (value == 0 and least is None):
-        expected = (
-            "a number that is not negative"
-            if least is not None
-            else "a number above 0; leave it out when it is not known"
+        least_words = "0 or more" if least is not None else "more than 0"
+        raise UsageError(
+            f"{flag} {value:g} cannot be used: expected {least_words}", "Leave the option out when it is not known."
         )
-        raise UsageError(f"{flag} {value} is not usable", f"Expected {expected}.")
     return Figure(value=value, unit=unit, stat=stat, method="declared", confidence="medium")
 
 
@@ -354,8 +349,3 @@ def _figure(place: str, entry: Any, unit: str) -> Figure:
 
 def _trust(figure: Figure) -> int:
     return get_args(Confidence)[::-1].index(figure.confidence)
-
-
-def camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

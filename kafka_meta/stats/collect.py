@@ -10,25 +10,26 @@ from typing import Any
 from kafka_meta import host, metrics, wire
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Waiting
-from kafka_meta.model import LogDirs, Remark, Snapshot, sorted_remarks
+from kafka_meta.model import LogDirs, Remark, Resource, Snapshot, sorted_remarks
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.stats import history, live
 from kafka_meta.stats.figures import figure, interval, percentile
 from kafka_meta.stats.history import ENOUGH, HOUR_MS, History, Log
 from kafka_meta.stats.inventory import flags, inventory, is_tiered
 from kafka_meta.stats.live import Live
+from kafka_meta.stats.retained import retained_bytes
 from kafka_meta.wire import Producers, Wire
 
 DAY_OF_HOURS = 24
-"""Of fewer hours no statistic deserves more than low confidence."""
+"""With fewer hours than that, every statistic is of low confidence."""
 
 _DOUBTFUL = 0.1
-"""Share of the traffic that flagged topics may have before the whole figure is doubtful."""
+"""When flagged topics have more than this share of the traffic, the whole figure is doubtful."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """`sample_s`: how long to watch what is written and read now; 0: not at all."""
+    """`sample_s`: for how many seconds to watch what is written and read now; 0: do not watch."""
 
     sample_s: float = 0.0
     metrics_urls: tuple[str, ...] = ()
@@ -37,26 +38,26 @@ class Wanted:
 def collect(
     settings: ClusterSettings, snapshot: Snapshot, wanted: Wanted, *, emit: Emit, now_ms: int
 ) -> dict[str, Any]:
-    """`Snapshot.stats` by schemas/stats.schema.json. What could not be had is a gap in it, never an error.
+    """`Snapshot.stats` by schemas/stats.schema.json. What could not be read is a gap in it, never an error.
 
-    Costs at most 169 requests a broker for the past, a dozen more for a live sample.
+    Costs at most 169 requests a broker for the past, and a dozen more for a live sample.
     """
     stats = inventory(snapshot)
     gaps: list[Remark] = []
     first = [metrics.read(url) for url in wanted.metrics_urls]
     if not settings.bootstrap_servers:
-        reason = "only the brokers know them, and no address of a broker was given"
-        gaps.append(Remark(resource="past rates", reason=reason))
+        reason = "only brokers know them, and no address of a broker was given"
+        gaps.append(Remark(resource=Resource("past rates"), reason=reason))
     else:
         try:
             with wire.connect(settings) as connection:
                 _from_brokers(connection, snapshot, wanted, stats, gaps, emit=emit, now_ms=now_ms)
         except KafkaMetaError as error:
-            gaps.append(Remark(resource="past rates", reason=error.message))
+            gaps.append(Remark(resource=Resource("past rates"), reason=error.message))
     if first:
         _from_metrics(first, snapshot, stats, gaps, emit=emit)
     stats["host"] = host.figures(snapshot.cluster.brokers)
-    stats["gaps"] = [{"resource": gap.resource, "reason": gap.reason} for gap in sorted_remarks(gaps)]
+    stats["gaps"] = [{"resource": str(gap.resource), "reason": gap.reason} for gap in sorted_remarks(gaps)]
     return stats
 
 
@@ -73,7 +74,7 @@ def _from_brokers(
     logs = history.logs(snapshot)
     if snapshot.log_dirs is not None:
         _sizes(snapshot.log_dirs, snapshot, stats, gaps)
-    # To a log that ends at 0 nobody has ever written.
+    # Nobody has ever written to a log that ends at 0.
     writers = wire.producers(connection, {log.place: log.leader for log in logs if log.end})
     _writers(writers, logs, stats)
     past = history.rates(history.ask(connection, history.choose(logs), now_ms=now_ms, emit=emit))
@@ -81,21 +82,26 @@ def _from_brokers(
     doubts = _doubts(snapshot, writers, past)
     _messages(logs, doubts, stats)
     _past(past, doubts, stats)
+    _retained(snapshot, logs, past, stats)
     gaps.extend(_compaction(past, doubts))
     _largest(snapshot, logs, past, doubts, stats)
     if tiered := [topic.name for topic in snapshot.topics or () if is_tiered(snapshot, topic)]:
-        reason = "tiered segments are not in the log directories: sizes and bytes a message are not of all of it"
-        gaps.append(Remark(resource=f"topic {', '.join(tiered[:3])}{', …' * (len(tiered) > 3)}", reason=reason))
+        reason = "tiered segments are not in the log directories, so sizes and bytes a message do not include them"
+        gaps.append(
+            Remark(resource=Resource("topic", f"{', '.join(tiered[:3])}{', …' * (len(tiered) > 3)}"), reason=reason)
+        )
     if wanted.sample_s:
         groups = [group.id for group in snapshot.groups or () if group.source == "broker" and group.offsets]
         now = live.watch(connection, logs, groups, seconds=wanted.sample_s, emit=emit)
         if now is None:
-            gaps.append(Remark(resource="live sample", reason="no partition told its end twice"))
+            gaps.append(
+                Remark(resource=Resource("live sample"), reason="no partition answered twice with its end offset")
+            )
         else:
             _live(now, len(logs), stats, gaps)
     else:
-        reason = "not known without --sample or --metrics-url: brokers keep no record of what was read"
-        gaps.append(Remark(resource="read", reason=reason))
+        reason = "not known without --sample or --metrics-url, because brokers keep no record of what was read"
+        gaps.append(Remark(resource=Resource("read"), reason=reason))
 
 
 def _add(stats: dict[str, Any], name: str, *figures: dict[str, Any]) -> None:
@@ -103,7 +109,7 @@ def _add(stats: dict[str, Any], name: str, *figures: dict[str, Any]) -> None:
 
 
 def _sizes(disk: LogDirs, snapshot: Snapshot, stats: dict[str, Any], gaps: list[Remark]) -> None:
-    """All copies, and the disks that they are on."""
+    """Adds the sizes of all replicas, and of the disks that they are on."""
     gaps.extend(disk.gaps)
     replicas = [
         (topic.name, partition.partition, broker)
@@ -117,10 +123,10 @@ def _sizes(disk: LogDirs, snapshot: Snapshot, stats: dict[str, Any], gaps: list[
         _add(stats, "dataReplicated", figure(sum(known), "B", "total", method="measured", confidence="high"))
     elif known:
         reason = f"the sizes of {len(replicas) - len(known):,} of {len(replicas):,} replicas are not known"
-        gaps.append(Remark(resource="log directories", reason=reason))
+        gaps.append(Remark(resource=Resource("log directories"), reason=reason))
     silent = {gap.resource for gap in disk.gaps}
     for broker in stats["brokers"]:
-        if f"log directories of broker {broker['id']}" not in silent:
+        if Resource("log directories of broker", str(broker["id"])) not in silent:
             sizes = [size for (_, _, id), size in disk.sizes.items() if id == broker["id"]]
             broker["sizeBytes"] = sum(sizes) if sizes else None
         broker["volumes"] = [
@@ -135,7 +141,8 @@ def _sizes(disk: LogDirs, snapshot: Snapshot, stats: dict[str, Any], gaps: list[
 
 
 def _writers(writers: Producers, logs: Sequence[Log], stats: dict[str, Any]) -> None:
-    """In use: seen. Not in use: every leader told, and none saw one (within a day, which is how long they remember)."""
+    """In use: a leader has seen one. Not in use: every leader answered, and none has seen one within a day, which is
+    how long they remember."""
     complete = bool(logs) and writers.known >= {log.place for log in logs if log.end}
     for name, seen in (("transactions", writers.transactional), ("idempotence", writers.idempotent)):
         if seen:
@@ -145,7 +152,7 @@ def _writers(writers: Producers, logs: Sequence[Log], stats: dict[str, Any]) -> 
 
 
 def _doubts(snapshot: Snapshot, writers: Producers, past: History) -> dict[str, list[str]]:
-    """By topic, why its figures deserve less confidence."""
+    """Why a topic's figures are less certain, by topic."""
     transactional = {topic for topic, _ in writers.transactional}
     doubts: dict[str, list[str]] = {}
     for topic in snapshot.topics or ():
@@ -159,12 +166,13 @@ def _doubts(snapshot: Snapshot, writers: Producers, past: History) -> dict[str, 
 
 
 def _is_doubtful(found: Sequence[str]) -> bool:
-    """Offsets of these count more than records: what compaction removed, and the markers of transactions."""
+    """Whether the topic's offsets count more than records: removed records of a compacted topic, or transaction
+    markers."""
     return "compacted" in found or "transactional" in found
 
 
 def _messages(logs: Sequence[Log], doubts: Mapping[str, list[str]], stats: dict[str, Any]) -> None:
-    """Bytes a message, over all topics whose weight is known."""
+    """Bytes a message, over all topics whose bytes a message are known."""
     held = [log for log in logs if log.bytes_a_message is not None and log.end > log.start]
     plain = [log for log in held if not _is_doubtful(doubts[log.topic])]
     chosen = plain or held
@@ -212,6 +220,15 @@ def _past(past: History, doubts: Mapping[str, list[str]], stats: dict[str, Any])
     ]
 
 
+def _retained(snapshot: Snapshot, logs: Sequence[Log], past: History, stats: dict[str, Any]) -> None:
+    amount = retained_bytes(snapshot, logs, past)
+    if amount is not None:
+        window = interval(past.hours[0].start_ms, past.hours[-1].start_ms + HOUR_MS)
+        confidence: Any = "low" if len(past.hours) < DAY_OF_HOURS or past.share < ENOUGH else "medium"
+        how: dict[str, Any] = {"window": window, "method": "derived", "confidence": confidence}
+        _add(stats, "dataRetained", figure(round(amount), "B", "total", **how))
+
+
 def _compaction(past: History, doubts: Mapping[str, list[str]]) -> Iterator[Remark]:
     total = sum(past.by_topic.values())
     rates = {topic: rate for topic, rate in past.by_topic.items() if "compacted" in doubts.get(topic, ())}
@@ -219,7 +236,9 @@ def _compaction(past: History, doubts: Mapping[str, list[str]]) -> Iterator[Rema
     if share > _DOUBTFUL:
         most = max(rates, key=lambda topic: rates[topic])
         reason = f"{share:.0%} of the messages are of compacted topics, most of them of {most}"
-        yield Remark(resource="past rates", reason=f"{reason}: what was removed has no bytes, so MB/s may be too low")
+        yield Remark(
+            resource=Resource("past rates"), reason=f"{reason}: compaction has removed records, so MB/s may be too low"
+        )
 
 
 def _largest(
@@ -258,14 +277,17 @@ def _live(now: Live, partitions: int, stats: dict[str, Any], gaps: list[Remark])
     }
     if now.unanswered:
         gaps.append(
-            Remark(resource="live sample", reason=f"{now.unanswered:,} of {partitions:,} partitions are not in it")
+            Remark(
+                resource=Resource("live sample"),
+                reason=f"{now.unanswered:,} of {partitions:,} partitions did not answer and are left out",
+            )
         )
     if read is None:
-        reason = "no group has committed a position, or the weight of what they read is not known"
-        gaps.append(Remark(resource="read", reason=reason))
+        reason = "no group has committed a position, or the size of the messages they read is not known"
+        gaps.append(Remark(resource=Resource("read"), reason=reason))
         return
     _add(stats, "read", figure(read, "MB/s", "mean", **how))
-    # What consumers read of each byte that is written, at the rate of the busiest hour or moment.
+    # The present ratio of read to written bytes, times what was written in the busiest hour or moment.
     peaks = [each for each in stats["figures"].get("write", []) if each["stat"] in ("hourly max", "max")]
     if now.write_mean and peaks:
         peak = max(peaks, key=lambda each: float(each["value"]))
@@ -273,8 +295,10 @@ def _live(now: Live, partitions: int, stats: dict[str, Any], gaps: list[Remark])
         derived: dict[str, Any] = {"window": peak["window"], "method": "derived", "confidence": "low"}
         _add(stats, "read", figure(value, "MB/s", peak["stat"], **derived))
     else:
-        reason = "nothing was written during the sample, so its peak cannot be derived from that of writing"
-        gaps.append(Remark(resource="read", reason=reason))
+        reason = (
+            "nothing was written during the sample, so the peak of reading cannot be derived from the peak of writing"
+        )
+        gaps.append(Remark(resource=Resource("read"), reason=reason))
 
 
 def _from_metrics(
@@ -287,20 +311,22 @@ def _from_metrics(
 ) -> None:
     began = max((each.at_s for each in first if isinstance(each, metrics.Scrape)), default=None)
     if began is not None and (rest := began + metrics.SHORTEST_S - time.monotonic()) > 0:
-        emit(Waiting(reason="the second reading of the metrics is due", seconds=rest))
+        emit(Waiting(reason="the metrics have to be read a second time", seconds=rest))
         time.sleep(rest)
     pairs: list[tuple[metrics.Scrape, metrics.Scrape]] = []
     for before in first:
         after = metrics.read(before.url) if isinstance(before, metrics.Scrape) else before
         if isinstance(after, metrics.Unread):
-            gaps.append(Remark(resource=f"metrics of {after.url}", reason=after.reason))
+            gaps.append(Remark(resource=Resource("metrics of", after.url), reason=after.reason))
         elif isinstance(before, metrics.Scrape):
             pairs.append((before, after))
     brokers = len(snapshot.cluster.brokers)
     if len(pairs) < max(brokers, 1):
         if pairs:
-            reason = f"{len(pairs)} of {brokers} brokers were read: the rates of some are not those of the cluster"
-            gaps.append(Remark(resource="metrics", reason=reason))
+            reason = (
+                f"only {len(pairs)} of {brokers} brokers were read, so the rates of the whole cluster are not known"
+            )
+            gaps.append(Remark(resource=Resource("metrics"), reason=reason))
         return
     rates = [metrics.rates(before, after) for before, after in pairs]
     window = f"PT{max(after.at_s - before.at_s for before, after in pairs):.0f}S"
@@ -308,10 +334,10 @@ def _from_metrics(
         values = [rate[name] for rate in rates]
         known = [value for value in values if value is not None]
         if len(known) < len(values):
-            gaps.append(Remark(resource="metrics", reason=f"no counter for {name} among them"))
+            gaps.append(Remark(resource=Resource("metrics"), reason=f"they hold no counter for {name}"))
             continue
         value = sum(known) / scale
-        # Two readings of a counter give a mean; of the peak they say that it is at least that.
+        # Two readings of a counter give a mean. The peak is at least that.
         how: dict[str, Any] = {"window": window, "method": "measured"}
         _add(stats, name, figure(value, unit, "max", confidence="low", **how))
         _add(stats, name, figure(value, unit, "mean", confidence="medium", **how))

@@ -1,4 +1,4 @@
-"""A number, and how it was come by, as schemas/stats.schema.json has it."""
+"""A number and its source, by schemas/stats.schema.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Confidence: TypeAlias = Literal["high", "medium", "low"]
 def figure(
     value: float, unit: str, stat: str = "last", *, window: str | None = None, method: Method, confidence: Confidence
 ) -> Figure:
-    # Six digits are more than any of these deserves, and make a file that can be read.
+    # Six digits are more than enough for any of these, and the file stays readable.
     rounded = value if value == int(value) else float(f"{value:.6g}")
     return {
         "value": int(rounded) if rounded == int(rounded) else rounded,
@@ -28,7 +28,7 @@ def figure(
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """By nearest rank: a value that occurred, such that at least `share` of all are not above it."""
+    """By nearest rank: a value from `values`, such that at least `share` of all values are not above it."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 

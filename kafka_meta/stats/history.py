@@ -1,8 +1,9 @@
 """Messages and bytes of past hours, from the offsets at the boundaries of each hour.
 
-One ListOffsets a leader and boundary tells where in each of its partitions that moment lies (a partition may stand in
-a request once); the difference of two is what was written in between. What it cannot tell: peaks within an hour; what
-was deleted since; when a record was really written, where producers set timestamps of their own.
+One ListOffsets request to a leader for each boundary returns the offset at that moment in each of its partitions (a
+partition may be in a request only once). The difference of two such offsets is what was written in between. This cannot
+show peaks within an hour, records that were deleted since, and when a record was really written, where producers set
+timestamps of their own.
 """
 
 from __future__ import annotations
@@ -14,34 +15,34 @@ from itertools import accumulate
 
 from kafka_meta import wire
 from kafka_meta.events import Emit, Progress
-from kafka_meta.model import Remark, Snapshot
+from kafka_meta.model import Remark, Resource, Snapshot
 from kafka_meta.stats.inventory import is_tiered, setting
 from kafka_meta.wire import Place, Wire
 
 HOUR_MS = 3_600_000
 MOST_HOURS = 7 * 24
-"""Also where everything is kept for ever: a week has every day and every night once."""
+"""Also where everything is kept for ever: a week has each weekday and each night once."""
 
 MOST_PARTITIONS = 500
 ENOUGH = 0.95
-"""Of the bytes, for the partitions that are looked at; of the traffic, for an hour to be told."""
+"""The partitions to look at hold this share of the bytes. An hour is reported if so much traffic is known."""
 
 BUDGET_S = 4.0
-"""For all boundaries together, with the pauses. Where brokers are slow, fewer partitions are looked at, not longer."""
+"""Seconds for all boundaries together, with the pauses. Where brokers are slow, fewer partitions are looked at."""
 
 _REST = 0.5
-"""Pause after each boundary as a share of the time that the brokers took for it: they have other clients."""
+"""Pause after each boundary, as a share of the time that the brokers needed for it: they have other clients."""
 
 _CHECKS = (5, 30)
-"""Boundaries after which it is reckoned how long the rest will take: the first ones say little of it."""
+"""After so many boundaries the remaining time is estimated. The first ones alone are not enough for an estimate."""
 
 _FEWEST = 50
-"""Partitions that are looked at however slow the brokers seem."""
+"""Partitions that are looked at even when the brokers are slow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """A partition that holds something, and what its messages weigh."""
+    """A partition with records, and the bytes of its messages."""
 
     topic: str
     partition: int
@@ -50,7 +51,8 @@ class Log:
     end: int
     size_bytes: int | None
     bytes_a_message: float | None
-    """Of its topic, as stored, so compressed as producers did; None where sizes are not known or not of all of it."""
+    """The mean of its topic, as stored: compressed as the producers did. None where sizes are not known, or only in
+    part."""
     compacted: bool = False
 
     @property
@@ -59,14 +61,14 @@ class Log:
 
 
 def logs(snapshot: Snapshot) -> list[Log]:
-    """Those whose leader and offsets are known."""
+    """The logs whose leader and offsets are known."""
     found: list[Log] = []
     for topic in snapshot.topics or ():
         held = [p for p in topic.partitions if p.start_offset is not None and p.end_offset is not None]
         messages = sum((p.end_offset or 0) - (p.start_offset or 0) for p in held)
         sizes = [p.size_bytes for p in held]
         weight = None
-        # The log directories hold what is not in the tier, the offsets count both.
+        # The log directories do not hold the remote tier, but the offsets count its records as well.
         if messages and None not in sizes and not is_tiered(snapshot, topic):
             weight = sum(size for size in sizes if size is not None) / messages
         compacted = "compact" in (setting(snapshot, topic, "cleanup.policy") or "")
@@ -90,7 +92,7 @@ def logs(snapshot: Snapshot) -> list[Log]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The logs that are looked at, and their share of the bytes (of the messages, where no sizes are known)."""
+    """The logs to look at, and their share of the bytes (of the messages, where no sizes are known)."""
 
     logs: tuple[Log, ...]
     share: float
@@ -110,7 +112,7 @@ def choose(found: Sequence[Log]) -> Sample:
 
 
 def _weights(logs: Sequence[Log]) -> dict[Place, int]:
-    """Bytes; messages where the bytes of some are not known."""
+    """Bytes; messages where the bytes of some logs are not known."""
     by_size = all(log.size_bytes is not None for log in logs) and any(log.size_bytes for log in logs)
     return {log.place: (log.size_bytes or 0) if by_size else log.end - log.start for log in logs}
 
@@ -121,38 +123,41 @@ def _share(part: Sequence[Log], whole: Sequence[Log]) -> float:
 
 
 def _without(sample: Sample, left_out: Callable[[Log], bool]) -> Sample:
-    """What remains of a sample, and the share that this holds."""
+    """The rest of a sample, and its share."""
     rest = tuple(log for log in sample.logs if not left_out(log))
     return Sample(logs=rest, share=sample.share * _share(rest, sample.logs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boundaries:
-    """Where each moment lies in each log: `offsets[i]` for `times_ms[i]`, oldest first, all an hour apart.
+    """The offset at each moment in each log: `offsets[i]` for `times_ms[i]`, oldest first, all an hour apart.
 
-    A log is absent from a moment at which it still stood where it stands at the oldest one, which `floors` tells.
+    A log is absent from a moment at which its offset was still the same as at the oldest moment, which is in `floors`.
     """
 
     sample: Sample
-    """What was looked at in the end: less than was asked for, where brokers are slow or did not tell."""
+    """The logs that were really looked at: fewer than were asked for, where brokers are slow or did not answer."""
     times_ms: tuple[int, ...]
     offsets: tuple[Mapping[Place, int], ...]
     floors: Mapping[Place, int] = field(default_factory=dict)
-    """Of the oldest moment; the log's start, for one that is absent."""
+    """The offsets at the oldest moment. A log that is absent has its start offset."""
     failed: Mapping[Place, str] = field(default_factory=dict)
 
     def at(self, log: Log, i: int) -> int:
         return self.offsets[i].get(log.place, self.floors.get(log.place, log.start))
 
     def edge(self, log: Log) -> int:
-        """Up to there nothing is known of the log, except that it is nothing where that is 0. A compacted log does not
-        begin with what was written first: before its oldest record that is left, any number may have been removed."""
+        """Up to this offset it is not known when the records were written. If it is 0, there were none before it.
+
+        A compacted log may not start with the record that was written first: before its oldest record that is left, any
+        number of records may have been removed.
+        """
         return self.floors.get(log.place, log.start) if log.compacted else log.start
 
 
 def ask(connection: Wire, sample: Sample, *, now_ms: int, emit: Emit) -> Boundaries:
-    """The oldest moment, then from the last full hour backwards until all stand where they did then, at most seven
-    days. Raises nothing: see `failed`."""
+    """Asks for the oldest moment, and then backwards from the last full hour, until all logs have the offsets of the
+    oldest moment, at most seven days. Raises nothing: see `failed`."""
     newest = now_ms - now_ms % HOUR_MS
     asked = {log.place: log for log in sample.logs}
     failed: dict[Place, str] = {}
@@ -168,10 +173,10 @@ def ask(connection: Wire, sample: Sample, *, now_ms: int, emit: Emit) -> Boundar
             break
         asking = time.monotonic()
         leaders = {place: log.leader for place, log in asked.items()}
-        # Once: a partition whose leader moves meanwhile is left out, not waited for.
+        # Only one try: a partition whose leader moves meanwhile is left out, not waited for.
         found, wrong = wire.offsets(connection, leaders, newest - back * HOUR_MS, tries=1)
         failed |= wrong
-        # No record is as young as that: the moment lies at the end.
+        # No record is as young as the moment, so the moment is at the log's end.
         here = {place: asked[place].end if offset is None else offset for place, offset in found.items()}
         told[back] = here
         floors = floors or here
@@ -192,14 +197,14 @@ def ask(connection: Wire, sample: Sample, *, now_ms: int, emit: Emit) -> Boundar
 
 
 def _affordable(done: int, seconds: float) -> float:
-    """The share of the partitions that fits into the rest of the budget, when so many boundaries took so long."""
+    """The share of the partitions for which the rest of the budget is enough, when `done` boundaries took `seconds`."""
     rest = seconds / done * (MOST_HOURS + 1 - done)
     return (BUDGET_S - seconds) / rest if rest else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hour:
-    """`messages` a second, and MB/s where the weight of all messages is known."""
+    """`messages` a second; MB/s where the bytes of all messages are known."""
 
     start_ms: int
     messages: float
@@ -209,20 +214,20 @@ class Hour:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     hours: tuple[Hour, ...]
-    """Oldest first; an hour of which too little is left is not in it."""
+    """Oldest first. An hour of which too little is left is absent."""
     by_topic: Mapping[str, float]
-    """Messages a second of each topic that was looked at, over the hours that are known of it."""
+    """Messages a second of each topic that was looked at, over the hours for which they are known."""
     short: frozenset[str]
-    """Topics that deleted records of the hours that were looked at."""
+    """Topics that have deleted records of these hours."""
     share: float
     gaps: tuple[Remark, ...] = ()
 
 
 def rates(boundaries: Boundaries) -> History:
-    """Pure. Traffic of logs that were not looked at is added by their share of the bytes."""
+    """Pure. The traffic of logs that were not looked at is estimated by their share of the bytes, and added."""
     sample = boundaries.sample
     logs = sample.logs
-    gaps = [Remark(resource="past rates", reason=text) for text in _failures(boundaries.failed)]
+    gaps = [Remark(resource=Resource("past rates"), reason=text) for text in _failures(boundaries.failed)]
     boundaries = _since_the_oldest(boundaries)
     written = {log.place: list(_written(log, boundaries)) for log in logs}
     weights = {log.place: _weight(log, written[log.place], boundaries) for log in logs}
@@ -248,15 +253,15 @@ def rates(boundaries: Boundaries) -> History:
             )
         )
     if dropped:
-        reason = f"{dropped} hours are not told: records of them are deleted already, and with them their number"
-        gaps.append(Remark(resource="past rates", reason=reason))
+        reason = f"{dropped} hours are not known: some of their records have been deleted, so nobody can count them"
+        gaps.append(Remark(resource=Resource("past rates"), reason=reason))
     if sample.share < ENOUGH:
         looked = f"{len(sample.logs):,} partitions were looked at, which hold {sample.share:.0%}"
-        reason = f"{looked}; the traffic of the others is taken to be by their size"
-        gaps.append(Remark(resource="past rates", reason=reason))
+        reason = f"{looked}; the traffic of the others is estimated by their size"
+        gaps.append(Remark(resource=Resource("past rates"), reason=reason))
     if len(boundaries.times_ms) < 2 and logs:
         reason = "all records are younger than the last full hour"
-        gaps.append(Remark(resource="past rates", reason=reason))
+        gaps.append(Remark(resource=Resource("past rates"), reason=reason))
     return History(
         hours=tuple(hours),
         by_topic=_by_topic(logs, written),
@@ -275,7 +280,7 @@ def _written(log: Log, boundaries: Boundaries) -> Iterator[int | None]:
 
 
 def _since_the_oldest(boundaries: Boundaries) -> Boundaries:
-    """Without the hours before the oldest record: nothing is known of a time of which nothing is left."""
+    """Without the hours before the oldest record: nothing is known of an hour of which no record is left."""
     hours = range(len(boundaries.times_ms) - 1)
     logs = boundaries.sample.logs
     begun = (i for i in hours if any(boundaries.at(log, i + 1) > boundaries.edge(log) for log in logs))
@@ -284,12 +289,13 @@ def _since_the_oldest(boundaries: Boundaries) -> Boundaries:
 
 
 def _weight(log: Log, written: Sequence[int | None], boundaries: Boundaries) -> float:
-    """The traffic of a log, in bytes (messages, where their weight is not known) a second; at least that much."""
+    """The traffic of a log in bytes a second (messages a second where their bytes are not known); at least that
+    much."""
     known = [count for count in written if count is not None]
     if known:
         messages = sum(known) / len(known) / 3600
     else:
-        # All that is known of it is younger than the newest boundary at which it stood at its edge.
+        # All its known records are younger than the newest boundary at which its offset was at its edge.
         edge = boundaries.edge(log)
         at_edge = [i for i in range(len(boundaries.times_ms)) if boundaries.at(log, i) == edge]
         hours = len(boundaries.times_ms) - max(at_edge, default=0)

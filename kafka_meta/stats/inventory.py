@@ -1,4 +1,4 @@
-"""What a snapshot itself tells for sizing: counts, sizes, retention, features in use."""
+"""What a snapshot itself has for sizing: counts, sizes, retention, features in use."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from kafka_meta.model import Snapshot, Topic
 from kafka_meta.stats.figures import Figure, figure, moment
 
 SHORT_RETENTION_MS = 24 * 3_600_000
-"""Topics that keep less have hardly a day of history to look at."""
+"""A topic with a shorter retention has less than a day of history."""
 
 LARGEST_TOPICS = 20
 
 
 def inventory(snapshot: Snapshot) -> dict[str, Any]:
-    """A document by schemas/stats.schema.json, from what a metadata file holds anyway."""
+    """A document by schemas/stats.schema.json, from what every metadata file has."""
     return {
         "collectedAt": moment(snapshot.taken_at_ms),
         "figures": _figures(snapshot),
@@ -30,7 +30,7 @@ def inventory(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def setting(snapshot: Snapshot, topic: Topic, name: str) -> str | None:
-    """A topic's config, or the broker's default for it; None where neither could be read."""
+    """A topic's config, else the broker's default for it; None where neither could be read."""
     if topic.configs is None:
         return None
     return topic.configs.get(name, (snapshot.defaults or {}).get(name))
@@ -44,7 +44,7 @@ def number(text: str | None) -> int | None:
 
 
 def flags(snapshot: Snapshot, topic: Topic) -> list[str]:
-    """Why figures of this topic deserve less confidence."""
+    """Why figures of this topic are less certain."""
     policy = setting(snapshot, topic, "cleanup.policy") or ""
     time_ms, size = (number(setting(snapshot, topic, name)) for name in ("retention.ms", "retention.bytes"))
     found = ["compacted"] if "compact" in policy else []
@@ -61,7 +61,7 @@ def is_tiered(snapshot: Snapshot, topic: Topic) -> bool:
 
 
 def size_bytes(topic: Topic) -> int | None:
-    """Of the leaders' replicas; None unless all are known."""
+    """The bytes of the leaders' replicas; None unless all are known."""
     sizes = [partition.size_bytes for partition in topic.partitions]
     return None if not sizes or None in sizes else sum(size for size in sizes if size is not None)
 
@@ -85,14 +85,18 @@ def _figures(snapshot: Snapshot) -> dict[str, list[Figure]]:
             )
 
     topics = None if snapshot.topics is None else [topic for topic in snapshot.topics if not topic.internal]
-    # No topic that we may see is not "no topic".
+    # If we see no topic, there may still be topics that we may not see.
     if topics or (topics is not None and not _may_be_partial(snapshot)):
         partitions = [partition for topic in topics for partition in topic.partitions]
         copies = [len(partition.replicas) for partition in partitions]
-        # Without these rights topics are left out unnoticed; the file says so in its gaps.
+        policies = [setting(snapshot, topic, "cleanup.policy") for topic in topics]
+        # Without these rights brokers leave out topics without an error. The gaps of the file say so.
         how = {"confidence": "medium" if _may_be_partial(snapshot) else "high"}
         add("topics", len(topics), "count", **how)
         add("partitions", len(partitions), "count", **how)
+        if None not in policies:
+            compacted = [topic for topic, policy in zip(topics, policies, strict=True) if "compact" in (policy or "")]
+            add("compactedPartitions", sum(len(topic.partitions) for topic in compacted), "count", **how)
         if copies and all(copies):
             add("replicas", sum(copies), "count", **how)
             add("replicationFactor", Counter(copies).most_common(1)[0][0], "count", **how)
@@ -102,10 +106,10 @@ def _figures(snapshot: Snapshot) -> dict[str, list[Figure]]:
         _retention(snapshot, topics, add)
         largest_message = [number(setting(snapshot, topic, "max.message.bytes")) for topic in topics]
         if largest_message and None not in largest_message:
-            # What is allowed; what is really sent may be far smaller.
+            # This is what is permitted. What is really sent may be far smaller.
             most = max(value for value in largest_message if value is not None)
             add("largestMessage", most, "B", method="derived", confidence="low")
-    # No group that we may see is not "no group".
+    # If we see no group, there may still be groups that we may not see.
     if snapshot.groups or (snapshot.groups is not None and not _may_be_partial(snapshot)):
         confidence = "medium" if _may_be_partial(snapshot) else "high"
         add("groups", len(snapshot.groups), "count", confidence=confidence)
@@ -129,7 +133,7 @@ def _retention(snapshot: Snapshot, topics: list[Topic], add: Any) -> None:
 
 
 def _may_be_partial(snapshot: Snapshot) -> bool:
-    return any(gap.resource in ("cluster", "topics") for gap in snapshot.gaps)
+    return any(gap.resource.kind in ("cluster", "topics") for gap in snapshot.gaps)
 
 
 def _features(snapshot: Snapshot) -> dict[str, bool | None]:
@@ -140,7 +144,7 @@ def _features(snapshot: Snapshot) -> dict[str, bool | None]:
     acls: bool | None = None if snapshot.acls is None else bool(snapshot.acls)
     if snapshot.cluster.security.authorizer == "":
         acls = False
-    transactions = any(sign.resource == "transactional producers" for sign in snapshot.signs)
+    transactions = any(sign.resource.kind == "transactional producers" for sign in snapshot.signs)
     return {
         "compaction": compaction,
         "transactions": True if transactions else None,

@@ -13,14 +13,14 @@ from kafka_meta.stats.history import Log
 from kafka_meta.wire import LATEST, Place, Unanswered, Wire
 
 STEPS = 12
-"""Looks at the ends of all partitions in one sample, so that a burst shows."""
+"""How often the ends of all partitions are read in one sample, so that a burst is seen."""
 
 SHORTEST_STEP_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """The ends of all logs that told theirs, at a moment of our monotonic clock (seconds)."""
+    """The ends of all logs whose leader returned them, at a moment of our monotonic clock (seconds)."""
 
     at_s: float
     ends: Mapping[Place, int]
@@ -28,7 +28,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """Rates are of messages a second and MB/s; None where the weight of the messages is not known."""
+    """Rates are in messages a second and in MB/s; None where the bytes of the messages are not known."""
 
     seconds: float
     messages_mean: float
@@ -36,22 +36,22 @@ class Live:
     write_mean: float | None
     write_max: float | None
     read_by_group: Mapping[str, float | None]
-    """MB/s by which the group's committed positions moved: consumers commit every few seconds."""
+    """MB/s by which the group's committed positions moved. Consumers commit every few seconds."""
     reads: int
     """Groups with committed positions, also those that did not move."""
     unanswered: int
-    """Partitions that did not tell their end."""
+    """Partitions whose leader did not return the end."""
 
     @property
     def read_mean(self) -> float | None:
-        """None unless there is at least one group, and each one's reading is known."""
+        """MB/s of all groups; None unless there is at least one group, and the rate of each one is known."""
         if not self.reads or None in self.read_by_group.values():
             return None
         return sum(rate for rate in self.read_by_group.values() if rate is not None)
 
 
 def watch(connection: Wire, logs: Sequence[Log], groups: Sequence[str], *, seconds: float, emit: Emit) -> Live | None:
-    """Looks for `seconds`; None when nothing answered twice."""
+    """Looks again and again for `seconds`; None when fewer than two looks got an answer."""
     leaders = {log.place: log.leader for log in logs}
     before, asked_s = _positions(connection, groups), time.monotonic()
     steps = max(1, min(STEPS, int(seconds / SHORTEST_STEP_S)))
@@ -91,7 +91,7 @@ def measure(
     weighed = len(known) == len(megabytes)
     reading: dict[str, float | None] = {}
     for group in before.keys() & after.keys():
-        # Positions that were set back are no reading.
+        # Positions that were moved back are not reading.
         moved = {place: max(0, to - before[group].get(place, to)) for place, to in after[group].items()}
         volume = _volume(moved, weights)
         reading[group] = None if volume is None else volume / read_s / 1e6
@@ -108,7 +108,7 @@ def measure(
 
 
 def _volume(counts: Mapping[Place, int], weights: Mapping[Place, float | None]) -> float | None:
-    """Bytes; None where messages moved whose weight is not known."""
+    """Bytes; None where messages moved whose bytes are not known."""
     total = 0.0
     for place, count in counts.items():
         if count:

@@ -1,41 +1,31 @@
-"""Counts, content and positions: what the journal says was copied, against what is there."""
+"""Counts, content and positions: what was copied by the journal, compared with what exists."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from dataclasses import replace
 
 from kafka_meta import wire
 from kafka_meta.batches import Batch, Digest
 from kafka_meta.events import Emit
-from kafka_meta.journal import GroupOffset, Place, Position
-from kafka_meta.model import Remark
+from kafka_meta.journal import GroupOffset, Journal, Place, Position, Verified
+from kafka_meta.logs import MEMORY_BYTES, Lost, Span, read
+from kafka_meta.logs.history import Cut
+from kafka_meta.model import Remark, Resource
 from kafka_meta.plan import Difference, Report
 from kafka_meta.plan.report import KINDS
 from kafka_meta.settings import ClusterSettings
-from kafka_meta.verify.reading import Lost, Span, read
+from kafka_meta.verify.checked import Checked, dest_place
+from kafka_meta.verify.history import cut_back
+from kafka_meta.verify.records import by_records, lost
+from kafka_meta.verify.there import There, look_there, recreated
 from kafka_meta.wire import Unanswered
 from kafka_meta.wire.configs import effective
-from kafka_meta.wire.partitions import Leader, leaders, listed_offsets
+from kafka_meta.wire.patience import patiently, reconnect
 
-Content: TypeAlias = Literal["equal", "different", "not compared"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """A partition's copy as it was found. `arrived` are the records from its base on, None when they could not be
-    read: up to the end of a copy that is complete, of another up to the end of the log. `reason` says why the content,
-    as far as it has been copied, is not equal."""
-
-    position: Position
-    arrived: int | None
-    content: Content
-    reason: str | None = None
-
-    @property
-    def equal(self) -> bool:
-        return self.arrived == self.position.rank and self.content == "equal"
+_ANOTHER_DIGEST = "the digest of what is there is not that of what was copied"
+_KEEP_SECONDS = 1.0
 
 
 def check(
@@ -44,81 +34,173 @@ def check(
     *,
     source: ClusterSettings | None = None,
     both: bool = False,
+    from_start: bool = False,
+    journal: Journal | None = None,
+    memory_bytes: int = MEMORY_BYTES,
     emit: Emit,
 ) -> Iterator[Checked]:
-    """Each partition's copy, as its destination has it now; with `source`, both sides are read where the digest of the
-    batches cannot tell, or with `both` everywhere. Records that others have written behind a complete copy do not
+    """Compares each partition's copy as it is on the destination now. With `source`, both sides are read where the
+    digest of the batches cannot decide; with `both`, everywhere. Records of other clients behind a complete copy do not
     count.
+
+    What a position has as verified is not read again, unless `from_start` or `both`: of it, only the log's bounds are
+    looked at. A journal keeps how far everything is compared, so that an interrupted check continues.
 
     Raises KafkaMetaError when a cluster cannot be reached.
     """
-    ends = _log_ends(dest, [position for position in positions if not position.done])
-    for each in _compared(dest, positions, source, both, emit):
-        position = each.position
-        end = ends.get((position.begun.dest_topic, position.begun.partition))
-        more = end is not None and end > position.dest_end and each.content != "different"
-        yield replace(each, arrived=end - position.begun.base) if more and end is not None else each
+    cut: dict[Place, Cut] = {}
+    if source is not None and both:
+        # Nobody may have reached it before: a wrong address is reported at once.
+        with wire.connect(source) as connection:
+            history = cut_back(connection, positions, emit=emit)
+        cut = {place: told for place, told in history.items() if isinstance(told, Cut)}
+    bounds = look_there(dest, positions, emit)
+
+    def whole(each: Checked) -> Checked:
+        told = cut.get(each.position.begun.place)
+        if told is not None:
+            return replace(each, content="different", reason=told.reason)
+        return _with_more(each, bounds[dest_place(each.position)])
+
+    to_read: list[Position] = []
+    for position in positions:
+        anew = from_start or both or recreated(bounds[dest_place(position)])
+        answer = _without_reading(position, bounds[dest_place(position)], anew=anew)
+        if answer is None:
+            to_read.append(replace(position, verified=Verified(source=position.begun.start)) if anew else position)
+        else:
+            yield whole(answer)
+    kept = None if from_start or both else journal
+    for some in _compared(dest, to_read, source, both, kept, memory_bytes, emit):
+        if journal is not None:
+            journal.keep_verified(
+                {each.position.begun.place: _judged_verified(each) for each in some if each.content != "not compared"}
+            )
+        yield from map(whole, some)
 
 
-def _log_ends(dest: ClusterSettings, positions: Sequence[Position]) -> dict[Place, int]:
-    """Of the destination's partitions, as far as they are told."""
-    places = {(each.begun.dest_topic, each.begun.partition) for each in positions}
-    if not places:
-        return {}
-    with wire.connect(dest) as connection:
-        try:
-            told = leaders(connection, {topic for topic, _ in places})
-        except Unanswered:
-            return {}
-        led = {place: leader for place, leader in told.items() if place in places and isinstance(leader, Leader)}
-        return {place: end for place, end in listed_offsets(connection, led).items() if isinstance(end, int)}
+def _with_more(each: Checked, there: There) -> Checked:
+    """What lies behind an unfinished copy has arrived, too."""
+    position = each.position
+    if position.done or there.end is None or there.end <= position.dest_end or each.content == "different":
+        return each
+    return replace(each, arrived=there.end - position.begun.base)
+
+
+def _judged_verified(each: Checked) -> Verified:
+    position, before = each.position, each.position.verified
+    if each.content == "equal":
+        return Verified(source=position.source, rank=position.rank, digest=position.digest, read=position.digest)
+    return replace(before, read=before.digest or Digest())
+
+
+def _without_reading(position: Position, there: There, *, anew: bool) -> Checked | None:
+    """What the log's bounds decide; None where records have to be read. `anew`: nothing counts as verified."""
+    base, verified = position.begun.base, position.verified
+    known = 0 if anew else max(verified.rank, verified.read.records)
+    gone = 0 if there.start is None else min(there.start, position.dest_end) - base
+    if gone > position.released:
+        reason = f"offset {base} is not there: the log begins at {there.start}"
+        return Checked(position=position, arrived=position.rank - gone, content="different", reason=reason)
+    if gone > known:
+        earlier = f"; {verified.rank:,} records were found equal earlier" * bool(verified.rank)
+        reason = (
+            f"it cannot be read from its start any more: the log begins at {there.start}, the copy at {base}{earlier}"
+        )
+        return Checked(position=position, arrived=None, content="not compared", reason=reason, earlier=verified.rank)
+    if anew or verified.rank < position.rank:
+        return None
+    if there.end is None:
+        reason = there.failure.reason if there.failure else "the end of its log is not known"
+        return Checked(position=position, arrived=None, content="not compared", reason=reason, earlier=verified.rank)
+    if there.end < position.dest_end:
+        reason = f"the log ends at {there.end}, {position.dest_end} was expected"
+        return Checked(position=position, arrived=there.end - base, content="different", reason=reason)
+    return Checked(position=position, arrived=position.rank, content="equal", earlier=position.rank)
 
 
 def _compared(
-    dest: ClusterSettings, positions: Sequence[Position], source: ClusterSettings | None, both: bool, emit: Emit
-) -> Iterator[Checked]:
-    configs = _configs(dest, {position.begun.dest_topic for position in positions})
+    dest: ClusterSettings,
+    positions: Sequence[Position],
+    source: ClusterSettings | None,
+    both: bool,
+    journal: Journal | None,
+    memory_bytes: int,
+    emit: Emit,
+) -> Iterator[Sequence[Checked]]:
+    if not positions:
+        return
+    configs = _configs(dest, emit, {position.begun.dest_topic for position in positions})
     kept: list[Position] = []
     anew: list[Position] = []
     for position in positions:
         as_it_came = configs[position.begun.dest_topic].get("compression.type", "producer") == "producer"
-        (kept if as_it_came and not both else anew).append(position)
-    yield from _by_batches(dest, kept, emit)
+        # Where records were compared up to the midst of a batch, no digest of batches can go on.
+        by_batches = as_it_came and not both and position.verified.digest is not None
+        (kept if by_batches else anew).append(position)
+    by_digest: list[Checked] = []
+    for each in _by_batches(dest, kept, journal, memory_bytes, emit):
+        if each.reason == _ANOTHER_DIGEST and "compression.type" not in configs[each.position.begun.dest_topic]:
+            anew.append(each.position)
+        else:
+            by_digest.append(each)
+    yield by_digest
     if source is None:
-        for position in anew:
-            reason = "the destination compresses anew: only reading both sides can tell (--both)"
-            yield Checked(position=position, arrived=None, content="not compared", reason=reason)
+        yield [_undecided(each, told="compression.type" in configs[each.begun.dest_topic]) for each in anew]
     else:
         stamped = {name for name, each in configs.items() if each.get("message.timestamp.type") == "LogAppendTime"}
-        yield from check_both(source, dest, anew, stamped=stamped, emit=emit)
+        yield list(by_records(source, dest, anew, stamped=stamped, journal=journal, emit=emit))
 
 
-def _configs(dest: ClusterSettings, topics: Iterable[str]) -> dict[str, Mapping[str, str]]:
-    """What decides how a topic keeps batches; empty where the broker does not tell."""
-    found: dict[str, Mapping[str, str]] = {}
-    with wire.connect(dest) as connection:
-        for topic, told in effective(connection, sorted(topics), ("compression.type", "message.timestamp.type")):
-            found[topic] = {} if isinstance(told, Unanswered) else told
-    return found
+def _undecided(position: Position, *, told: bool) -> Checked:
+    """`told`: whether the destination tells its compression.type."""
+    reason = "the destination compresses anew: only reading both sides can tell (--both)"
+    if not told:
+        reason = (
+            "the destination does not tell its compression.type, and its batches are not those that were sent: "
+            "only reading both sides can tell (--both)"
+        )
+    return Checked(
+        position=position, arrived=None, content="not compared", reason=reason, earlier=position.verified.rank
+    )
+
+
+def _configs(dest: ClusterSettings, emit: Emit, topics: Iterable[str]) -> dict[str, Mapping[str, str]]:
+    """The configs that decide how a topic keeps batches; empty where the broker does not return them."""
+    with reconnect(dest, emit=emit) as connection:
+
+        def ask() -> dict[str, Mapping[str, str]]:
+            found: dict[str, Mapping[str, str]] = {}
+            for topic, told in effective(connection, sorted(topics), ("compression.type", "message.timestamp.type")):
+                if isinstance(told, Unanswered) and told.retriable:
+                    raise told
+                found[topic] = {} if isinstance(told, Unanswered) else told
+            return found
+
+        return patiently(ask, emit=emit, seconds=dest.patience_s)
 
 
 def report(dest: ClusterSettings, checked: Sequence[Checked], positions: Sequence[GroupOffset]) -> Report:
-    """Partitions and groups' positions as an answer. `positions` are those that the mirror has set.
+    """Partitions and groups' positions as a report. `positions` are those that the mirror has set.
 
-    A group that has read on since is as it should be. Raises KafkaMetaError when the destination cannot be reached.
+    A group that has read further since is right. Raises KafkaMetaError when the destination cannot be reached.
     """
     differences: list[Difference] = []
     intended: list[Difference] = []
     unread: list[Remark] = []
     if not checked:
-        unread.append(Remark(resource="data", reason="nothing has been copied yet: there is nothing to compare"))
+        unread.append(
+            Remark(resource=Resource("data"), reason="nothing has been copied yet: there is nothing to compare")
+        )
     counts = {section: dict.fromkeys(KINDS, 0) for section in ("partitions", "positions")}
     for each in checked:
         begun = each.position.begun
-        resource = f"partition {begun.dest_topic}-{begun.partition}"
+        resource = Resource.partition(begun.dest_topic, begun.partition)
         if not each.position.done:
             aspect = "source offset of the copy"
             differences.append(_differs(resource, aspect, begun.end, each.position.source, _unfinished(each)))
+        elif each.position.failure is not None:
+            differences.append(_differs(resource, "records", each.position.rank, each.arrived, each.position.failure))
         elif each.content == "not compared":
             unread.append(Remark(resource=resource, reason=each.reason or "not compared"))
         elif not each.equal:
@@ -128,7 +210,7 @@ def report(dest: ClusterSettings, checked: Sequence[Checked], positions: Sequenc
     counts["partitions"]["different"] = len(differences)
     names = {each.position.begun.place: each.position.begun.dest_topic for each in checked}
     for set_by_us, found in _positions(dest, positions, names):
-        resource = f"group {set_by_us.group}"
+        resource = Resource("group", set_by_us.group)
         aspect = f"offset {names[set_by_us.topic, set_by_us.partition]}-{set_by_us.partition}"
         if isinstance(found, str):
             unread.append(Remark(resource=resource, reason=found))
@@ -165,18 +247,18 @@ def _unfinished(each: Checked) -> str:
     return "; ".join(said)
 
 
-def _differs(resource: str, aspect: str, ought: int, found: int | None, reason: str | None) -> Difference:
+def _differs(resource: Resource, aspect: str, ought: int, found: int | None, reason: str | None) -> Difference:
     return Difference(resource=resource, difference="different", aspect=aspect, source=ought, dest=found, reason=reason)
 
 
 def _positions(
     dest: ClusterSettings, positions: Sequence[GroupOffset], names: Mapping[Place, str]
 ) -> Iterator[tuple[GroupOffset, int | str | None]]:
-    """Each position with the one that is there now: None when there is none, a reason when it is not known."""
+    """Each position with the present one: None when there is none, a reason when it is not known."""
     groups = sorted({each.group for each in positions})
     if not groups:
         return
-    with wire.connect(dest) as connection:
+    with reconnect(dest) as connection:
         told = wire.positions(connection, groups)
     for each in positions:
         place = (each.topic, each.partition)
@@ -190,79 +272,66 @@ def _positions(
         yield each, found.get((names[place], each.partition))
 
 
-def _by_batches(dest: ClusterSettings, positions: Sequence[Position], emit: Emit) -> Iterator[Checked]:
-    by_place = {(each.begun.dest_topic, each.begun.partition): each for each in positions}
-    spans = {place: Span(each.begun.base, each.dest_end) for place, each in by_place.items()}
-    digests = dict.fromkeys(by_place, Digest())
-    failures: dict[Place, str] = {}
-    for place, piece in read(dest, spans, stage="checking", emit=emit):
+def _by_batches(
+    dest: ClusterSettings, positions: Sequence[Position], journal: Journal | None, memory_bytes: int, emit: Emit
+) -> Iterator[Checked]:
+    """Reads what was not read before. The journal keeps every second how far that is."""
+    by_place = {dest_place(each): each for each in positions}
+    read_before = {place: _read_before(each) for place, each in by_place.items()}
+    spans = {
+        place: Span(each.begun.base + read_before[place].records, each.dest_end) for place, each in by_place.items()
+    }
+    digests = dict(read_before)
+    failures: dict[Place, Lost] = {}
+    fresh: set[Place] = set()
+    keep_at = time.monotonic() + _KEEP_SECONDS
+    for place, piece in read(dest, spans, stage="checking", memory_bytes=memory_bytes, emit=emit):
         if isinstance(piece, Lost):
-            failures[place] = piece.reason
+            failures.setdefault(place, piece)
         elif isinstance(piece.batch, Batch) and piece.batch.next_offset <= spans[place].end:
             digests[place] = digests[place].with_batch(piece.batch)
+            fresh.add(place)
         else:
-            failures[place] = "its batches are not the ones that were sent"
+            failures[place] = Lost(reason="its batches are not the ones that were sent", gone=True)
+        if journal is not None and time.monotonic() >= keep_at:
+            _keep_read(journal, by_place, digests, fresh - failures.keys())
+            fresh.clear()
+            keep_at = time.monotonic() + _KEEP_SECONDS
+    if journal is not None:
+        _keep_read(journal, by_place, digests, fresh - failures.keys())
     for place, position in by_place.items():
-        yield _judged(position, digests[place], failures.get(place))
+        yield _judged(position, read_before[place].records, digests[place], failures.get(place))
 
 
-def _judged(position: Position, found: Digest, failure: str | None) -> Checked:
+def _keep_read(
+    journal: Journal, positions: Mapping[Place, Position], digests: Mapping[Place, Digest], fresh: Iterable[Place]
+) -> None:
+    journal.keep_verified(
+        {positions[place].begun.place: replace(positions[place].verified, read=digests[place]) for place in fresh}
+    )
+
+
+def _read_before(position: Position) -> Digest:
+    """What an earlier check has read: it may have been interrupted before the end of what was sent, which decides."""
+    verified = position.verified
+    assert verified.digest is not None
+    return verified.read if verified.rank <= verified.read.records <= position.rank else verified.digest
+
+
+def _judged(position: Position, earlier: int, found: Digest, failure: Lost | None) -> Checked:
     if failure is not None:
-        return Checked(position=position, arrived=found.records, content="different", reason=failure)
+        return replace(lost(position, found, failure), earlier=position.verified.rank)
     if found == position.digest:
-        return Checked(position=position, arrived=found.records, content="equal")
+        now = position.rank - earlier
+        return Checked(position=position, arrived=found.records, content="equal", earlier=earlier, now=now)
     if found.records != position.rank:
         reason = f"{position.rank} records were copied, {found.records} are there"
     else:
-        reason = "the digest of what is there is not that of what was copied"
-    return Checked(position=position, arrived=found.records, content="different", reason=reason)
-
-
-def check_both(
-    source: ClusterSettings,
-    dest: ClusterSettings,
-    positions: Sequence[Position],
-    *,
-    stamped: set[str],
-    emit: Emit,
-) -> Iterator[Checked]:
-    """Record by record. `stamped` are the destination topics that stamp records themselves: times do not count there.
-
-    "not compared" where the source no longer has what was copied.
-    """
-    timed = {each.begun.place: each.begun.dest_topic not in stamped for each in positions}
-    here = {each.begun.place: Span(each.begun.start, each.source) for each in positions}
-    there = {(each.begun.dest_topic, each.begun.partition): Span(each.begun.base, each.dest_end) for each in positions}
-    timed_there = {(each.begun.dest_topic, each.begun.partition): timed[each.begun.place] for each in positions}
-    sent, lost_here = _by_records(source, here, timed, "source", emit)
-    found, lost_there = _by_records(dest, there, timed_there, "destination", emit)
-    for position in positions:
-        place, dest_place = position.begun.place, (position.begun.dest_topic, position.begun.partition)
-        arrived = found[dest_place]
-        if dest_place in lost_there:
-            yield Checked(
-                position=position, arrived=arrived.records, content="different", reason=lost_there[dest_place]
-            )
-        elif place in lost_here or sent[place].records != position.rank:
-            reason = lost_here.get(place, f"the source has {sent[place].records} of {position.rank} records left")
-            yield Checked(position=position, arrived=arrived.records, content="not compared", reason=reason)
-        elif arrived == sent[place]:
-            yield Checked(position=position, arrived=arrived.records, content="equal")
-        else:
-            reason = f"{arrived.records} records are there, {sent[place].records} on the source; they differ"
-            yield Checked(position=position, arrived=arrived.records, content="different", reason=reason)
-
-
-def _by_records(
-    settings: ClusterSettings, spans: Mapping[Place, Span], timed: Mapping[Place, bool], stage: str, emit: Emit
-) -> tuple[dict[Place, Digest], dict[Place, str]]:
-    digests = dict.fromkeys(spans, Digest())
-    lost: dict[Place, str] = {}
-    for place, piece in read(settings, spans, stage=stage, emit=emit):
-        if isinstance(piece, Lost):
-            lost[place] = piece.reason
-        elif not piece.aborted and not (isinstance(piece.batch, Batch) and piece.batch.header.control):
-            digests[place] = digests[place].with_records(
-                piece.batch, start=spans[place].start, end=spans[place].end, timestamps=timed[place]
-            )
-    return digests, lost
+        reason = _ANOTHER_DIGEST
+    return Checked(
+        position=position,
+        arrived=found.records,
+        content="different",
+        reason=reason,
+        earlier=position.verified.rank,
+    )

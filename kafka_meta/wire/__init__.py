@@ -1,8 +1,10 @@
-"""The one room that imports kafka-python: what is asked of brokers in the raw protocol.
+"""Requests in the raw Kafka protocol. The only room that imports kafka-python.
 
-    contact      TCP → TLS → SASL → Metadata, and what a failure on that way means
+    contact      TCP → TLS → SASL → Metadata, and what a failure in each step means
+    logins       how long refused logins may pass by themselves
     connection   `Wire`: requests to chosen brokers, over one connection each
-    versions     which version the brokers are, from what they say they speak
+    patience     asks again: for clusters that have answered before
+    versions     the brokers' version, from the requests that they support
     topics       metadata, offsets, sizes on disk, running reassignments
     configs      of topics and brokers
     groups       every group of every type; open transactions
@@ -11,16 +13,17 @@
     users        SCRAM users and client quotas
     producers    which partitions idempotent and transactional producers write to
 
-    channel      bulk: one connection, requests sent from where their parts lie, answers taken as they come
+    channel      one connection for much data: requests and answers are not copied
+    lines        channels to every broker, and the queue of what arrives on them
     fetch        batches as they are stored
-    produce      batches that are ready
-    partitions   leaders with their epochs, log ends; what a topic takes
-    membership   of a group, as a lease
+    produce      batches that are ready to be stored
+    partitions   leaders with their epochs, where logs and epochs end, limits of topics
+    membership   membership of a group, used as a lease
+    abilities    which of these requests the brokers support
 
-librdkafka asks and decides much by itself: it lists groups of consumers only, knows no log directories, and makes an
-object of each synonym of each config. Here each answer is seen whole, with the broker and the error it came with.
-`create_acls`, `upsert_users`, `set_quotas`, `commit`, `wake` and `produce` are the only ones in this room that change
-what is on a cluster; `membership` changes who is in a group.
+librdkafka hides much: it lists only groups of consumers, has no log directories, and makes an object of each synonym of
+each config. Here an answer is complete, with its broker and its errors. Only `create_acls`, `upsert_users`,
+`set_quotas`, `commit`, `wake` and `produce` change what is on a cluster. `membership` changes the members of a group.
 """
 
 from kafka_meta.wire.acls import NO_AUTHORIZER, acls, create_acls
@@ -39,6 +42,7 @@ from kafka_meta.wire.topics import (
     metadata,
     offsets,
     reassignments,
+    unseen,
 )
 from kafka_meta.wire.users import Upsertion, quotas, set_quotas, upsert_users, users
 
@@ -75,6 +79,7 @@ __all__ = [
     "reassignments",
     "set_quotas",
     "transactional_ids",
+    "unseen",
     "upsert_users",
     "users",
     "wake",

@@ -1,6 +1,6 @@
 """ACLs of every resource type, all in one answer.
 
-librdkafka knows neither delegation tokens nor users as resources, and crashes above some 55,000 rules.
+librdkafka does not know delegation tokens and users as resources, and crashes above about 55,000 ACLs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from kafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest
 
-from kafka_meta.model import Acl, Gap, PatternType, Permission, Remark
+from kafka_meta.model import Acl, Gap, PatternType, Permission, Remark, Resource
 from kafka_meta.wire.connection import OPERATIONS, Unanswered, Wire, error_text, is_retriable
 
 _ANY = 1
@@ -40,7 +40,7 @@ NO_AUTHORIZER = "the cluster has no authorizer (SECURITY_DISABLED)"
 
 
 def acls(wire: Wire) -> tuple[tuple[Acl, ...] | None, tuple[Gap, ...]]:
-    """All ACLs, sorted; None when they could not be read, which a cluster without authorizer is, too."""
+    """All ACLs, sorted; None when they could not be read, for example where the cluster has no authorizer."""
     try:
         answer = wire.ask(
             DescribeAclsRequest(
@@ -55,15 +55,15 @@ def acls(wire: Wire) -> tuple[tuple[Acl, ...] | None, tuple[Gap, ...]]:
             )
         )
     except Unanswered as silence:
-        return None, (Remark(resource="acls", reason=silence.reason),)
+        return None, (Remark(resource=Resource("acls"), reason=silence.reason),)
     if answer.error_code == _SECURITY_DISABLED:
-        return None, (Remark(resource="acls", reason=NO_AUTHORIZER),)
+        return None, (Remark(resource=Resource("acls"), reason=NO_AUTHORIZER),)
     if answer.error_code:
-        return None, (Remark(resource="acls", reason=error_text(answer.error_code, answer.error_message)),)
+        return None, (Remark(resource=Resource("acls"), reason=error_text(answer.error_code, answer.error_message)),)
     rules = [_acl(resource, rule) for resource in answer.resources for rule in resource.acls]
     unknown = rules.count(None)
-    reason = f"{unknown} of a kind that this version of kafka-meta does not know"
-    gaps = (Remark(resource="acls", reason=reason),) if unknown else ()
+    reason = f"{unknown} of a kind that this kafka-meta does not know"
+    gaps = (Remark(resource=Resource("acls"), reason=reason),) if unknown else ()
     return tuple(sorted({rule for rule in rules if rule is not None})), gaps
 
 
@@ -83,7 +83,7 @@ def _acl(resource: Any, rule: Any) -> Acl | None:
 
 
 def create_acls(wire: Wire, rules: Sequence[Acl]) -> list[Unanswered | None]:
-    """None for each rule that is there now, new or not, else why it is not; in order. Raises `Unanswered`."""
+    """For each rule, in order: None when it exists now, new or not; else why it does not. Raises `Unanswered`."""
     outcomes: dict[Acl, Unanswered | None] = {rule: _refusal(wire, rule) for rule in rules}
     taken = [rule for rule, refusal in outcomes.items() if refusal is None]
     if taken:
@@ -96,7 +96,8 @@ def create_acls(wire: Wire, rules: Sequence[Acl]) -> list[Unanswered | None]:
 
 
 def _refusal(wire: Wire, rule: Acl) -> Unanswered | None:
-    """A word that brokers do not know makes them hang up, on all rules of the request.
+    """Why a rule must not be sent: brokers close the connection on a name that they do not know, and no rule of the
+    request gets an answer.
 
     In v0 there is no field for the pattern, and a prefixed rule would become a literal one.
     """
@@ -107,10 +108,10 @@ def _refusal(wire: Wire, rule: Acl) -> Unanswered | None:
         (rule.permission, _PERMISSIONS),
     ):
         if word not in known.values():
-            return Unanswered(f"{word} is no word of an access rule that this version of kafka-meta knows")
+            return Unanswered(f"this kafka-meta does not know {word} in an ACL")
         since = _SINCE.get(word)
         if since is not None and wire.release is not None and wire.release < since:
-            return Unanswered(f"brokers before {'.'.join(map(str, since))} know no {word}")
+            return Unanswered(f"brokers before {'.'.join(map(str, since))} do not know {word}")
     return None
 
 

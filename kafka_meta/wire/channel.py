@@ -1,12 +1,12 @@
-"""A connection for bulk: one request at a time, its bytes neither copied nor looked at on the way.
+"""A connection for much data: bytes are neither copied nor parsed on the way.
 
-Why not `Wire`: kafka-python's transport receives 4 KiB a call and copies each byte four times, and nothing stops it
-from sending the rest of a request an hour after its beginning. Here a thread sends the parts of a request from where
-they lie, receives the answer into one buffer, and asks before every piece whether it may still be sent: a copier that
-was stopped (SIGSTOP, a suspended machine) and wakes up must not finish what it had begun.
+Why not `Wire`: kafka-python's transport receives 4 KiB a call and copies each byte four times. It may also send the
+rest of a request an hour after its beginning. Here a thread sends the parts of a request without copying them, and
+receives the answer into one buffer. Before every part it asks whether it may still send: a copier that was stopped
+(SIGSTOP, a suspended machine) must not finish an old request when it wakes up.
 
-A channel lives as long as its connection, and with it dies whatever was asked of it: nothing that was meant to follow
-a request may be sent when nobody knows what became of that one.
+When its connection ends, a channel ends, and all its open requests fail: while it is not known what happened to a
+request, none may follow it.
 """
 
 from __future__ import annotations
@@ -32,27 +32,29 @@ from kafka_meta.model import Broker
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire.connection import RECEIVE_MAX_BYTES, Unanswered, error_text
 from kafka_meta.wire.contact import Address, dial, shake_hands, ssl_context
+from kafka_meta.wire.logins import Logins
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 _API_VERSIONS, _SASL_HANDSHAKE, _SASL_AUTHENTICATE = 18, 17, 36
 _PIECES_A_CALL = 512
-"""Linux takes 1024 (IOV_MAX)."""
+"""The most pieces in one call: Linux accepts 1024 (IOV_MAX)."""
 _CLOSING_SECONDS = 5.0
 
 
 class Request(Protocol):
-    """What a channel can ask. Only versions before the flexible ones (KIP-482), which all brokers since speak, too."""
+    """What a channel can send. Only versions before the flexible ones (KIP-482); all brokers since then accept them
+    too."""
 
     API_KEY: ClassVar[int]
     VERSIONS: ClassVar[tuple[int, int]]
 
     def parts(self, version: int) -> Sequence[Buffer]:
-        """The request behind its header."""
+        """The request after its header."""
         ...
 
     def answer(self, version: int, body: memoryview) -> tuple[Any, int]:
-        """What came back, and for how many milliseconds the broker wants to be left alone (KIP-219)."""
+        """The decoded answer, and its throttle time in milliseconds (KIP-219)."""
         ...
 
 
@@ -68,14 +70,17 @@ class _Job:
 
 
 class Channel:
-    """A thread that asks one broker, in the order of `ask`; up to `depth` requests are under way.
+    """A thread that sends requests to one broker, in the order of `ask`; up to `depth` requests are under way.
 
-    `permit` of a request is asked before each piece of it; once it says no, the connection is closed in mid-request
-    and the broker forgets what it has got.
+    A request's `permit` is called before each piece of it. When it returns False, the connection is closed in the
+    middle of the request, and the broker discards the part that it has received.
     """
 
-    def __init__(self, settings: ClusterSettings, broker: Broker, *, depth: int = 1) -> None:
+    def __init__(
+        self, settings: ClusterSettings, broker: Broker, *, depth: int = 1, logins: Logins | None = None
+    ) -> None:
         self.broker = broker
+        self._logins = logins or Logins()
         self.dead = False
         self._settings = settings
         assert broker.host is not None and broker.port is not None
@@ -87,30 +92,38 @@ class Channel:
         self._waker.setblocking(False)
         self._woken.setblocking(False)
         self._under_way: deque[tuple[_Job, int]] = deque()
-        """Sent and not answered, each with its version."""
+        """Requests that are sent and not answered, each with its version."""
         self._socket: socket.socket | None = None
         self._versions: dict[int, tuple[int, int]] = {}
         self._sent = self._answered = 0
         self._session_ends: float | None = None
         self._rest_until = 0.0
+        self._ending = threading.Event()
         self._polling = False
-        """Whether the thread waits, or is about to wait, for the broker and for more to ask at once."""
+        """Whether the thread waits, or will wait in a moment, for the broker and for the next request at the same
+        time."""
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name=f"channel to broker {broker.id}", daemon=True)
         self._thread.start()
 
     def ask(self, request: Request, deliver: Callable[[Any], None], permit: Callable[[], bool] = _always) -> None:
-        """`deliver` gets the answer, or an `Unanswered`, on the channel's own thread."""
+        """Calls `deliver` with the answer, or with an `Unanswered`, on the channel's own thread."""
         self._jobs.put(_Job(request=request, deliver=deliver, permit=permit))
         if self._polling:
             self._wake()
 
+    @property
+    def rest_seconds(self) -> float:
+        """For how many seconds the broker throttles us (KIP-219). Requests wait until then."""
+        return max(0.0, self._rest_until - time.monotonic())
+
     def close(self) -> None:
-        """Breaks off what is under way."""
+        """Closes the connection. Requests that are under way fail."""
         close_all([self])
 
     def _break_off(self) -> None:
         self._closed = True
+        self._ending.set()
         self._jobs.put(None)
         self._wake()
         if (connection := self._socket) is not None:
@@ -142,7 +155,7 @@ class Channel:
         self._disconnect()
 
     def _next_job(self) -> _Job | None:
-        """None when an answer arrives first, and when there will be no more."""
+        """None when an answer arrives first, or when the channel is closed."""
         if not self._under_way:
             return None if self._closed else self._jobs.get()
         self._polling = True
@@ -157,7 +170,7 @@ class Channel:
             self._polling = False
 
     def _answer_arrives(self) -> bool:
-        """Waits for the broker, or for another request."""
+        """Waits for the broker or another request. True when the broker was first, or nothing came in time."""
         connection = self._socket
         assert connection is not None
         if isinstance(connection, ssl.SSLSocket) and connection.pending():
@@ -199,8 +212,8 @@ class Channel:
                 connection.close()
 
     def _ask(self, job: _Job) -> None:
-        if (rest := self._rest_until - time.monotonic()) > 0:
-            time.sleep(rest)
+        if self._ending.wait(self.rest_seconds):
+            raise ConnectionError("closed")
         if self._session_ends is not None and time.monotonic() > self._session_ends:
             while self._under_way:
                 self._answer()
@@ -211,7 +224,8 @@ class Channel:
         offered = self._versions.get(job.request.API_KEY, (0, -1))
         version = min(highest, offered[1])
         if version < max(lowest, offered[0]):
-            raise Unanswered("the broker does not speak a version of this request that is known here")
+            name = type(job.request).__name__
+            raise Unanswered(f"broker {self.broker.id} supports no version of {name} that kafka-meta knows")
         self._under_way.append((job, version))
         self._send_request(job.request.API_KEY, version, job.request.parts(version), job.permit)
 
@@ -249,26 +263,32 @@ class Channel:
         framed = _SASL_AUTHENTICATE in self._versions
         refusal = _code(self._call(_SASL_HANDSHAKE, int(framed), (_string(name),)))
         if refusal:
-            raise Unanswered(f"login refused: {error_text(refusal)}")
+            raise self._login_refused(f": {error_text(refusal)}")
         mechanism = get_sasl_mechanism(name)(host=self._address.host, **self._settings.kafka_python())
         version = min(1, self._versions.get(_SASL_AUTHENTICATE, (0, 0))[1])
         while not mechanism.is_done():
             token = mechanism.auth_bytes()
             if not framed:
-                # Before 1.0 (KIP-152) tokens travel bare, only their length before them.
+                # Before 1.0 (KIP-152) tokens are sent without a Kafka header: only their length stands before them.
                 self._send([_INT32.pack(len(token)), token])
                 mechanism.receive(bytes(self._receive()))
                 continue
             told = self._call(_SASL_AUTHENTICATE, version, (_INT32.pack(len(token)), token))
             code, message, back, lifetime_ms = _authenticated(told, version)
             if code:
-                raise Unanswered(f"login refused: {error_text(code, message)}")
+                raise self._login_refused(f": {error_text(code, message)}")
             mechanism.receive(back)
             if lifetime_ms > 0:
-                # KIP-368: the broker closes a connection whose login is older; a new one is cheap between requests.
+                # KIP-368: the broker closes a connection whose login is too old. Between two requests, a new
+                # connection costs little.
                 self._session_ends = time.monotonic() + 0.85 * lifetime_ms / 1000
         if not mechanism.is_authenticated():
-            raise Unanswered("login refused")
+            raise self._login_refused("")
+        self._logins.accepted(self.broker.id)
+
+    def _login_refused(self, reason: str) -> Unanswered:
+        told = f"broker {self.broker.id} refuses the login{reason}"
+        return Unanswered(told, retriable=self._logins.may_pass(self.broker.id))
 
     # Frames.
 
@@ -299,7 +319,7 @@ class Channel:
         waiting = [memoryview(part) for part in reversed(parts)]
         while waiting:
             if not permit():
-                raise Unanswered("it may not be sent any more: the lease has run out", retriable=True)
+                raise Unanswered("not sent: the lease has expired", retriable=True)
             try:
                 if isinstance(connection, ssl.SSLSocket):
                     sent = connection.send(waiting[-1])
@@ -317,7 +337,8 @@ class Channel:
                 waiting[-1] = waiting[-1][sent:]
 
     def _receive(self) -> memoryview:
-        deadline = time.monotonic() + self._timeout_seconds
+        # A throttled broker answers requests that were sent before only after the throttle time.
+        deadline = max(time.monotonic(), self._rest_until) + self._timeout_seconds
         (length,) = _INT32.unpack(self._fill(bytearray(_INT32.size), deadline))
         if not 0 <= length <= RECEIVE_MAX_BYTES:
             raise ValueError(f"an answer of {length} bytes")
@@ -355,8 +376,11 @@ class Channel:
 
 
 def close_all(channels: Iterable[Channel]) -> None:
-    """Breaks off what is under way on all of them. A thread that is about to connect to a host that does not answer
-    cannot be stopped; a few seconds are for all together, whatever their number."""
+    """Closes all of them. Requests that are under way fail.
+
+    A thread that is connecting to a host that does not answer cannot be stopped. The wait is a few seconds for all
+    channels together, whatever their number.
+    """
     channels = list(channels)
     for channel in channels:
         channel._break_off()
@@ -378,7 +402,7 @@ def _code(body: memoryview) -> int:
 
 
 def _versions(body: memoryview) -> dict[int, tuple[int, int]]:
-    """ApiVersionsResponse v0: error, then key, lowest and highest version of each request."""
+    """ApiVersionsResponse v0: error, then key, lowest and highest version of each request. Raises `Unanswered`."""
     code, count = struct.unpack_from(">hi", body)
     if code:
         raise Unanswered(error_text(code))
@@ -386,7 +410,8 @@ def _versions(body: memoryview) -> dict[int, tuple[int, int]]:
 
 
 def _authenticated(body: memoryview, version: int) -> tuple[int, str | None, bytes, int]:
-    """SaslAuthenticateResponse v0 and v1: error, message, token, how long the login holds (KIP-368)."""
+    """SaslAuthenticateResponse v0 and v1: error, message, token, for how many milliseconds the login is valid
+    (KIP-368)."""
     code, length = struct.unpack_from(">hh", body)
     position = 4 + max(0, length)
     message = bytes(body[4:position]).decode() if length >= 0 else None

@@ -1,4 +1,4 @@
-"""Configs of topics and brokers. Sensitive values never get here: brokers answer null in their place."""
+"""Configs of topics and brokers. Brokers return null for sensitive values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Origin: TypeAlias = Literal["topic", "broker", "brokers", "file", "default", "un
 
 _TOPIC, _BROKER = 2, 4
 _ORIGINS: Mapping[int, Origin] = {1: "topic", 2: "broker", 3: "brokers", 4: "file", 5: "default"}
-"""org.apache.kafka.clients.admin.ConfigEntry.ConfigSource: set on the topic, dynamically on the broker or on all
+"""org.apache.kafka.clients.admin.ConfigEntry.ConfigSource: set on the topic, dynamically on one broker or on all
 brokers, in `server.properties`, nowhere."""
 
 _TOPICS_A_REQUEST = 200
@@ -29,10 +29,10 @@ class Config:
 
 
 def overrides(wire: Wire, topics: Sequence[str]) -> Iterator[tuple[str, dict[str, str] | Unanswered]]:
-    """Each topic with what is set on it, or with the reason why that is not known; in no order.
+    """Each topic with the configs that are set on it, or with the reason why they are not known; in no order.
 
-    Without synonyms and documentation (kafka-python's decoder needs a third of librdkafka's time for it: its client
-    always asks for synonyms and makes an object of each).
+    Synonyms and documentation are not requested. So kafka-python's decoder needs a third of librdkafka's time:
+    librdkafka always requests synonyms and makes an object of each.
     """
     ids = wire.broker_ids
     chunks = [topics[start : start + _TOPICS_A_REQUEST] for start in range(0, len(topics), _TOPICS_A_REQUEST)]
@@ -60,7 +60,7 @@ def overrides(wire: Wire, topics: Sequence[str]) -> Iterator[tuple[str, dict[str
 def effective(
     wire: Wire, topics: Sequence[str], names: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, str] | Unanswered]]:
-    """Each topic with what these configs are for it, wherever their values come from; in no order."""
+    """Each topic with the effective values of these configs, wherever they are set; in no order."""
     chunks = [topics[start : start + _TOPICS_A_REQUEST] for start in range(0, len(topics), _TOPICS_A_REQUEST)]
     for position, answer in wire.ask_each([(None, _request(_TOPIC, chunk, names)) for chunk in chunks]):
         if isinstance(answer, Unanswered):
@@ -74,7 +74,8 @@ def effective(
 
 
 def other_configs(wire: Wire) -> tuple[tuple[str, str], ...]:
-    """Kind and name of groups and client metrics that have configs (since 4.1, 3.7); empty when brokers do not tell."""
+    """(kind, name) of groups and client metrics with configs (since 4.1, 3.7); empty when brokers do not return
+    them."""
     kinds = {16: "client metrics", 32: "group"}
     try:
         answer = wire.ask(ListConfigResourcesRequest(resource_types=list(kinds)))
@@ -88,7 +89,8 @@ def other_configs(wire: Wire) -> tuple[tuple[str, str], ...]:
 
 
 def broker_configs(wire: Wire) -> dict[int, dict[str, Config] | Unanswered]:
-    """What each broker works with. A setting that it does not know by itself, such as an authorizer's, is sensitive."""
+    """Each broker's effective configs. A config that the broker does not know, such as an authorizer's, is
+    sensitive."""
     ids = wire.broker_ids
     answers = wire.ask_all([(broker, _request(_BROKER, [str(broker)])) for broker in ids])
     return {broker: _broker(answer) for broker, answer in zip(ids, answers, strict=True)}
@@ -115,7 +117,7 @@ def _request(kind: int, names: Sequence[str], configs: Sequence[str] | None = No
 
 
 def _origin(entry: Any, version: int) -> Origin:
-    """Version 0 (0.11, 1.0) tells only whether a value is the default: for a topic, the broker's."""
+    """Version 0 (0.11, 1.0) returns only whether a value is the default. For a topic this is the broker's value."""
     if version == 0:
         return "default" if entry.is_default else "topic"
     return _ORIGINS.get(entry.config_source, "unknown")

@@ -1,4 +1,4 @@
-"""Requests to chosen brokers, answered or `Unanswered`; kafka-python's loop runs on a thread of its own."""
+"""Requests to chosen brokers: each has an answer or `Unanswered`. kafka-python's loop runs on a thread of its own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from kafka.future import Future
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
+from kafka_meta.wire.logins import Logins
+
 BrokerId: TypeAlias = int | str
-"""A node id; kafka-python calls the first address "bootstrap-0" before it knows the cluster."""
+"""A node id; kafka-python has names such as "bootstrap-0" for addresses before it knows the cluster."""
 
 RECEIVE_MAX_BYTES = 512 * 1024 * 1024
 """The manager's own limit of 1,000,000 bytes aborts the connection at the metadata of a large cluster."""
@@ -26,16 +28,16 @@ RECEIVE_MAX_BYTES = 512 * 1024 * 1024
 _IN_FLIGHT = 2
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 1.0
-"""How often a wait for answers looks whether the loop still runs."""
+"""Seconds after which a wait for answers checks again whether the loop still runs."""
 _CLOSING_SECONDS = 3.0
 _GRACE_SECONDS = 0.2
-"""TCP has its own time and tells more; it ends first."""
+"""TCP has its own timeout and a better error message; it ends first."""
 
 _LIBRARY = logging.getLogger("kafka")
 
 
 def keep_library_quiet() -> None:
-    """Its log stays its own: nothing on standard error, and no DEBUG, which prints passwords in requests."""
+    """Keeps kafka-python's log to itself: nothing on standard error, and no DEBUG, which has passwords in requests."""
     _LIBRARY.propagate = False
     if not _LIBRARY.handlers:
         _LIBRARY.addHandler(logging.NullHandler())
@@ -44,13 +46,13 @@ def keep_library_quiet() -> None:
 
 
 class Manager(KafkaConnectionManager):  # type: ignore[misc]  # comes without type information
-    """Hears a broker's last words, and does not wait for ever for its first ones.
+    """Reads what a broker sends before it closes the connection, and limits the wait for a TLS handshake.
 
-    Brokers say why they refuse a login and hang up; where both arrive at once, kafka-python's transport throws the
-    words away. The end of the connection shows at the next look.
+    Brokers send why they refuse a login, and then close the connection. When both arrive together, kafka-python's
+    transport discards the answer. Here the end of the connection is seen only at the next read.
 
-    A broker that hangs still takes connections: its machine does that for it. kafka-python waits for the answer to a
-    TLS handshake without an end, and so does everything that is asked of that broker.
+    A broker process that hangs still accepts connections: the operating system of its machine does that. kafka-python
+    waits for the answer to a TLS handshake without a timeout, and so does every request to that broker.
     """
 
     async def _build_transport(self, node: Any, timeout_at: float) -> Any:
@@ -78,7 +80,7 @@ class Manager(KafkaConnectionManager):  # type: ignore[misc]  # comes without ty
 
 
 class Unanswered(Exception):
-    """A question that got no answer, and why, in words for a `Remark`. `retriable`: asking again may help."""
+    """A request without an answer, and the reason in words for a `Remark`. `retriable`: asking again may help."""
 
     def __init__(self, reason: str, *, retriable: bool = False) -> None:
         super().__init__(reason)
@@ -89,13 +91,14 @@ class Unanswered(Exception):
 class Wire:
     """A cluster that has been reached. Made by `connect`; a context manager that closes its connections.
 
-    `version` is that of the broker which was reached first: "3.9", None when it is newer than what is known here.
-    `kraft` tells whether that broker is run by KRaft.
+    `version` is that of the broker that was reached first: "3.9", None when it is newer than the versions known here.
+    `kraft` says whether that broker runs in KRaft mode.
     """
 
     def __init__(self, net: NetworkSelector, manager: Manager, *, version: str | None, kraft: bool) -> None:
         self._net = net
         self._manager = manager
+        self._logins = Logins()
         self.version = version
         self.kraft = kraft
 
@@ -112,7 +115,7 @@ class Wire:
 
     @property
     def release(self) -> tuple[int, ...] | None:
-        """`version` as numbers, to compare."""
+        """`version` as numbers, to compare; None when it is not known."""
         return None if self.version is None else tuple(int(part) for part in self.version.split("."))
 
     @property
@@ -125,12 +128,18 @@ class Wire:
         return tuple(sorted(broker.node_id for broker in self._manager.cluster.brokers()))
 
     def speaks(self, request: Any, version: int = 0) -> bool:
-        """Whether the brokers know this version of a request; they are taken to be of one release."""
+        """Whether the brokers support this version of a request. All brokers are assumed to have the same release."""
         known = self._manager.broker_version_data.api_versions.get(request.API_KEY)
         return known is not None and known[1] >= version
 
+    def supports(self, api_key: int, lowest: int, highest: int) -> bool:
+        """Whether the brokers support a version of a request from `lowest` to `highest`, the same brokers as for
+        `speaks`."""
+        known = self._manager.broker_version_data.api_versions.get(api_key)
+        return known is not None and known[0] <= highest and lowest <= known[1]
+
     def ask(self, request: Any, broker: BrokerId | None = None) -> Any:
-        """One answer, from any broker when none is named. Raises `Unanswered`."""
+        """One answer, from `broker` or from any broker. Raises `Unanswered`."""
         (answer,) = self.ask_all([(broker, request)])
         if isinstance(answer, Unanswered):
             raise answer
@@ -144,9 +153,10 @@ class Wire:
         return answers
 
     def ask_each(self, requests: Sequence[tuple[BrokerId | None, Any]]) -> Iterator[tuple[int, Any]]:
-        """Position and answer (or `Unanswered`) of each request as they arrive, so that none need be kept.
+        """Position and answer (or `Unanswered`) of each request as they arrive, so that the caller need not keep them
+        all.
 
-        All brokers are asked at once, and each one is working on a request while the answer before it is decoded.
+        All brokers are asked at once. Each one works on a request while the answer before it is decoded.
         """
         arrived: SimpleQueue[tuple[int, Any]] = SimpleQueue()
         waiting: dict[BrokerId | None, deque[int]] = {}
@@ -158,11 +168,16 @@ class Wire:
                 position = positions.popleft()
                 broker, request = requests[position]
                 try:
-                    arrived.put((position, await self._send(request, broker)))
+                    answer = await self._send(request, broker)
+                    self._logins.accepted(broker)
+                    arrived.put((position, answer))
                 except errors.UnknownBrokerIdError:
-                    # It was down when we heard of the cluster, and has come back since.
+                    # The broker was down when the metadata was read, and has come back since.
                     self._manager.cluster.request_update()
                     arrived.put((position, Unanswered("the broker is not known yet", retriable=True)))
+                except errors.SaslAuthenticationFailedError as error:
+                    passes = self._logins.may_pass(broker)
+                    arrived.put((position, Unanswered(_reason(error), retriable=passes)))
                 except errors.KafkaError as error:
                     arrived.put((position, Unanswered(_reason(error), retriable=error.retriable)))
                 except Exception as error:
@@ -181,11 +196,12 @@ class Wire:
         while True:
             with suppress(Empty):
                 return arrived.get(timeout=_LOOK_SECONDS)
-            # Each request has its time, but only while the loop runs: this raises what has ended it.
+            # Each request has its timeout, but only while the loop runs: this raises the error that has ended the loop.
             self._net.call_soon_threadsafe(_nothing)
 
     async def _send(self, request: Any, broker: BrokerId | None) -> Any:
-        """kafka-python refuses what it cannot send now: to a throttled or busy connection, or one that just failed."""
+        """Sends again for a while: kafka-python refuses a request to a connection that is throttled, busy, or just
+        failed."""
         deadline = time.monotonic() + self._manager.config["request_timeout_ms"] / 1000
         while True:
             try:
@@ -199,12 +215,13 @@ class Wire:
 def hang_up(net: NetworkSelector, manager: Manager) -> None:
     """Closes all connections, and ends the loop.
 
-    The loop does one thing at a time, and some it waits for: a resolver, an endpoint for tokens. Nobody who pressed ^C
-    waits with it: after some seconds it is left alone, and does not keep the process alive.
+    The loop does one thing at a time, and it waits for some of them: a resolver, an endpoint for tokens. A user who
+    pressed ^C should not wait for these. After some seconds the loop is left alone, and it does not keep the process
+    alive.
     """
 
     def close() -> None:
-        # What ended the loop was told to whoever asked something of it.
+        # The error that ended the loop was reported to everyone who waited for an answer.
         with suppress(Exception):
             net.run(manager.close)
         with suppress(Exception):
@@ -221,7 +238,7 @@ def _nothing() -> None:
 
 
 def error_text(code: int, message: str | None = None) -> str:
-    """ "TOPIC_AUTHORIZATION_FAILED", and what the broker said to it."""
+    """ "TOPIC_AUTHORIZATION_FAILED", and the broker's own message."""
     name = str(errors.for_code(code).message)
     return f"{name}: {message}" if message else name
 
@@ -233,7 +250,7 @@ def is_retriable(code: int) -> bool:
 def _reason(error: errors.KafkaError) -> str:
     match error:
         case errors.IncompatibleBrokerVersion():
-            return "the brokers are too old for this question"
+            return "the brokers do not support this request"
         case errors.RequestTimedOutError() | errors.KafkaTimeoutError():
             return "the broker did not answer in time"
         case errors.NodeNotReadyError() | errors.KafkaConnectionError():
@@ -243,9 +260,9 @@ def _reason(error: errors.KafkaError) -> str:
 
 
 def authorized(operations: Any) -> frozenset[str] | None:
-    """Names of the operations a caller may do; None when the broker does not say (KIP-430, since 2.3).
+    """Names of the operations that the caller may do; None when the broker does not return them (KIP-430, since 2.3).
 
-    kafka-python decodes the bit field into a set; a field of another version has an integer for its default.
+    kafka-python decodes the bit field into a set. In a version without the field, its default is an integer.
     """
     if not isinstance(operations, set):
         return None

@@ -1,7 +1,7 @@
-"""Members and positions of groups, asked of and told to the groups' coordinators.
+"""Members and positions of groups, read from and sent to the groups' coordinators.
 
-Not by librdkafka: its `ListConsumerGroupOffsets` (2.16.1) dereferences a consumer that an admin client does not have
-when a coordinator is moving or loading, and the process dies.
+Not with librdkafka: while a coordinator is moving or loading, its `ListConsumerGroupOffsets` (2.16.1) dereferences a
+consumer that an admin client does not have, and the process dies.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriabl
 
 T = TypeVar("T")
 Told: TypeAlias = "tuple[str, int, T]"
-"""Group, error code, and what was told of it."""
+"""Group, error code, and what the coordinator returned for it."""
 
 TRIES = 30
-"""How often a coordinator that moves or loads is asked before that is the answer."""
+"""How often a coordinator that moves or loads is asked, before its error is the result."""
 _PAUSE_SECONDS = 0.5
 _GROUPS_A_REQUEST = 100
 _UNKNOWN_TOPIC = 3
@@ -38,14 +38,15 @@ class Described:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Positions:
-    """`lost` names partitions whose position could not be told, with the error."""
+    """`lost`: partitions whose position the coordinator did not return, with the error."""
 
     offsets: tuple[CommittedOffset, ...] = ()
     lost: tuple[str, ...] = ()
 
 
 def described(wire: Wire, groups: Sequence[str], *, tries: int = TRIES) -> dict[str, Described | Unanswered]:
-    """State and members of classic groups; one that is not there, or not classic, is "Dead" without members."""
+    """State and members of classic groups. A group that does not exist, or is not classic, is "Dead" without
+    members."""
 
     def told(answer: Any, _: Sequence[str]) -> Iterator[Told[Described]]:
         for group in answer.groups:
@@ -67,7 +68,7 @@ def described(wire: Wire, groups: Sequence[str], *, tries: int = TRIES) -> dict[
 
 
 def positions(wire: Wire, groups: Sequence[str], *, tries: int = TRIES) -> dict[str, Positions | Unanswered]:
-    """Committed offsets of each group on all topics; none of one that is not there."""
+    """Committed offsets of each group on all topics; empty for a group that does not exist."""
     if wire.speaks(OffsetFetchRequest, 8):  # several groups in one request: KIP-709, since 3.0
         return _ask(wire, groups, _fetch_of_many, _told_of_many, tries, size=_GROUPS_A_REQUEST)
     return _ask(
@@ -116,16 +117,16 @@ def _positions(topics: Sequence[Any]) -> Positions:
 def commit(
     wire: Wire, offsets: Mapping[str, Sequence[CommittedOffset]], *, tries: int = TRIES
 ) -> dict[str, Mapping[tuple[str, int], str] | Unanswered]:
-    """Positions set for groups without members: the error of each partition that was refused, by group.
+    """Commits positions for groups without members. Returns by group the error of each partition that was refused.
 
-    Without leader epochs: one of another cluster breaks consumers. A group that has members refuses.
+    The commits have no leader epochs: an epoch of another cluster breaks consumers. A group that has members refuses.
     """
 
     def told(answer: Any, some: Sequence[str]) -> Iterator[Told[Mapping[tuple[str, int], str]]]:
         codes = {
             (topic.name, told.partition_index): told.error_code for topic in answer.topics for told in topic.partitions
         }
-        # Whether an unknown topic may still appear, the caller knows.
+        # An unknown topic may still appear soon. Only the caller knows that.
         moving = next((code for code in codes.values() if is_retriable(code) and code != _UNKNOWN_TOPIC), 0)
         yield some[0], moving, {place: error_text(code) for place, code in codes.items() if code}
 
@@ -165,7 +166,7 @@ def _ask(
     *,
     size: int,
 ) -> dict[str, T | Unanswered]:
-    """Each group's coordinator is asked about up to `size` groups at once; one that moves or loads is waited for."""
+    """Asks each group's coordinator about up to `size` groups at once. Waits for a coordinator that moves or loads."""
     found: dict[str, T | Unanswered] = {}
     waiting = list(groups)
     for attempt in range(tries):
@@ -190,7 +191,7 @@ def _ask(
 
 
 def wake(wire: Wire) -> None:
-    """Makes the brokers create their offsets topic if there is none, without waiting for it."""
+    """Makes the brokers create their offsets topic if it does not exist, without waiting for it."""
     _coordinators(wire, [""], {})
 
 
@@ -199,7 +200,8 @@ def _may_change(told: object) -> bool:
 
 
 def _coordinators(wire: Wire, groups: Sequence[str], failed: dict[str, Any]) -> dict[int, list[str]]:
-    """Groups by coordinator; why one has none goes to `failed`. The very first question makes the offsets topic."""
+    """Groups by coordinator. Why a group has none is added to `failed`. The first such request on a cluster creates its
+    offsets topic."""
     found: dict[int, list[str]] = {}
     if wire.speaks(FindCoordinatorRequest, 4):  # many keys: KIP-699, since 3.0
         parts = [groups[start : start + _GROUPS_A_REQUEST] for start in range(0, len(groups), _GROUPS_A_REQUEST)]

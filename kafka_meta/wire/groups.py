@@ -1,4 +1,4 @@
-"""Every group of every type, and open transactions."""
+"""The list of all groups of every type, and of transactional ids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from kafka.protocol.admin import ListGroupsRequest, ListTransactionsRequest
 
-from kafka_meta.model import Gap, Remark
+from kafka_meta.model import Gap, Remark, Resource
 from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
 
 _TRIES = 20
@@ -17,7 +17,8 @@ _PAUSE_SECONDS = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Listing:
-    """A group as ListGroups names it: state since 2.6 (KIP-518), type since 3.8 (KIP-848); lower case, None before."""
+    """A group as ListGroups returns it: state since 2.6 (KIP-518), type since 3.8 (KIP-848); lower case, None
+    before."""
 
     id: str
     protocol: str
@@ -44,13 +45,14 @@ def groups(wire: Wire) -> tuple[tuple[Listing, ...] | None, tuple[Gap, ...]]:
 
 
 def transactional_ids(wire: Wire) -> tuple[str, ...]:
-    """Of the producers that brokers keep a transaction state for (KIP-664, since 3.0); empty when they do not tell."""
+    """Ids of the producers that brokers keep a transaction state for (KIP-664, since 3.0); empty when they return
+    none."""
     answers, _ = _ask_brokers(wire, ListTransactionsRequest, "transactions")
     return tuple(sorted({told.transactional_id for answer in answers for told in answer.transaction_states}))
 
 
-def _ask_brokers(wire: Wire, request: Any, resource: str) -> tuple[list[Any], tuple[Gap, ...]]:
-    """All brokers that answered. A coordinator that is still loading is waited for, some seconds."""
+def _ask_brokers(wire: Wire, request: Any, section: str) -> tuple[list[Any], tuple[Gap, ...]]:
+    """The answers of all brokers that answered. Waits some seconds for a coordinator that is still loading."""
     answers: list[Any] = []
     gaps: dict[int, str] = {}
     waiting = list(wire.broker_ids)
@@ -72,5 +74,6 @@ def _ask_brokers(wire: Wire, request: Any, resource: str) -> tuple[list[Any], tu
         if not waiting:
             break
     return answers, tuple(
-        Remark(resource=resource, reason=f"broker {broker}: {reason}") for broker, reason in sorted(gaps.items())
+        Remark(resource=Resource(section), reason=f"broker {broker}: {reason}")
+        for broker, reason in sorted(gaps.items())
     )

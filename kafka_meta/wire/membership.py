@@ -1,4 +1,4 @@
-"""Membership of a group by the classic protocol, for a group that reads nothing: a lease that brokers watch over."""
+"""Membership of a group that reads nothing, by the classic protocol: a lease that the brokers check."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriabl
 
 _GROUP = 0
 _MEMBER_ID_REQUIRED = 79
+_MEMBER_ID_REQUIRED_FROM = 4
 _GONE = frozenset({25, 82, 22})
 """UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION."""
 _REBALANCE_IN_PROGRESS = 27
 
 
 class Expelled(Exception):
-    """The group goes on without us."""
+    """The group has removed us."""
 
 
 class Rebalancing(Exception):
-    """Somebody came or went: join again."""
+    """A member has joined or left: join again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """`members`: id → what each said of itself; only the leader is told."""
+    """`members`: id → the metadata that each member sent; only the leader gets them."""
 
     member_id: str
     generation: int
@@ -38,12 +39,12 @@ class Joined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """The requests of one member. All raise `Unanswered`, and what the method's own words say."""
+    """The requests of one member. All raise `Unanswered`, and the errors that the method's own docstring names."""
 
     wire: Wire
     group: str
     kind: str
-    """Of protocol and its type: no consumer, so nobody takes it for one."""
+    """The name of the protocol and of its type. It is not "consumer", so nobody takes the member for a consumer."""
 
     def coordinator(self) -> int:
         request = FindCoordinatorRequest(key=self.group, key_type=_GROUP, coordinator_keys=[self.group], max_version=3)
@@ -52,29 +53,26 @@ class Membership:
         return int(answer.node_id)
 
     def members(self, coordinator: int) -> tuple[bytes, ...]:
-        """What each member has said of itself; nothing of those that the group has not settled with."""
+        """The metadata that each member sent; empty while the group is rebalancing."""
         (group,) = self.wire.ask(DescribeGroupsRequest(groups=[self.group], max_version=5), coordinator).groups
         _check(group.error_code)
         return tuple(bytes(member.member_metadata) for member in group.members)
 
+    def new_member_id(self, coordinator: int, *, says: bytes, session_ms: int) -> str:
+        """The id to join with, which the coordinator returns at once (KIP-394, since 2.2). Empty for older brokers:
+        they return it with the answer to the join."""
+        if not self.wire.speaks(JoinGroupRequest, _MEMBER_ID_REQUIRED_FROM):
+            return ""
+        answer = self.wire.ask(self._join("", says, session_ms), coordinator)
+        if answer.error_code != _MEMBER_ID_REQUIRED:
+            _check(answer.error_code)
+        return str(answer.member_id)
+
     def join(self, coordinator: int, *, member_id: str, says: bytes, session_ms: int) -> Joined:
-        """Waits for those that are in, at most until the session of those who do not answer has ended."""
-        protocol = JoinGroupRequest.JoinGroupRequestProtocol(name=self.kind, metadata=says)
-        answer = self.wire.ask(
-            JoinGroupRequest(
-                group_id=self.group,
-                session_timeout_ms=session_ms,
-                rebalance_timeout_ms=session_ms,
-                member_id=member_id,
-                group_instance_id=None,
-                protocol_type=self.kind,
-                protocols=[protocol],
-                reason=None,
-            ),
-            coordinator,
-        )
-        if answer.error_code == _MEMBER_ID_REQUIRED:
-            return self.join(coordinator, member_id=answer.member_id, says=says, session_ms=session_ms)
+        """Joins the group. Waits for its members to join again, at most until the sessions of those that do not are
+        over; for an empty group, the brokers' `group.initial.rebalance.delay.ms`. Raises `Rebalancing` and
+        `Expelled`."""
+        answer = self.wire.ask(self._join(member_id, says, session_ms), coordinator)
         _check(answer.error_code)
         return Joined(
             member_id=answer.member_id,
@@ -83,8 +81,21 @@ class Membership:
             members={member.member_id: bytes(member.metadata) for member in answer.members},
         )
 
+    def _join(self, member_id: str, says: bytes, session_ms: int) -> JoinGroupRequest:
+        protocol = JoinGroupRequest.JoinGroupRequestProtocol(name=self.kind, metadata=says)
+        return JoinGroupRequest(
+            group_id=self.group,
+            session_timeout_ms=session_ms,
+            rebalance_timeout_ms=session_ms,
+            member_id=member_id,
+            group_instance_id=None,
+            protocol_type=self.kind,
+            protocols=[protocol],
+            reason=None,
+        )
+
     def sync(self, coordinator: int, joined: Joined, says: Callable[[Mapping[str, bytes]], bytes]) -> bytes:
-        """What the leader says to all. Raises `Rebalancing` and `Expelled`."""
+        """What the leader sends to all members. Raises `Rebalancing` and `Expelled`."""
         told = says(joined.members) if joined.leads else b""
         assignment = SyncGroupRequest.SyncGroupRequestAssignment
         answer = self.wire.ask(
@@ -115,8 +126,8 @@ class Membership:
         )
         _check(answer.error_code)
 
-    def leave(self, coordinator: int, joined: Joined) -> None:
-        self.wire.ask(LeaveGroupRequest(group_id=self.group, member_id=joined.member_id, max_version=2), coordinator)
+    def leave(self, coordinator: int, member_id: str) -> None:
+        self.wire.ask(LeaveGroupRequest(group_id=self.group, member_id=member_id, max_version=2), coordinator)
 
 
 def _check(code: int, message: str | None = None) -> None:

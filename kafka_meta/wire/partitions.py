@@ -1,27 +1,28 @@
-"""Partitions as a copier needs to know them: who leads them in which epoch, and where their logs end."""
+"""What a copy needs to know of partitions and topics: leaders with their epochs, where logs and epochs end, limits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from kafka.protocol.consumer import OffsetForLeaderEpochRequest
+from kafka.protocol.consumer import ListOffsetsRequest, OffsetForLeaderEpochRequest
 from kafka.protocol.metadata import MetadataRequest
 from kafka.protocol.producer import InitProducerIdRequest
 
 from kafka_meta.model import Broker
-from kafka_meta.wire.configs import broker_configs, effective
+from kafka_meta.wire.configs import Config, effective
 from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
-from kafka_meta.wire.topics import LATEST, Place, by_leader, by_topic, list_offsets, topic_id
+from kafka_meta.wire.topics import EARLIEST, LATEST, MAX_TIMESTAMP, Place, by_leader, by_topic, list_offsets, topic_id
 
+_MAX_TIMESTAMP_FROM = 7
 _TOPICS_BY_NAME = 4
-"""MetadataRequest from v4 (0.11) on can ask for a topic without creating it."""
+"""From v4 (0.11) on, a MetadataRequest can name a topic without creating it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leader:
-    """`epoch` is -1 where brokers do not tell it (before 2.1)."""
+    """`epoch` is -1 where brokers do not return it (before 2.1)."""
 
     broker: Broker
     epoch: int
@@ -30,14 +31,48 @@ class Leader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """`retriable`: it passes by itself, as an election does."""
+    """`retriable`: it ends by itself, as an election does."""
 
     reason: str
     retriable: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recreated(Failure):
+    """The topic has the same name as the expected one, and another id."""
+
+
+def led(
+    wire: Wire, places: Mapping[Place, str | None], epochs: Mapping[Place, int] | None = None
+) -> dict[Place, Leader | Failure]:
+    """The leaders of these partitions. Each partition comes with the id that its topic should have; None accepts any
+    id.
+
+    `epochs` are leaders' epochs that have been seen before. A broker that does not know of the last election yet
+    returns the leader before it, which may still answer, and whose log may lack records: a retriable `Failure`.
+    """
+    seen = epochs or {}
+    try:
+        told = leaders(wire, (topic for topic, _ in places))
+    except Unanswered as silence:
+        return dict.fromkeys(places, Failure(reason=silence.reason, retriable=silence.retriable))
+    found: dict[Place, Leader | Failure] = {}
+    for (topic, partition), expected in places.items():
+        missing = Failure(reason=f"topic {topic} has no partition {partition}", retriable=False)
+        leader = told.get((topic, partition)) or told.get((topic, -1)) or missing
+        if isinstance(leader, Leader) and None not in (expected, leader.topic_id) and leader.topic_id != expected:
+            reason = f"topic {topic} has been recreated: its id was {expected}, now it is {leader.topic_id}"
+            leader = Recreated(reason=reason, retriable=False)
+        if isinstance(leader, Leader) and 0 <= leader.epoch < seen.get((topic, partition), -1):
+            reason = f"epoch {leader.epoch} is told of its leader, but {seen[topic, partition]} has been seen before"
+            leader = Failure(reason=reason, retriable=True)
+        found[topic, partition] = leader
+    return found
+
+
 def leaders(wire: Wire, topics: Iterable[str]) -> dict[Place, Leader | Failure]:
-    """Of every partition of these topics; a topic that is not there, or not for us, has its `Failure` as partition -1.
+    """The leader of every partition of these topics. A topic that does not exist, or that we may not see, has its
+    `Failure` as partition -1.
 
     Asking creates no topic. Raises `Unanswered`.
     """
@@ -51,7 +86,7 @@ def leaders(wire: Wire, topics: Iterable[str]) -> dict[Place, Leader | Failure]:
         answer = wire.ask(MetadataRequest(topics=None))
     brokers = {each.node_id: Broker(id=each.node_id, host=each.host, port=each.port) for each in answer.brokers}
     found: dict[Place, Leader | Failure] = {
-        (name, -1): Failure(reason="the topic is not there", retriable=False) for name in wanted
+        (name, -1): Failure(reason="the topic does not exist", retriable=False) for name in wanted
     }
     for told in answer.topics:
         if (told.name, -1) not in found:
@@ -72,29 +107,41 @@ def leaders(wire: Wire, topics: Iterable[str]) -> dict[Place, Leader | Failure]:
     return found
 
 
-def log_ends(wire: Wire, leaders: Mapping[Place, Leader]) -> dict[Place, int | Failure]:
-    """Where the leaders' own logs end, unreplicated records included (OffsetForLeaderEpoch of the current epoch).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochEnd:
+    """Where an epoch ends in a leader's log: where the next epoch begins, or where the log ends (KIP-101, KIP-320).
 
-    ListOffsets tells the high watermark only, which lags behind it.
+    `epoch` is the requested one, or the largest one before it that the log has; -1 where the broker does not return it
+    (before 2.0). `offset` is -1 where the leader does not know the epoch.
     """
+
+    epoch: int
+    offset: int
+
+
+def epoch_ends(
+    wire: Wire, leaders: Mapping[Place, Leader], epochs: Mapping[Place, int]
+) -> dict[Place, EpochEnd | Failure]:
+    """The end of an epoch in each leader's log (OffsetForLeaderEpoch). From 2.1 on a broker refuses that has
+    another epoch than the caller knows: a retriable `Failure`."""
     topic = OffsetForLeaderEpochRequest.OffsetForLeaderTopic
     partition = topic.OffsetForLeaderPartition
 
-    def asked(name: str, number: int) -> Any:
-        epoch = leaders[name, number].epoch
-        return partition(partition=number, current_leader_epoch=epoch, leader_epoch=epoch)
+    def asked(place: Place) -> Any:
+        return partition(partition=place[1], current_leader_epoch=leaders[place].epoch, leader_epoch=epochs[place])
 
-    answers, found = _ask_leaders(
+    answers, failed = _ask_leaders(
         wire,
-        leaders,
+        {place: leaders[place] for place in epochs},
         lambda places: OffsetForLeaderEpochRequest(
             replica_id=-1,
             topics=[
-                topic(topic=name, partitions=[asked(name, number) for number in numbers])
+                topic(topic=name, partitions=[asked((name, number)) for number in numbers])
                 for name, numbers in by_topic(places).items()
             ],
         ),
     )
+    found: dict[Place, EpochEnd | Failure] = {**failed}
     for answer in answers:
         for told_topic in answer.topics:
             for told in told_topic.partitions:
@@ -102,17 +149,39 @@ def log_ends(wire: Wire, leaders: Mapping[Place, Leader]) -> dict[Place, int | F
                 if told.error_code:
                     failure = Failure(reason=error_text(told.error_code), retriable=is_retriable(told.error_code))
                     found[place] = failure
-                elif told.leader_epoch != leaders[place].epoch or told.end_offset < 0:
-                    # A leader that has just been elected and has not written its epoch down yet.
-                    found[place] = Failure(reason="its leader has just changed", retriable=True)
                 else:
-                    found[place] = told.end_offset
+                    found[place] = EpochEnd(epoch=told.leader_epoch, offset=told.end_offset)
+    return found
+
+
+def ends_epochs(wire: Wire) -> bool:
+    """Whether the brokers support OffsetForLeaderEpoch (since 0.11). Some brokers that are not Kafka do not."""
+    return wire.speaks(OffsetForLeaderEpochRequest)
+
+
+def log_ends(wire: Wire, leaders: Mapping[Place, Leader]) -> dict[Place, int | Failure]:
+    """The ends of the leaders' own logs, unreplicated records included: the ends of the current epochs.
+
+    ListOffsets returns only the high watermark, which lags behind it.
+    """
+    ends = epoch_ends(wire, leaders, {place: leader.epoch for place, leader in leaders.items()})
+    found: dict[Place, int | Failure] = {}
+    for place, end in ends.items():
+        if isinstance(end, Failure):
+            found[place] = end
+        elif end.epoch != leaders[place].epoch or end.offset < 0:
+            # A leader that was just elected and has not written its epoch yet.
+            found[place] = Failure(reason="its leader has just changed", retriable=True)
+        else:
+            found[place] = end.offset
     return found
 
 
 def listed_offsets(wire: Wire, leaders: Mapping[Place, Leader], at: int = LATEST) -> dict[Place, int | Failure]:
-    """`LATEST` is the high watermark: what is on all replicas that count; `EARLIEST` where the log begins."""
-    answers, found = _ask_leaders(wire, leaders, lambda places: list_offsets(places, at))
+    """`LATEST` is the high watermark: below it every record is on all in-sync replicas. `EARLIEST` is the log's
+    start."""
+    answers, failed = _ask_leaders(wire, leaders, lambda places: list_offsets(places, at))
+    found: dict[Place, int | Failure] = {**failed}
     for answer in answers:
         for told_topic in answer.topics:
             for told in told_topic.partitions:
@@ -125,16 +194,52 @@ def listed_offsets(wire: Wire, leaders: Mapping[Place, Leader], at: int = LATEST
     return found
 
 
+class Bounds(NamedTuple):
+    """Where logs begin and end, by partition. A partition whose leader did not answer is in neither mapping."""
+
+    starts: Mapping[Place, int | Failure]
+    ends: Mapping[Place, int | Failure]
+    uncertain: frozenset[Place]
+    """Their ends are high watermarks, which may lag behind for a moment: before 2.1 leaders' epochs are not returned,
+    and some brokers that are not Kafka never return the ends of their logs."""
+
+
+def log_bounds(wire: Wire, leaders: Mapping[Place, Leader]) -> Bounds:
+    """Asked of each partition's leader."""
+    starts, ends = listed_offsets(wire, leaders, EARLIEST), log_ends(wire, leaders)
+    uncertain = {
+        place: leader
+        for place, leader in leaders.items()
+        if leader.epoch < 0 or (isinstance(end := ends.get(place), Failure) and not end.retriable)
+    }
+    return Bounds(starts, ends | listed_offsets(wire, uncertain), frozenset(uncertain))
+
+
+def youngest_records(wire: Wire, leaders: Mapping[Place, Leader]) -> dict[Place, int]:
+    """The largest timestamp of each partition's records, in milliseconds since 1970 (KIP-734, since 3.0). A partition
+    without records is absent, and one whose broker does not return it."""
+    if not wire.speaks(ListOffsetsRequest, _MAX_TIMESTAMP_FROM):
+        return {}
+    answers, _ = _ask_leaders(wire, leaders, lambda places: list_offsets(places, MAX_TIMESTAMP))
+    return {
+        (topic.name, told.partition_index): told.timestamp
+        for answer in answers
+        for topic in answer.topics
+        for told in topic.partitions
+        if not told.error_code and told.timestamp >= 0
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taking:
-    """What a topic takes: whether it stamps its records itself, and how large a batch may be."""
+    """What a topic accepts: whether it sets the timestamps of its records itself, and how large a batch may be."""
 
     stamps: bool
     max_message_bytes: int | None
 
 
 def taking(wire: Wire, topics: Iterable[str]) -> dict[str, Taking]:
-    """Of those topics whose configs the broker tells. Raises `Unanswered` when it does not answer."""
+    """By topic, where the broker returns its configs. Raises `Unanswered` when it does not answer."""
     found: dict[str, Taking] = {}
     for topic, configs in effective(wire, sorted(set(topics)), ("message.timestamp.type", "max.message.bytes")):
         if isinstance(configs, Unanswered):
@@ -149,13 +254,14 @@ def taking(wire: Wire, topics: Iterable[str]) -> dict[str, Taking]:
     return found
 
 
-def producer_memory_ms(wire: Wire) -> int | None:
-    """How long after its last record's timestamp every broker is sure to know a producer; None when one does not tell.
+def producer_memory_ms(brokers: Iterable[Mapping[str, Config] | Unanswered]) -> int | None:
+    """For how many milliseconds after its last record's timestamp every broker surely remembers a producer, from the
+    configs of all brokers; None when one does not return the setting.
 
     Before 3.4 the setting for transactional ids counted for producers, too (KAFKA-14097).
     """
     found: list[int] = []
-    for configs in broker_configs(wire).values():
+    for configs in brokers:
         if isinstance(configs, Unanswered):
             return None
         told = configs.get("producer.id.expiration.ms") or configs.get("transactional.id.expiration.ms")
@@ -166,13 +272,13 @@ def producer_memory_ms(wire: Wire) -> int | None:
 
 
 def numbers_producers(wire: Wire) -> bool:
-    """Whether the brokers know idempotent producers (KIP-98, since 0.11); some engines that are not Kafka do not."""
+    """Whether the brokers support idempotent producers (KIP-98, since 0.11). Some brokers that are not Kafka do not."""
     return wire.speaks(InitProducerIdRequest)
 
 
 def new_producer(wire: Wire) -> tuple[int, int] | Failure:
     """A producer id and its epoch. Raises `Unanswered`."""
-    # Without a transactional id there is nothing that could time out.
+    # The transaction timeout does not matter: without a transactional id there is no transaction.
     answer = wire.ask(InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=60_000))
     if answer.error_code:
         return Failure(reason=error_text(answer.error_code), retriable=is_retriable(answer.error_code))
@@ -181,11 +287,12 @@ def new_producer(wire: Wire) -> tuple[int, int] | Failure:
 
 def _ask_leaders(
     wire: Wire, leaders: Mapping[Place, Leader], request: Callable[[Sequence[Place]], Any]
-) -> tuple[list[Any], dict[Place, int | Failure]]:
-    """Each leader once about all its partitions: the answers, and the partitions of those that gave none."""
+) -> tuple[list[Any], dict[Place, Failure]]:
+    """Asks each leader once about all its partitions. Returns the answers, and the partitions of leaders without
+    one."""
     led = by_leader({place: leader.broker.id for place, leader in leaders.items()})
     answers: list[Any] = []
-    failed: dict[Place, int | Failure] = {}
+    failed: dict[Place, Failure] = {}
     asked = wire.ask_all([(broker, request(places)) for broker, places in led.items()])
     for places, answer in zip(led.values(), asked, strict=True):
         if isinstance(answer, Unanswered):

@@ -1,4 +1,4 @@
-"""Produce of batches that are ready: header and body are sent from where they lie."""
+"""Produce requests of batches that are ready. Headers and bodies are not copied."""
 
 from __future__ import annotations
 
@@ -31,10 +31,15 @@ class Produced(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Produce:
-    """ProduceRequest v8 (2.4), acks=all; at most one batch a partition. The answer is a list of `Produced`."""
+    """ProduceRequest v3 (0.11) to v8 (2.4), acks=all; at most one batch a partition. The answer is a list of
+    `Produced`.
+
+    All versions carry the same batches. Redpanda and Azure Event Hubs support it up to v7. zstd needs v7 (KIP-110).
+    Only v8 returns the reason of a refusal.
+    """
 
     API_KEY: ClassVar[int] = 0
-    VERSIONS: ClassVar[tuple[int, int]] = (8, 8)
+    VERSIONS: ClassVar[tuple[int, int]] = (3, 8)
 
     batches: Sequence[Sent]
     timeout_ms: int
@@ -63,14 +68,13 @@ class Produce:
             (partitions,) = _INT32.unpack_from(body, at)
             at += 4
             for _ in range(partitions):
-                partition, code, base_offset, _, _, errors = _ANSWER.unpack_from(body, at)
+                partition, code, base_offset, _ = _ANSWER.unpack_from(body, at)
                 at += _ANSWER.size
-                reasons: list[str | None] = []
-                for _ in range(max(0, errors)):
-                    reason, at = _string(body, at + 4)
-                    reasons.append(reason)
-                message, at = _string(body, at)
-                told = message or next((reason for reason in reasons if reason), None)
+                if version >= 5:
+                    at += 8  # the log's start offset
+                told = None
+                if version >= 8:
+                    told, at = _reason(body, at)
                 produced.append(
                     Produced(
                         topic=name or "",
@@ -86,8 +90,20 @@ class Produce:
 
 _INT16, _INT32 = struct.Struct(">h"), struct.Struct(">i")
 _PARTITION = struct.Struct(">ii")
-_ANSWER = struct.Struct(">ihqqqi")
-"""Partition, error, base offset, log append time, log start offset, number of record errors."""
+_ANSWER = struct.Struct(">ihqq")
+"""Partition, error, base offset, log append time."""
+
+
+def _reason(body: memoryview, at: int) -> tuple[str | None, int]:
+    """The broker's message about the batch, else about the first record that has one; and the position after it."""
+    (errors,) = _INT32.unpack_from(body, at)
+    at += 4
+    reasons: list[str | None] = []
+    for _ in range(max(0, errors)):
+        reason, at = _string(body, at + 4)
+        reasons.append(reason)
+    message, at = _string(body, at)
+    return message or next((reason for reason in reasons if reason), None), at
 
 
 def _string(body: memoryview, at: int) -> tuple[str | None, int]:

@@ -1,4 +1,4 @@
-"""What the caller may do with single topics and groups (KIP-430, since 2.3)."""
+"""The operations that we may do on single topics and groups (KIP-430, since 2.3)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from kafka_meta.wire.topics import metadata
 
 _GROUP = 0
 _FIRST_VERSION = 8
-"""Of Metadata, that tells them; DescribeGroups tells them from version 3 on."""
+"""The first version of Metadata that returns them; DescribeGroups returns them from version 3 on."""
 
 
 def topic_operations(wire: Wire, topics: Iterable[str]) -> Mapping[str, frozenset[str]]:
-    """By topic; one is missing where the brokers do not say, or name the topic with an error."""
+    """By topic. A topic is absent where the brokers do not return its operations, or return an error for it."""
     asked = [MetadataRequest.MetadataRequestTopic(name=name) for name in sorted(set(topics))]
     try:
         answer = wire.ask(
@@ -35,18 +35,20 @@ def topic_operations(wire: Wire, topics: Iterable[str]) -> Mapping[str, frozense
 
 
 def group_operations(wire: Wire, groups: Iterable[str]) -> Mapping[str, frozenset[str]]:
-    """By group, whether it exists or not; one is missing where its coordinator does not say. GROUP_AUTHORIZATION_FAILED
-    is an empty set: whoever may do anything with a group may describe it."""
+    """By group, whether it exists or not. A group is absent where its coordinator does not return its operations.
+
+    After GROUP_AUTHORIZATION_FAILED the set is empty: whoever has any right on a group may describe it.
+    """
     names = sorted(set(groups))
     told = metadata(wire, [OFFSETS_TOPIC])
     if OFFSETS_TOPIC not in told.topics and not any("AUTHORIZATION" in gap.reason for gap in told.gaps):
-        # Asking for a coordinator creates the topic: that is not for us.
+        # Asking for a coordinator creates the offsets topic, which a check must not do.
         return {}
     coordinators: list[Any] = wire.ask_all(
         [(None, FindCoordinatorRequest(key=name, key_type=_GROUP, max_version=3)) for name in names]
     )
     requests = [
-        # Version 6 answers for a group that is not there with an error, and without operations.
+        # Version 6 answers with an error, and without operations, for a group that does not exist.
         (coordinator.node_id, DescribeGroupsRequest(groups=[name], include_authorized_operations=True, max_version=5))
         for name, coordinator in zip(names, coordinators, strict=True)
         if not isinstance(coordinator, Unanswered) and not coordinator.error_code

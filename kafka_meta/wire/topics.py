@@ -1,21 +1,22 @@
-"""Topics as brokers tell them: metadata, first and last offsets, sizes on disk, running reassignments."""
+"""Topics: metadata, start and end offsets, sizes on disk, running reassignments."""
 
 from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
 from uuid import UUID
 
+from kafka.errors import TopicAuthorizationFailedError
 from kafka.protocol.admin import DescribeClusterRequest, DescribeLogDirsRequest, ListPartitionReassignmentsRequest
 from kafka.protocol.consumer import ListOffsetsRequest
 from kafka.protocol.metadata import MetadataRequest
 
 from kafka_meta.events import Emit, Waiting, silent
-from kafka_meta.model import Broker, Gap, LogDirs, Partition, Remark, Topic, Volume
+from kafka_meta.model import Broker, Gap, LogDirs, Partition, Remark, Resource, Topic, Volume
 from kafka_meta.wire.connection import Unanswered, Wire, authorized, error_text, is_retriable
 
 Place: TypeAlias = tuple[str, int]
@@ -23,6 +24,7 @@ Place: TypeAlias = tuple[str, int]
 
 EARLIEST = -2
 LATEST = -1
+MAX_TIMESTAMP = -3
 """As the time of a `ListOffsetsRequest`."""
 
 _PARTITIONS_A_REQUEST = 10_000
@@ -33,7 +35,8 @@ _NO_ID = UUID(int=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """What Metadata and DescribeCluster tell. Topics that the caller may not describe are silently not among them."""
+    """What Metadata and DescribeCluster return. They leave out topics that the caller may not describe, without an
+    error."""
 
     cluster_id: str | None
     controller_id: int | None
@@ -41,9 +44,9 @@ class Metadata:
     topics: Mapping[str, Topic]
     """Without configs, offsets and sizes."""
     gaps: tuple[Gap, ...]
-    """Topics that were named with an error."""
+    """Topics that came with an error."""
     cluster_operations: frozenset[str] | None
-    """What the caller may do with the cluster; None when the broker does not say (before 2.3)."""
+    """The operations that the caller may do on the cluster; None when the broker does not return them (before 2.3)."""
 
 
 def metadata(wire: Wire, names: Iterable[str] | None = None, broker: int | None = None) -> Metadata:
@@ -64,13 +67,13 @@ def metadata(wire: Wire, names: Iterable[str] | None = None, broker: int | None 
     gaps: list[Gap] = []
     for told in answer.topics:
         partitions = sorted(told.partitions, key=lambda partition: partition.partition_index)
-        resource = f"topic {told.name}"
+        resource = Resource("topic", told.name)
         if wanted is not None and told.name not in wanted:
             continue
         if told.error_code:
             gaps.append(Remark(resource=resource, reason=error_text(told.error_code)))
         elif [partition.partition_index for partition in partitions] != list(range(len(partitions))):
-            gaps.append(Remark(resource=resource, reason="the broker named only some of its partitions"))
+            gaps.append(Remark(resource=resource, reason="the broker returned only some of its partitions"))
         else:
             topics[told.name] = Topic(
                 name=told.name,
@@ -92,8 +95,23 @@ def metadata(wire: Wire, names: Iterable[str] | None = None, broker: int | None 
     )
 
 
+def unseen(wire: Wire, names: Collection[str]) -> tuple[Gap, ...]:
+    """A gap for each of these topics that the caller may not describe. Asked for all topics, brokers leave those out
+    without an error; asked by name, they return one, whether the topic exists or not. Raises `Unanswered`.
+    """
+    if not names or not wire.speaks(MetadataRequest, 4):  # before v4 (0.11) naming a topic may create it
+        return ()
+    named = [MetadataRequest.MetadataRequestTopic(name=name) for name in sorted(names)]
+    answer = wire.ask(MetadataRequest(topics=named, allow_auto_topic_creation=False))
+    return tuple(
+        Remark(resource=Resource("topic", told.name), reason=f"no right to DESCRIBE it: {error_text(told.error_code)}")
+        for told in answer.topics
+        if told.error_code == TopicAuthorizationFailedError.errno
+    )
+
+
 def _cluster_operations(wire: Wire, metadata: Any) -> frozenset[str] | None:
-    """Metadata told them from 2.3 to 2.7, DescribeCluster does since (KIP-700)."""
+    """Metadata returned them from 2.3 to 2.7, DescribeCluster does since then (KIP-700)."""
     told = authorized(metadata.authorized_operations)
     if told is None:
         try:
@@ -125,7 +143,7 @@ def _partition(told: Any) -> Partition:
 
 
 def by_leader(leaders: Mapping[Place, int]) -> dict[int, list[Place]]:
-    """Whom to ask about which partitions; both in order."""
+    """Partitions by the broker to ask about them; both in order."""
     found: dict[int, list[Place]] = {leader: [] for leader in sorted(set(leaders.values()))}
     for place in sorted(leaders):
         found[leaders[place]].append(place)
@@ -133,7 +151,7 @@ def by_leader(leaders: Mapping[Place, int]) -> dict[int, list[Place]]:
 
 
 def by_topic(places: Iterable[Place]) -> dict[str, list[int]]:
-    """As requests name partitions."""
+    """Partition numbers by topic, as requests have them."""
     found: dict[str, list[int]] = {}
     for topic, partition in places:
         found.setdefault(topic, []).append(partition)
@@ -141,7 +159,7 @@ def by_topic(places: Iterable[Place]) -> dict[str, list[int]]:
 
 
 def list_offsets(places: Iterable[Place], at: int, *, committed: bool = False) -> ListOffsetsRequest:
-    """`committed`: `LATEST` is the last stable offset, not the high watermark."""
+    """With `committed`, `LATEST` is the last stable offset, not the high watermark."""
     topic = ListOffsetsRequest.ListOffsetsTopic
     partition = topic.ListOffsetsPartition
     return ListOffsetsRequest(
@@ -160,7 +178,7 @@ def offsets(
     """The offset of each partition's first record at or after `at`: milliseconds since 1970, `EARLIEST` or `LATEST`.
 
     `LATEST` is the high watermark: records of open transactions count. None: no record is that young. The second part
-    says why an offset is not known. Leaders that are moving or being made are waited for, some seconds.
+    has the reasons why an offset is not known. Leaders that are moving or being elected are waited for, some seconds.
     """
     found: dict[Place, int | None] = {}
     failed: dict[Place, str] = {}
@@ -179,7 +197,7 @@ def offsets(
 def _ask_offsets(
     wire: Wire, leaders: Mapping[Place, int], at: int, found: dict[Place, int | None], failed: dict[Place, str]
 ) -> set[Place]:
-    """Those that may be known a little later."""
+    """Adds offsets and reasons. Returns the partitions whose offsets may be known a little later."""
     moving: set[Place] = set()
     parts = [
         (leader, part)
@@ -225,9 +243,9 @@ def _batches(places: Iterable[Place], size: int) -> Iterable[list[Place]]:
 
 
 def log_dirs(wire: Wire) -> LogDirs:
-    """Sizes on disk and free space, as far as the brokers tell (since 1.0; free space since 3.3).
+    """Sizes on disk and free space, as far as the brokers return them (since 1.0; free space since 3.3).
 
-    An answer without any directory is "unknown": that is what a caller without DESCRIBE on the cluster gets before 3.2.
+    An answer without any directory means "unknown": before 3.2, a caller without DESCRIBE on the cluster gets it.
     """
     sizes: dict[tuple[str, int, int], int] = {}
     volumes: dict[int, tuple[Volume, ...]] = {}
@@ -235,13 +253,13 @@ def log_dirs(wire: Wire) -> LogDirs:
     ids = wire.broker_ids
     answers = wire.ask_all([(broker, DescribeLogDirsRequest(topics=None)) for broker in ids])
     for broker, answer in zip(ids, answers, strict=True):
-        resource = f"log directories of broker {broker}"
+        resource = Resource("log directories of broker", str(broker))
         if isinstance(answer, Unanswered):
             gaps.append(Remark(resource=resource, reason=answer.reason))
         elif answer.error_code:
             gaps.append(Remark(resource=resource, reason=error_text(answer.error_code)))
         elif not answer.results:
-            gaps.append(Remark(resource=resource, reason="the broker told none; DESCRIBE on the cluster is needed"))
+            gaps.append(Remark(resource=resource, reason="the broker returned none: DESCRIBE on the cluster is needed"))
         else:
             for directory in answer.results:
                 if directory.error_code:
@@ -249,7 +267,7 @@ def log_dirs(wire: Wire) -> LogDirs:
                     gaps.append(Remark(resource=resource, reason=reason))
                 for topic in directory.topics:
                     for replica in topic.partitions:
-                        # A future replica is the copy under way to another directory of the same broker.
+                        # A future replica is a copy that is being made in another directory of the same broker.
                         if not replica.is_future_key:
                             sizes[topic.name, replica.partition_index, broker] = replica.partition_size
             told = tuple(
@@ -263,7 +281,7 @@ def log_dirs(wire: Wire) -> LogDirs:
 
 
 def reassignments(wire: Wire, controller: int | None) -> dict[Place, tuple[int, ...]]:
-    """The replicas of the partitions on the move, as they will be (KIP-455, since 2.4). Raises `Unanswered`."""
+    """The future replicas of the partitions that a reassignment is moving (KIP-455, since 2.4). Raises `Unanswered`."""
     answer = wire.ask(ListPartitionReassignmentsRequest(topics=None), controller)
     if answer.error_code:
         raise Unanswered(error_text(answer.error_code, answer.error_message))

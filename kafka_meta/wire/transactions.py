@@ -1,4 +1,4 @@
-"""Where a partition's committed records end, and whose open transaction it is that they end there."""
+"""The last stable offset of partitions, and the open transactions that hold it back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from kafka_meta.wire.topics import LATEST, Place, by_leader, list_offsets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """A producer with an open transaction on a partition; `transactional_id` None where the brokers do not tell."""
+    """A producer with an open transaction on a partition; `transactional_id` None where the brokers do not return
+    it."""
 
     producer_id: int
     first_offset: int
@@ -23,9 +24,10 @@ class Holder:
 
 
 def stable_offsets(wire: Wire, leaders: Mapping[Place, int]) -> tuple[dict[Place, int], dict[Place, str]]:
-    """Last stable offsets: below them every transaction has ended. The second part says why one is not known.
+    """Last stable offsets: below them every transaction has ended. The second part has the reasons why one is not
+    known.
 
-    Before 0.11 there are no transactions, and it is the high watermark.
+    Before 0.11 there are no transactions, and the high watermark is returned.
     """
     found: dict[Place, int] = {}
     failed: dict[Place, str] = {}
@@ -45,8 +47,8 @@ def stable_offsets(wire: Wire, leaders: Mapping[Place, int]) -> tuple[dict[Place
 
 
 def holders(wire: Wire, leaders: Mapping[Place, int]) -> dict[Place, Holder]:
-    """The producer of the oldest open transaction on each of these partitions, as far as the brokers tell (KIP-664,
-    since 2.8)."""
+    """The producer of the oldest open transaction on each of these partitions, as far as the brokers return it
+    (KIP-664, since 2.8)."""
     found: dict[Place, Holder] = {}
     names: dict[int, str] | None = None
     for answer in wire.ask_all([(leader, describe_producers(places)) for leader, places in by_leader(leaders).items()]):

@@ -1,7 +1,7 @@
 """SCRAM users and client quotas.
 
-librdkafka has no quotas, and neither tells nor takes a salted password: with a salt of its own no credential stays
-the same.
+librdkafka has no quotas, and it cannot send a salted password: it would use a salt of its own, so that no credential
+could stay the same.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from kafka.protocol.admin import (
     DescribeUserScramCredentialsRequest,
 )
 
-from kafka_meta.model import Gap, Quota, Remark, ScramCredential, User
+from kafka_meta.model import Gap, Quota, Remark, Resource, ScramCredential, User
 from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
 
 _MECHANISMS: Mapping[int, str] = {1: "SCRAM-SHA-256", 2: "SCRAM-SHA-512"}
 _RESOURCE_NOT_FOUND = 91
 _ASK_ZOOKEEPER = "ZooKeeper does (--source-zk-connect, --dest-zk-connect)"
 _KINDS: Mapping[str, str] = {"user": "user", "client-id": "clientId", "ip": "ip"}
-"""Kinds of entities as brokers and as we spell them (`org.apache.kafka.common.quota.ClientQuotaEntity`)."""
+"""Kinds of entities, in the brokers' spelling and in ours (`org.apache.kafka.common.quota.ClientQuotaEntity`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upsertion:
-    """`salted_password` is PBKDF2's; all that a broker is told. It is shown to nobody."""
+    """`salted_password` is PBKDF2's, and the only secret that a broker gets. It is never shown."""
 
     user: str
     mechanism: str
@@ -43,19 +43,26 @@ class Upsertion:
 
 
 def users(wire: Wire) -> tuple[tuple[User, ...] | None, tuple[Gap, ...]]:
-    """Users with a SCRAM credential, without keys (KIP-554, since 2.7); None when brokers do not tell."""
+    """Users with a SCRAM credential, without keys (KIP-554, since 2.7); None when brokers do not return them."""
     if not wire.speaks(DescribeUserScramCredentialsRequest):
-        return None, (Remark(resource="users", reason=f"brokers before 2.7 do not tell SCRAM users; {_ASK_ZOOKEEPER}"),)
+        return None, (
+            Remark(
+                resource=Resource("users"), reason=f"brokers before 2.7 do not return SCRAM users; {_ASK_ZOOKEEPER}"
+            ),
+        )
     try:
-        # Empty and null both mean all; a broker that refuses stumbles over the null and never answers (tried on 3.9).
+        # Empty and null both mean all users. A broker that refuses the request fails on null and never answers (seen on
+        # 3.9).
         answer = wire.ask(DescribeUserScramCredentialsRequest(users=[]))
         if answer.error_code:
-            return None, (Remark(resource="users", reason=error_text(answer.error_code, answer.error_message)),)
+            return None, (
+                Remark(resource=Resource("users"), reason=error_text(answer.error_code, answer.error_message)),
+            )
         are_nodes = _are_nodes(wire, [told.user for told in answer.results if "%" in told.user])
     except Unanswered as silence:
-        return None, (Remark(resource="users", reason=silence.reason),)
+        return None, (Remark(resource=Resource("users"), reason=silence.reason),)
     gaps = tuple(
-        Remark(resource=f"user {told.user}", reason=error_text(told.error_code, told.error_message))
+        Remark(resource=Resource("user", told.user), reason=error_text(told.error_code, told.error_message))
         for told in answer.results
         if told.error_code
     )
@@ -79,9 +86,10 @@ def users(wire: Wire) -> tuple[tuple[User, ...] | None, tuple[Gap, ...]]:
 
 
 def _are_nodes(wire: Wire, names: Sequence[str]) -> bool:
-    """Whether these, with a `%`, are nodes of ZooKeeper (`al%20ice`): 2.8 tells such, yet asked by name it wants names.
+    """Whether these names, which have a `%`, are names of ZooKeeper nodes (`al%20ice`). 2.8 returns such names for all
+    users, but a request for one user needs the user's name.
 
-    Were they names of users, each would be found under its own.
+    If they were names of users, each would be found under its own name.
     """
     if not names:
         return False
@@ -91,15 +99,17 @@ def _are_nodes(wire: Wire, names: Sequence[str]) -> bool:
 
 
 def quotas(wire: Wire) -> tuple[tuple[Quota, ...] | None, tuple[Gap, ...]]:
-    """Of users, client ids, both together, and addresses (KIP-546, since 2.6); None when brokers do not tell."""
+    """Quotas of users, client ids, both together, and addresses (KIP-546); None before 2.6, and after an error."""
     if not wire.speaks(DescribeClientQuotasRequest):
-        return None, (Remark(resource="quotas", reason=f"brokers before 2.6 do not tell quotas; {_ASK_ZOOKEEPER}"),)
+        return None, (
+            Remark(resource=Resource("quotas"), reason=f"brokers before 2.6 do not return quotas; {_ASK_ZOOKEEPER}"),
+        )
     try:
         answer = wire.ask(DescribeClientQuotasRequest(components=[], strict=False))
     except Unanswered as silence:
-        return None, (Remark(resource="quotas", reason=silence.reason),)
+        return None, (Remark(resource=Resource("quotas"), reason=silence.reason),)
     if answer.error_code:
-        return None, (Remark(resource="quotas", reason=error_text(answer.error_code, answer.error_message)),)
+        return None, (Remark(resource=Resource("quotas"), reason=error_text(answer.error_code, answer.error_message)),)
     known, unknown = [], 0
     for entry in answer.entries or ():
         if any(part.entity_type not in _KINDS for part in entry.entity):
@@ -107,8 +117,8 @@ def quotas(wire: Wire) -> tuple[tuple[Quota, ...] | None, tuple[Gap, ...]]:
             continue
         entity = {_KINDS[part.entity_type]: part.entity_name for part in entry.entity}
         known.append(Quota(entity=entity, values={value.key: value.value for value in entry.values}))
-    reason = f"{unknown} of a kind that this version of kafka-meta does not know"
-    gaps = (Remark(resource="quotas", reason=reason),) if unknown else ()
+    reason = f"{unknown} of a kind that this kafka-meta does not know"
+    gaps = (Remark(resource=Resource("quotas"), reason=reason),) if unknown else ()
     return tuple(sorted(known, key=_place)), gaps
 
 
@@ -117,10 +127,10 @@ def _place(quota: Quota) -> list[tuple[str, bool, str]]:
 
 
 def upsert_users(wire: Wire, changes: Sequence[Upsertion], controller: int | None) -> list[Unanswered | None]:
-    """None for each credential that is there now, else why not; in order, each user once. Raises `Unanswered`.
+    """For each credential, in order: None when it exists now, else why not. Each user once. Raises `Unanswered`.
 
-    The controller is asked: in ZooKeeper mode no other broker answers. KRaft refuses two mechanisms of one user in
-    one request (DUPLICATE_RESOURCE).
+    The controller is asked: in ZooKeeper mode no other broker answers. KRaft refuses two mechanisms of one user in one
+    request (DUPLICATE_RESOURCE).
     """
     codes = {name: code for code, name in _MECHANISMS.items()}
     answer = wire.ask(
@@ -144,7 +154,8 @@ def upsert_users(wire: Wire, changes: Sequence[Upsertion], controller: int | Non
 
 
 def set_quotas(wire: Wire, changes: Sequence[Quota]) -> list[Unanswered | None]:
-    """None for each entity whose values are set now, else why not; in order, each entity once. Raises `Unanswered`."""
+    """For each entity, in order: None when its values are set now, else why not. Each entity once. Raises
+    `Unanswered`."""
     kinds = {ours: theirs for theirs, ours in _KINDS.items()}
     request = AlterClientQuotasRequest
     entries = [

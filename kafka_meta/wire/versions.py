@@ -1,4 +1,4 @@
-"""Which version brokers are: none of them says so, but what they speak tells it."""
+"""The version of brokers. No broker reports it; the requests that it supports show it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _METADATA_VERSIONS = (
 
 
 def release(api_versions: Mapping[int, tuple[int, int]], metadata_version: int | None) -> str | None:
-    """ "3.9"; None for a broker that is newer than what this table knows.
+    """ "3.9"; None for a broker that is newer than this table.
 
-    KRaft brokers name the highest metadata version they support. Older ones and ZooKeeper mode are told by the
-    request that their release was the first to speak, by kafka-python's table.
+    KRaft brokers return the highest metadata version that they support. Older brokers and those in ZooKeeper mode are
+    recognised by a request that their release was the first to support, by kafka-python's table.
     """
     if metadata_version is None:
         return ".".join(str(part) for part in infer_broker_version_from_api_versions(api_versions))

@@ -1,52 +1,52 @@
-"""Who may do what, and how much of it: ACLs, SCRAM users and quotas."""
+"""ACLs, SCRAM users and quotas."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TypeAlias, TypeVar
 
-from kafka_meta.model import Acl, Quota, Remark, User
+from kafka_meta.model import Acl, Quota, Remark, Resource, User
 from kafka_meta.zookeeper import payloads
 from kafka_meta.zookeeper.payloads import QuotaEntity
 from kafka_meta.zookeeper.reading import Reading, nested
 
 T = TypeVar("T")
 Nodes: TypeAlias = tuple[tuple[str, str], ...]
-"""Kinds and nodes of a quota's entity: (("user", "alice"),), (("user", "alice"), ("clientId", "<default>")), …"""
+"""A quota's entity as (kind, node) pairs: (("user", "alice"),), (("user", "alice"), ("clientId", "<default>")), …"""
 
 
 def acls(reading: Reading) -> tuple[Acl, ...] | None:
-    """All ACLs, ordered; None (with a gap) where no authorizer keeps any, or none could be read."""
+    """All ACLs, ordered. None, with a gap, where no authorizer keeps ACLs here, or none could be read."""
     roots = {"literal": "/kafka-acl"}
-    patterns = reading.listed("/kafka-acl-extended", "acls")  # since 2.0 (KIP-290)
+    patterns = reading.listed("/kafka-acl-extended", Resource("acls"))  # since 2.0 (KIP-290)
     roots |= {pattern: f"/kafka-acl-extended/{pattern}" for pattern in patterns or ()}
-    kinds = reading.listings(roots, lambda _: "acls")
+    kinds = reading.listings(roots, lambda _: Resource("acls"))
     if "literal" not in kinds:
         reason = f"{reading.session.root}/kafka-acl does not exist: no authorizer keeps its ACLs in this ZooKeeper"
-        reading.gaps.append(Remark(resource="acls", reason=reason))
+        reading.gaps.append(Remark(resource=Resource("acls"), reason=reason))
     names = reading.listings(
-        {(pattern, kind): f"{roots[pattern]}/{kind}" for pattern, kind in nested(kinds)}, lambda _: "acls"
+        {(pattern, kind): f"{roots[pattern]}/{kind}" for pattern, kind in nested(kinds)}, lambda _: Resource("acls")
     )
     rules = reading.values(
         {(pattern, kind, name): f"{roots[pattern]}/{kind}/{name}" for (pattern, kind), name in nested(names)},
         lambda key, data: payloads.acls(key[1], key[2], key[0], data),
-        lambda _: "acls",
+        lambda _: Resource("acls"),
         stage="acls",
     )
     return _section(reading, "acls", sorted(rule for node in rules.values() for rule in node or ()))
 
 
 def users_and_quotas(reading: Reading, *, secrets: bool) -> tuple[tuple[User, ...] | None, tuple[Quota, ...] | None]:
-    """SCRAM users by name, and the quotas of users, client ids, both together, and addresses.
+    """SCRAM users by name, and the quotas of users, of client ids, of both together, and of addresses.
 
-    ZooKeeper keeps a user's credentials and quotas in one node: what hides the one hides the other.
+    ZooKeeper keeps a user's credentials and quotas in the same node: without access to it, both are missing.
     """
     entities = [
         entity
         for entity in reading.values(
             _entity_paths(reading),
             lambda nodes, data: payloads.quota_entity(nodes, data, secrets=secrets),
-            lambda nodes: "users" if _is_user(nodes) else "quotas",
+            lambda nodes: Resource("users" if _is_user(nodes) else "quotas"),
             stage="users and quotas",
         ).values()
         if entity is not None
@@ -60,17 +60,19 @@ def users_and_quotas(reading: Reading, *, secrets: bool) -> tuple[tuple[User, ..
 
 
 def _entity_paths(reading: Reading) -> dict[Nodes, str]:
-    users = reading.listed("/config/users", "users")
+    users = reading.listed("/config/users", Resource("users"))
     if users is None:
-        reason = f"{reading.session.root}/config/users, where ZooKeeper keeps those of users, could not be read"
-        reading.gaps.append(Remark(resource="quotas", reason=reason))
+        reason = f"quotas of users: {reading.session.root}/config/users in ZooKeeper could not be read"
+        reading.gaps.append(Remark(resource=Resource("quotas"), reason=reason))
     paths: dict[Nodes, str] = {(("user", node),): f"/config/users/{node}" for node in users or ()}
-    clients_of_users = reading.listings({nodes: f"{path}/clients" for nodes, path in paths.items()}, lambda _: "quotas")
+    clients_of_users = reading.listings(
+        {nodes: f"{path}/clients" for nodes, path in paths.items()}, lambda _: Resource("quotas")
+    )
     for nodes, client in nested(clients_of_users):
         paths[(*nodes, ("clientId", client))] = f"{paths[nodes]}/clients/{client}"
     # Addresses: since 2.7 (KIP-612).
     for kind, path in (("clientId", "/config/clients"), ("ip", "/config/ips")):
-        paths |= {((kind, node),): f"{path}/{node}" for node in reading.listed(path, "quotas") or ()}
+        paths |= {((kind, node),): f"{path}/{node}" for node in reading.listed(path, Resource("quotas")) or ()}
     return paths
 
 
@@ -86,7 +88,7 @@ def _place(quota: Quota) -> list[tuple[str, bool, str]]:
     return [(kind, name is not None, name or "") for kind, name in sorted(quota.entity.items())]
 
 
-def _section(reading: Reading, resource: str, found: Iterable[T]) -> tuple[T, ...] | None:
-    """What was found; None, not (), when nothing was found because something could not be read."""
+def _section(reading: Reading, section: str, found: Iterable[T]) -> tuple[T, ...] | None:
+    """The values. None instead of () when something of this section could not be read."""
     values = tuple(found)
-    return values if values or not any(gap.resource == resource for gap in reading.gaps) else None
+    return values if values or not any(gap.resource == Resource(section) for gap in reading.gaps) else None

@@ -1,36 +1,33 @@
-"""Groups of old consumers, which keep their offsets in ZooKeeper (`/consumers`)."""
+"""Groups of old consumers, which keep their positions in ZooKeeper (`/consumers`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kafka_meta.model import CommittedOffset, Group, Member, Remark
+from kafka_meta.model import CommittedOffset, Group, Member, Remark, Resource
 from kafka_meta.zookeeper import payloads
 from kafka_meta.zookeeper.reading import Reading, nested
 
 
 def groups(reading: Reading) -> tuple[Group, ...] | None:
-    """The selected groups, ordered by id, of type and source "zookeeper": "Stable" while consumers are
-    registered (ephemeral nodes in `ids` or `owners`), else "Empty".
+    """The selected groups, ordered by id, of type and source "zookeeper". None when they could not be read.
 
-    Groups with neither consumers nor offsets, which ZooKeeper never forgets, are left out and named.
+    A group is "Stable" while consumers are registered (ephemeral nodes in `ids` or `owners`), else "Empty". Groups
+    with neither consumers nor positions are left out and reported: ZooKeeper never removes their nodes.
     """
-    names = reading.listed("/consumers", "groups")
+    names = reading.listed("/consumers", Resource("groups"))
     if names is None:
         return None
     reading.unmatched += reading.selection.unmatched(groups=names)
     chosen = list(filter(reading.selection.group, names))
     members = _members(reading, chosen)
     offsets = _offsets(reading, chosen)
+    unreadable = {gap.resource for gap in reading.gaps}
     found = []
     for name in chosen:
-        if (
-            members[name] == ()
-            and offsets[name] == ()
-            and not any(gap.resource == _resource(name) for gap in reading.gaps)
-        ):
-            reason = "ZooKeeper has neither offsets nor consumers of it"
-            reading.left_out.append(Remark(resource=_resource(name), reason=reason))
+        if members[name] == () and offsets[name] == () and not {_positions(name), _membership(name)} & unreadable:
+            reason = "it has no positions and no consumers in ZooKeeper"
+            reading.left_out.append(Remark(resource=Resource("group", name), reason=reason))
             continue
         found.append(
             Group(
@@ -46,11 +43,11 @@ def groups(reading: Reading) -> tuple[Group, ...] | None:
 
 
 def _offsets(reading: Reading, groups: Iterable[str]) -> dict[str, tuple[CommittedOffset, ...] | None]:
-    """By group, ordered; None where ZooKeeper does not show them."""
-    topics = reading.listings({group: f"/consumers/{group}/offsets" for group in groups}, _resource)
+    """By group, ordered. None where they could not be read."""
+    topics = reading.listings({group: f"/consumers/{group}/offsets" for group in groups}, _positions)
     partitions = reading.listings(
         {(group, topic): f"/consumers/{group}/offsets/{topic}" for group, topic in nested(topics)},
-        lambda key: _resource(key[0]),
+        lambda key: _positions(key[0]),
     )
     offsets = reading.values(
         {
@@ -58,7 +55,7 @@ def _offsets(reading: Reading, groups: Iterable[str]) -> dict[str, tuple[Committ
             for (group, topic), number in nested(partitions)
         },
         lambda key, data: payloads.committed_offset(key[1], key[2], data),
-        lambda key: _resource(key[0]),
+        lambda key: _positions(key[0]),
         stage="offsets in ZooKeeper",
     )
     found: dict[str, list[CommittedOffset]] = {group: [] for group in groups}
@@ -69,8 +66,8 @@ def _offsets(reading: Reading, groups: Iterable[str]) -> dict[str, tuple[Committ
 
 
 def _members(reading: Reading, groups: Iterable[str]) -> dict[str, tuple[Member, ...] | None]:
-    """By group; None where ZooKeeper does not show them."""
-    ids = reading.listings({group: f"/consumers/{group}/ids" for group in groups}, _resource)
+    """By group. None where they could not be read."""
+    ids = reading.listings({group: f"/consumers/{group}/ids" for group in groups}, _membership)
     owners = _owners(reading, [group for group in groups if not ids.get(group)])
     found: dict[str, tuple[Member, ...] | None] = {}
     for group in groups:
@@ -80,11 +77,11 @@ def _members(reading: Reading, groups: Iterable[str]) -> dict[str, tuple[Member,
 
 
 def _owners(reading: Reading, groups: Iterable[str]) -> dict[str, set[str]]:
-    """Threads of consumers that own a partition, by group: other clients than Kafka's own register no id."""
-    topics = reading.listings({group: f"/consumers/{group}/owners" for group in groups}, _resource)
+    """The consumer threads that own a partition, by group. Clients that are not Kafka's own may register no id."""
+    topics = reading.listings({group: f"/consumers/{group}/owners" for group in groups}, _membership)
     partitions = reading.listings(
         {(group, topic): f"/consumers/{group}/owners/{topic}" for group, topic in nested(topics)},
-        lambda key: _resource(key[0]),
+        lambda key: _membership(key[0]),
     )
     owners = reading.values(
         {
@@ -92,7 +89,7 @@ def _owners(reading: Reading, groups: Iterable[str]) -> dict[str, set[str]]:
             for (group, topic), number in nested(partitions)
         },
         lambda _, data: payloads.owner(data),
-        lambda key: _resource(key[0]),
+        lambda key: _membership(key[0]),
     )
     found: dict[str, set[str]] = {}
     for (group, _, _), thread in owners.items():
@@ -107,5 +104,9 @@ def _state(members: tuple[Member, ...] | None) -> str | None:
     return "Stable" if members else "Empty"
 
 
-def _resource(group: str) -> str:
-    return f"group {group}"
+def _positions(group: str) -> Resource:
+    return Resource("positions of group", group)
+
+
+def _membership(group: str) -> Resource:
+    return Resource("members of group", group)

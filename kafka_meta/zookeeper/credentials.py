@@ -1,4 +1,4 @@
-"""Users' keys into the ZooKeeper of a destination: the only code of this room that changes anything."""
+"""Writes users' keys into a destination's ZooKeeper. Only this module of the room changes anything."""
 
 from __future__ import annotations
 
@@ -7,28 +7,47 @@ from typing import Any
 
 from kazoo.exceptions import BadVersionError, KazooException, NoAuthError, NodeExistsError, NoNodeError
 
-from kafka_meta.model import ScramCredential
+from kafka_meta.errors import KafkaMetaError
+from kafka_meta.events import silent
+from kafka_meta.model import EVERYTHING, ScramCredential
 from kafka_meta.settings import ZooKeeperSettings
 from kafka_meta.zookeeper import payloads
-from kafka_meta.zookeeper.cluster import find
+from kafka_meta.zookeeper.cluster import cluster, find
 from kafka_meta.zookeeper.payloads import Unreadable
-from kafka_meta.zookeeper.session import connected
+from kafka_meta.zookeeper.reading import Reading
+from kafka_meta.zookeeper.session import Session, connected
 
 _TRIES = 5
 
 
 def write_credentials(
-    settings: ZooKeeperSettings, credentials: Mapping[tuple[str, str], ScramCredential]
+    settings: ZooKeeperSettings, credentials: Mapping[tuple[str, str], ScramCredential], *, cluster_id: str | None
 ) -> Iterator[tuple[tuple[str, str], str | None]]:
-    """Each (user, mechanism) with None, or with why it was not written. A credential that exists is never replaced.
+    """Yields each (user, mechanism) with None, or with the reason why it was not written.
 
-    As `kafka.zk.AdminZkClient.changeConfigs` does it: merged into `/config/users/<u>`, then a change notice. Raises
-    `KafkaMetaError` when ZooKeeper cannot be reached, or no live cluster of ZooKeeper mode is there.
+    A credential that exists is never replaced. As in `kafka.zk.AdminZkClient.changeConfigs`, a credential is added to
+    `/config/users/<u>`, then a change notice is created. Raises `KafkaMetaError`, before anything is written, when
+    ZooKeeper cannot be reached, has no live cluster in ZooKeeper mode, or is not that of the cluster `cluster_id`.
     """
     with connected(settings) as session:
-        find(session, settings.connect)
+        _require(session, settings, cluster_id)
         for key, credential in credentials.items():
             yield key, _write(session.client, session.root, key[0], credential)
+
+
+def require_cluster(settings: ZooKeeperSettings, cluster_id: str | None) -> None:
+    """Raises `KafkaMetaError` where the ZooKeeper is not that of the destination's cluster `cluster_id`."""
+    with connected(settings) as session:
+        _require(session, settings, cluster_id)
+
+
+def _require(session: Session, settings: ZooKeeperSettings, cluster_id: str | None) -> None:
+    found = cluster(Reading(session, EVERYTHING, silent), find(session, settings.connect)).id
+    if cluster_id is None or found != cluster_id:
+        raise KafkaMetaError(
+            f"the destination's ZooKeeper is of cluster {found}, its brokers are of cluster {cluster_id}",
+            "Check --dest-zk-connect, or zookeeper.connect in the file of --dest-config.",
+        )
 
 
 def _write(client: Any, root: str, user: str, credential: ScramCredential) -> str | None:
@@ -41,9 +60,9 @@ def _write(client: Any, root: str, user: str, credential: ScramCredential) -> st
                     return said
                 break
             except (BadVersionError, NodeExistsError, NoNodeError):
-                continue  # somebody else was faster
+                continue  # another client has changed it meanwhile
         else:
-            return f"{path} changed under our hands {_TRIES} times"
+            return f"another client changed {path} during each of {_TRIES} attempts"
         changes = f"{root}/config/changes"
         notice = payloads.config_change(f"users/{node}")
         acl = client.get_acls(changes)[0]
@@ -59,7 +78,7 @@ def _write(client: Any, root: str, user: str, credential: ScramCredential) -> st
 
 def _merge(client: Any, path: str, credential: ScramCredential) -> str | None:
     if client.exists(path) is None:
-        # With zookeeper.set.acl the parent is readable by the brokers alone, and so must be what is in it.
+        # With zookeeper.set.acl only the brokers may read the parent. The new node must have the same ACL.
         acl = client.get_acls(path.rpartition("/")[0])[0]
         client.create(path, payloads.with_credential(b"", credential), acl=acl)
         return None

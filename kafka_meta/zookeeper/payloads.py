@@ -1,7 +1,7 @@
-"""What Kafka writes into ZooKeeper's nodes: bytes → values, and nothing else.
+"""The data that Kafka writes into ZooKeeper's nodes: bytes ⇄ values. Pure.
 
-Formats: `kafka.zk.ZkData` of Apache Kafka 3.9 and what the versions before it wrote. Data that does not
-say what it should raise `Unreadable`, whose text never repeats the data: it may hold a credential.
+Formats: those of `kafka.zk.ZkData` in Apache Kafka 3.9 and of earlier versions. Invalid data raises `Unreadable`. Its
+text never repeats the data, which may contain a credential.
 """
 
 from __future__ import annotations
@@ -39,34 +39,42 @@ PATTERN_TYPES = ("LITERAL", "PREFIXED")
 
 
 class Unreadable(ValueError):
-    """What is wrong with a node's data, in words that can follow its path."""
+    """A node's data is invalid. The text continues a sentence that begins with the node's path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controller:
+    """The controller in ZooKeeper mode, or the sign of a KRaft quorum."""
+
     broker_id: int | None
     """None while none is elected."""
     kraft_epoch: int
-    """Above 0 a KRaft quorum owns the cluster (KIP-866)."""
+    """Above 0: a KRaft quorum owns the cluster (KIP-866)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
+    """A topic's replicas."""
+
     topic_id: str | None
     replicas: Mapping[int, tuple[int, ...]]
-    """By partition, in order of partitions; without the replicas that a reassignment is removing."""
+    """By partition, ordered. Without the replicas that a reassignment is removing."""
     moving: tuple[int, ...]
     """Partitions under reassignment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionState:
+    """A partition's leader (None: no leader) and in-sync replicas."""
+
     leader: int | None
     isr: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaEntity:
+    """The quotas and SCRAM credentials of an entity."""
+
     names: tuple[tuple[str, str | None], ...]
     """("user", "clientId" or "ip", name) pairs; None is the default entity."""
     quotas: Mapping[str, float]
@@ -74,8 +82,8 @@ class QuotaEntity:
 
 
 def broker(broker_id: int, data: bytes) -> Broker:
-    """`/brokers/ids/<id>`, versions 1–5. Without a PLAINTEXT listener `host` is null and `port` −1:
-    then the first of `endpoints` (`NAME://host:port`) is the address."""
+    """`/brokers/ids/<id>`, versions 1–5. Without a PLAINTEXT listener `host` is null and `port` is −1. Then the address
+    is the first of `endpoints` (`NAME://host:port`)."""
     fields = _document(data)
     rack = _optional_text(fields, "rack")
     host, port = _optional_text(fields, "host"), fields.get("port")
@@ -85,7 +93,7 @@ def broker(broker_id: int, data: bytes) -> Broker:
         match = re.fullmatch(r"[^:/]+://\[?([^]]*?)]?:(\d+)", endpoint)
         if match:
             return Broker(id=broker_id, host=match[1] or None, port=int(match[2]), rack=rack)
-    raise Unreadable("names neither a host and port nor an endpoint")
+    raise Unreadable("has neither a host and port nor an endpoint")
 
 
 def controller(data: bytes) -> Controller:
@@ -93,7 +101,7 @@ def controller(data: bytes) -> Controller:
     fields = _document(data)
     epoch = fields.get("kraftControllerEpoch", -1)
     if not _is_int(epoch):
-        raise Unreadable("has a kraftControllerEpoch that is no number")
+        raise Unreadable("has a kraftControllerEpoch that is not a number")
     broker_id = _integer(fields.get("brokerid"), "brokerid")
     return Controller(broker_id=broker_id if broker_id >= 0 else None, kraft_epoch=epoch)
 
@@ -109,7 +117,7 @@ def assignment(data: bytes) -> Assignment:
     fields = _document(data)
     partitions = _replicas_by_partition(fields.get("partitions"), "partitions")
     if sorted(partitions) != list(range(len(partitions))) or not partitions:
-        raise Unreadable(f"numbers its partitions {sorted(partitions)}")
+        raise Unreadable(f"has partitions {sorted(partitions)}, expected 0, 1, 2 … without a gap")
     adding = _replicas_by_partition(fields.get("adding_replicas", {}), "adding_replicas")
     removing = _replicas_by_partition(fields.get("removing_replicas", {}), "removing_replicas")
     return Assignment(
@@ -123,14 +131,14 @@ def assignment(data: bytes) -> Assignment:
 
 
 def partition_state(data: bytes) -> PartitionState:
-    """`/brokers/topics/<t>/partitions/<p>/state`; leader −1 is "no leader"."""
+    """`/brokers/topics/<t>/partitions/<p>/state`. Leader −1 means "no leader"."""
     fields = _document(data)
     leader = _integer(fields.get("leader"), "leader")
     return PartitionState(leader=leader if leader >= 0 else None, isr=_integers(fields.get("isr"), "isr"))
 
 
 def reassigned_topics(data: bytes) -> tuple[str, ...]:
-    """`/admin/reassign_partitions`: the topics that it names."""
+    """`/admin/reassign_partitions`: the topics in it."""
     rows = _document(data).get("partitions")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise Unreadable("has no list of partitions")
@@ -138,8 +146,8 @@ def reassigned_topics(data: bytes) -> tuple[str, ...]:
 
 
 def entity_config(data: bytes) -> Mapping[str, str]:
-    """`/config/<type>/<entity>`: `{"version":1,"config":{name: text}}`. A node without data has no
-    config, as Kafka reads it: such is a user's node that only leads to quotas of the user's clients."""
+    """`/config/<type>/<entity>`: `{"version":1,"config":{name: text}}`. A node without data has no config, as in Kafka:
+    a user's node is empty when it is only the parent of its clients' quotas."""
     if not data:
         return {}
     config = _object(_document(data).get("config"), "config")
@@ -147,22 +155,22 @@ def entity_config(data: bytes) -> Mapping[str, str]:
 
 
 def entity_name(node: str) -> str | None:
-    """The name behind a node of `/config/{users,clients,ips}`; None for the default entity.
+    """The name of a node of `/config/{users,clients,ips}`; None for the default entity.
 
-    Kafka's `Sanitizer`: Java's `URLEncoder` with `*` and space as `%2A` and `%20`. The default entity
-    is the only node that is not encoded: a user called `<default>` is `%3Cdefault%3E`.
+    Encoded by Kafka's `Sanitizer`: Java's `URLEncoder`, with `*` as `%2A` and space as `%20`. Only the default entity's
+    node is not encoded. A user called `<default>` is `%3Cdefault%3E`.
     """
     if node == DEFAULT_ENTITY_NODE:
         return None
     try:
         return unquote(node, errors="strict")
     except UnicodeDecodeError:
-        raise Unreadable("is not a name in percent-encoded UTF-8") from None
+        raise Unreadable("has a name that is not percent-encoded UTF-8") from None
 
 
 def quota_entity(nodes: tuple[tuple[str, str], ...], data: bytes, *, secrets: bool) -> QuotaEntity:
-    """`/config/{users,clients,ips}/…`, whose `nodes` are (kind, node) pairs; salt and keys of
-    credentials (base64) only with `secrets`."""
+    """`/config/{users,clients,ips}/…`. `nodes` are (kind, node) pairs. Without `secrets`, credentials have no salt and
+    keys (base64)."""
     config = entity_config(data)
     return QuotaEntity(
         names=tuple((kind, entity_name(node)) for kind, node in nodes),
@@ -186,7 +194,7 @@ def _number(text: str, name: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise Unreadable(f"has a {name} that is no number")
+        raise Unreadable(f"has a {name} that is not a number")
     return number
 
 
@@ -194,7 +202,7 @@ def _scram_credential(mechanism: str, text: str, *, secrets: bool) -> ScramCrede
     """`salt=<b64>,stored_key=<b64>,server_key=<b64>,iterations=<n>`; base64 may end in `=`."""
     fields = dict(part.partition("=")[::2] for part in text.split(","))
     if not all(fields.get(name) for name in ("salt", "stored_key", "server_key")):
-        raise Unreadable(f"has a {mechanism} credential that is not complete")
+        raise Unreadable(f"has an incomplete {mechanism} credential")
     try:
         iterations = int(fields.get("iterations", ""))
     except ValueError:
@@ -211,12 +219,12 @@ def _scram_credential(mechanism: str, text: str, *, secrets: bool) -> ScramCrede
 
 
 def entity_node(name: str) -> str:
-    """The node of a name, the other way round than `entity_name`."""
+    """The node of a name: the inverse of `entity_name`."""
     return quote(name, safe="").replace("~", "%7E")
 
 
 def with_credential(data: bytes, credential: ScramCredential) -> bytes:
-    """The node's data with one credential more; what else is in it stays. Raises `Unreadable`."""
+    """The node's data with the credential added. The rest stays as it is. Raises `Unreadable`."""
     if credential.salt is None or credential.stored_key is None or credential.server_key is None:
         raise ValueError(f"the keys of this {credential.mechanism} credential are not known")
     value = (
@@ -228,13 +236,13 @@ def with_credential(data: bytes, credential: ScramCredential) -> bytes:
 
 
 def config_change(entity_path: str) -> bytes:
-    """`/config/changes/config_change_<seq>`, by which brokers learn of it."""
+    """`/config/changes/config_change_<seq>`: the notice that makes brokers read the entity again."""
     return json.dumps({"version": 2, "entity_path": entity_path}, separators=(",", ":")).encode()
 
 
 def acls(resource_type: str, resource_name: str, pattern_type: str, data: bytes) -> tuple[Acl, ...]:
-    """`/kafka-acl/<Type>/<name>` and `/kafka-acl-extended/<pattern>/<Type>/<name>`. ZooKeeper holds
-    PascalCase words (`TransactionalId`) that Kafka reads in any case; the API's words come out."""
+    """`/kafka-acl/<Type>/<name>` and `/kafka-acl-extended/<pattern>/<Type>/<name>`. ZooKeeper has PascalCase words
+    (`TransactionalId`), which Kafka reads in any case. The result has the words of Kafka's API."""
     rules = _document(data).get("acls")
     if not isinstance(rules, list):
         raise Unreadable("has no list of acls")
@@ -265,7 +273,7 @@ def api_word(word: str, known: Collection[str]) -> str:
     for candidate in known:
         if candidate.replace("_", "") == folded:
             return candidate
-    raise Unreadable(f"uses the word {word!r}, expected one of {', '.join(known)}")
+    raise Unreadable(f"has {word!r}, expected one of {', '.join(known)}")
 
 
 def committed_offset(topic: str, partition: str, data: bytes) -> CommittedOffset:
@@ -273,7 +281,7 @@ def committed_offset(topic: str, partition: str, data: bytes) -> CommittedOffset
     try:
         return CommittedOffset(topic=topic, partition=int(partition), offset=int(data.decode("ascii")))
     except ValueError:  # also an offset of −1
-        raise Unreadable("is not a partition's offset in decimal") from None
+        raise Unreadable("is not an offset: a decimal number from 0") from None
 
 
 def owner(data: bytes) -> str:

@@ -1,7 +1,7 @@
-"""Nodes → values, with everything that could not be read on record.
+"""Nodes → values. Whatever could not be read becomes a gap.
 
-A node that is gone was deleted between listing and reading, and is no error. A node that ZooKeeper
-does not show, or whose data makes no sense, is a gap that names its path; it is never "nothing there".
+A node that was deleted between listing and reading is not an error. A node that ZooKeeper does not show, or whose data
+is invalid, is a gap with its path. It never counts as "nothing there".
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from kafka_meta.events import Emit, Progress
-from kafka_meta.model import Remark, Selection, Unmatched
+from kafka_meta.model import Remark, Resource, Selection, Unmatched
 from kafka_meta.zookeeper.multiread import Absence
 from kafka_meta.zookeeper.payloads import Unreadable
 from kafka_meta.zookeeper.session import Session
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Reading:
-    """One pass over a cluster's nodes, and the remarks that come of it."""
+    """One pass over a cluster's nodes, and the remarks that result."""
 
     def __init__(self, session: Session, selection: Selection, emit: Emit) -> None:
         self.session = session
@@ -34,19 +34,19 @@ class Reading:
         self.signs: list[Remark] = []
         self.unmatched: list[Unmatched] = []
 
-    def value(self, path: str, decode: Callable[[bytes], T], resource: str) -> T | None:
-        """One node's value; None when it is gone or (with a gap) could not be read."""
+    def value(self, path: str, decode: Callable[[bytes], T], resource: Resource) -> T | None:
+        """One node's value. None when the node does not exist, or could not be read (then there is a gap)."""
         return self.values({None: path}, lambda _, data: decode(data), lambda _: resource).get(None)
 
     def values(
         self,
         paths: Mapping[K, str],
         decode: Callable[[K, bytes], T],
-        resource: Callable[[K], str],
+        resource: Callable[[K], Resource],
         *,
         stage: str | None = None,
     ) -> dict[K, T | None]:
-        """Values by key: None for what could not be read, no key for a node that is gone."""
+        """Values by key. None for a node that could not be read; no key for a node that does not exist."""
         found: dict[K, T | None] = {}
         for done, (key, data) in enumerate(zip(paths, self.session.data(paths.values()), strict=True)):
             if stage is not None and done % STEP == 0:
@@ -66,12 +66,12 @@ class Reading:
             self.emit(Progress(stage=stage, done=len(paths), total=len(paths)))
         return found
 
-    def listed(self, path: str, resource: str) -> list[str] | None:
-        """A node's children, none when it is gone; None when (with a gap) they could not be read."""
+    def listed(self, path: str, resource: Resource) -> list[str] | None:
+        """A node's children, [] when it does not exist. None, with a gap, when they could not be read."""
         return self.listings({None: path}, lambda _: resource).get(None, [])
 
-    def listings(self, paths: Mapping[K, str], resource: Callable[[K], str]) -> dict[K, list[str] | None]:
-        """Children by key: None for what could not be read, no key for a node that is gone."""
+    def listings(self, paths: Mapping[K, str], resource: Callable[[K], Resource]) -> dict[K, list[str] | None]:
+        """Children by key. None where they could not be read; no key for a node that does not exist."""
         found: dict[K, list[str] | None] = {}
         for key, children in zip(paths, self.session.children(paths.values()), strict=True):
             if children is Absence.GONE:
@@ -83,13 +83,14 @@ class Reading:
                 found[key] = children
         return found
 
-    def unreadable(self, path: str, resource: str, error: Unreadable) -> None:
+    def unreadable(self, path: str, resource: Resource, error: Unreadable) -> None:
+        """Adds a gap for a node with invalid data."""
         self.gaps.append(Remark(resource=resource, reason=f"{self.session.root}{path} in ZooKeeper {error}"))
 
-    def _forbidden(self, path: str, resource: str) -> None:
+    def _forbidden(self, path: str, resource: Resource) -> None:
         reason = (
             f"ZooKeeper does not show {self.session.root}{path} (NoAuth, as with zookeeper.set.acl=true): "
-            "connect with the credentials of the brokers"
+            "connect with the brokers' own credentials"
         )
         self.gaps.append(Remark(resource=resource, reason=reason))
 

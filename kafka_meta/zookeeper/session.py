@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import select
+import socket
+import ssl
 import threading
 import time
 from collections import deque
@@ -25,31 +27,32 @@ from kazoo.handlers.threading import KazooTimeoutError, SequentialThreadingHandl
 
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.settings import ZooKeeperSettings
+from kafka_meta.zookeeper.login import log_in_with
 from kafka_meta.zookeeper.multiread import Absence, Answer, MultiRead, Operation
 
 BATCH = 100
 """Nodes in one request, at most; the first requests ask for `FIRST`."""
 FIRST = 5
 ANSWER_BYTES = 4 << 20
-"""In one answer, by the largest node so far: a hundred rules' nodes of 1 MB in one take down a ZooKeeper of little
-memory."""
+"""The limit of one answer, estimated by the largest node so far. A hundred ACL nodes of 1 MB in one answer crash a
+ZooKeeper with little memory."""
 IN_FLIGHT = 5
 """Requests that wait for their answers at the same time."""
 PATIENCE_S = 15.0
 """How long to wait for a connection, or for one answer."""
 CONNECT_PATIENCE_S = 4.0
-"""With one address: two that swallow packets still leave time for a third."""
+"""How long to wait for one address: after two addresses without an answer there is time for a third."""
 ROUNDS = 6
-"""Through all addresses, with 0.1 … 1.6 s between them: a refused connection is told within seconds."""
+"""Attempts at all addresses, with 0.1 … 1.6 s between them: a refused connection is reported within seconds."""
 ATTEMPTS = 3
-"""At one request, over lost connections."""
+"""Attempts at one request, when connections are lost."""
 
 Pending: TypeAlias = Callable[[], list[Answer]]
 """Waits for the answers of one request."""
 
 
 class Session:
-    """Reads nodes under `root` ("" or "/chroot"); paths are Kafka's own, beginning with "/"."""
+    """Reads nodes under `root` ("" or "/chroot"). Paths are Kafka's own and begin with "/"."""
 
     def __init__(self, connection: _Connection, root: str) -> None:
         self._connection = connection
@@ -90,14 +93,14 @@ class Session:
 
 @contextmanager
 def connected(settings: ZooKeeperSettings) -> Iterator[Session]:
-    """A session under the root that `settings` name.
+    """A session under the chroot in `settings`.
 
-    Raises `KafkaMetaError` when no server answers within `PATIENCE_S`, or one refuses the credentials.
+    Raises `KafkaMetaError` when no server answers within `PATIENCE_S`, or a server refuses the credentials.
     """
     arguments = dict(settings.kazoo())
-    # kazoo warns about a root that does not exist and cannot look outside it: the root is kept here.
+    # kazoo warns of a chroot that does not exist, and cannot look outside it. So paths get the chroot here.
     hosts, _, root = arguments.pop("hosts").partition("/")
-    connection = _Connection(hosts, arguments)
+    connection = _Connection(hosts, arguments, settings)
     try:
         connection.wait_until_live()
         yield Session(connection, "/" + root.strip("/") if root.strip("/") else "")
@@ -106,16 +109,17 @@ def connected(settings: ZooKeeperSettings) -> Iterator[Session]:
 
 
 class _Connection:
-    def __init__(self, hosts: str, arguments: dict[str, Any]) -> None:
+    def __init__(self, hosts: str, arguments: dict[str, Any], settings: ZooKeeperSettings) -> None:
         self.hosts = hosts
         self._arguments = arguments
+        self._settings = settings
         self._has_multiread = True
         """ZooKeeper 3.6 has it; Kafka before 2.5 came with older ones."""
         self._has_answered = False
         self._open()
 
     def ask(self, operation: Operation, paths: Sequence[str]) -> Pending:
-        """Sends requests; what is returned waits for their answers and raises kazoo's exceptions."""
+        """Sends the request. The result waits for the answers and raises kazoo's exceptions."""
         if self._has_multiread:
             pending = self._handler.async_result()  # type: ignore[no-untyped-call]
             self.client._call(MultiRead(operation, paths), pending)
@@ -126,7 +130,7 @@ class _Connection:
         return lambda: [_single(operation, pending) for pending in each]
 
     def answers(self, operation: Operation, paths: Sequence[str], pending: Pending) -> list[Answer]:
-        """Waits for answers, asking again over a connection that was lost."""
+        """Waits for the answers. Asks again when the connection was lost."""
         for _ in range(ATTEMPTS):
             try:
                 found = pending()
@@ -142,17 +146,17 @@ class _Connection:
         raise self._failure(f"did not answer when asked for {paths[0]}")
 
     def wait_until_live(self) -> None:
-        """Raises `KafkaMetaError` when kazoo gives up on the first connection, or `PATIENCE_S` are over."""
+        """Raises `KafkaMetaError` when kazoo gives up the first connection, or after `PATIENCE_S`."""
         deadline = time.monotonic() + PATIENCE_S
         while not self._live.wait(0.05):
             if time.monotonic() > deadline or (self._handler.ended.is_set() and not self._has_answered):
                 raise self._failure("cannot be reached")
-            if self._handler.ended.is_set():  # a server that was there a moment ago will come back
+            if self._handler.ended.is_set():  # the server has answered before: it will probably come back
                 self.close()
                 self._open()
 
     def close(self) -> None:
-        # kazoo takes up to ten seconds to leave a server that hangs; nobody who pressed ^C waits for that.
+        # kazoo needs up to ten seconds to leave a server that hangs: too long after ^C.
         closing = threading.Thread(target=_close, args=[self.client], daemon=True)
         closing.start()
         closing.join(timeout=1.0)
@@ -160,7 +164,7 @@ class _Connection:
     def _open(self) -> None:
         self._warnings = _LastWarning()
         self._handler = _Handler()
-        # A logger that nobody can configure: kazoo logs credentials at DEBUG, and to stderr from WARNING.
+        # A logger that no configuration can reach: kazoo logs credentials at DEBUG, and to stderr from WARNING.
         logger = logging.Logger("kafka_meta.zookeeper", logging.WARNING)
         logger.addHandler(self._warnings)
         self.client: Any = KazooClient(  # type: ignore[no-untyped-call]
@@ -170,15 +174,17 @@ class _Connection:
             logger=logger,
             connection_retry={"max_tries": ROUNDS, "delay": 0.1, "max_jitter": 0.0},
         )
+        if self._settings.username is not None and self._settings.password is not None:
+            log_in_with(self.client, self._settings.username, self._settings.password)
         self._live: threading.Event = self.client.start_async()  # type: ignore[no-untyped-call]
 
     def _failure(self, what: str) -> KafkaMetaError:
-        """The error for a connection that is no longer of use, with the cause that kazoo logged."""
+        """The error for a connection that cannot be used any more, with the cause that kazoo has logged."""
         cause = self._warnings.text
         if cause.startswith("AUTH_FAILED"):
             return KafkaMetaError(
                 f"ZooKeeper at {self.hosts} refused the credentials",
-                "check user name and password of ZooKeeper's `Client` section in the JAAS file",
+                "Check username and password in the section `Client` of the JAAS file.",
             )
         if self._handler.failure is not None:
             cause = f"{type(self._handler.failure).__name__}: {self._handler.failure}"
@@ -187,12 +193,14 @@ class _Connection:
     def _hint(self, cause: str) -> str:
         use_ssl = self._arguments.get("use_ssl", False)
         if "CERTIFICATE_VERIFY_FAILED" in cause:
-            return "check zookeeper.ssl.truststore.location, and that the certificate names this host"
+            return "Check zookeeper.ssl.truststore.location, and that the certificate is for this host."
         if use_ssl and any(sign in cause for sign in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "EOF")):
-            return "the port does not speak TLS: use ZooKeeper's secureClientPort, or turn TLS off"
+            return "The port does not use TLS: use ZooKeeper's secureClientPort, or turn TLS off."
         if not use_ssl and any(sign in cause for sign in ("broken", "during read", "reset")):
-            return "if the port expects TLS, set zookeeper.ssl.client.enable=true; else check what listens there"
-        return "check host and port in zookeeper.connect, and that ZooKeeper runs there"
+            return (
+                "If the port expects TLS, set zookeeper.ssl.client.enable=true. Else check that it is ZooKeeper's port."
+            )
+        return "Check host and port in zookeeper.connect, and that ZooKeeper runs there."
 
 
 def _size(answer: Answer) -> int:
@@ -214,12 +222,12 @@ def _close(client: Any) -> None:
         client.stop()
         client.close()
     except Exception:
-        # Everything was read or given up: a session that cannot be closed expires by itself.
+        # Nothing more will be read. A session that cannot be closed expires by itself.
         return
 
 
 class _Handler(SequentialThreadingHandler):
-    """kazoo's threads, whose exceptions are kept, not printed."""
+    """kazoo's threads. Their exceptions are kept, not printed."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -240,12 +248,30 @@ class _Handler(SequentialThreadingHandler):
         thread.start()
         return thread
 
-    def create_connection(self, *args: Any, timeout: float, **kwargs: Any) -> Any:
+    def create_connection(
+        self, address: tuple[str, int], hostname: str, timeout: float, use_ssl: bool, ca: str | None, **tls: Any
+    ) -> Any:
         patience = min(timeout, CONNECT_PATIENCE_S)
-        return super().create_connection(*args, timeout=patience, **kwargs)  # type: ignore[no-untyped-call]
+        if not use_ssl or ca is None:
+            return super().create_connection(  # type: ignore[no-untyped-call]
+                address=address, hostname=hostname, timeout=patience, use_ssl=use_ssl, ca=ca, **tls
+            )
+        # kazoo would trust the authorities of this machine, too.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = tls["check_hostname"]
+        context.load_verify_locations(ca)
+        if tls["certfile"]:
+            context.load_cert_chain(tls["certfile"], tls["keyfile"], tls["keyfile_password"])
+        plain = socket.create_connection(address, patience)
+        try:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return context.wrap_socket(plain, server_hostname=hostname)
+        except BaseException:
+            plain.close()
+            raise
 
     def select(self, reading: list[Any], writing: list[Any], failing: list[Any], timeout: float | None = None) -> Any:
-        # kazoo makes and closes an epoll object here, five times a request: half of all the time it takes.
+        # kazoo creates and closes an epoll object here, five times for each request: half of its whole time.
         try:
             return select.select(reading, writing, failing, timeout)
         except ValueError:  # a file descriptor above 1023

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from kafka_meta.model import INTERNAL_TOPICS, Partition, Remark, Topic
+from kafka_meta.model import INTERNAL_TOPICS, Partition, Remark, Resource, Topic
 from kafka_meta.zookeeper import payloads
 from kafka_meta.zookeeper.payloads import Assignment, PartitionState
 from kafka_meta.zookeeper.reading import Reading
 
 
 def topics(reading: Reading, *, states: bool) -> tuple[Topic, ...] | None:
-    """The selected topics, ordered by name; leaders and in-sync replicas only with `states`.
+    """The selected topics, ordered by name. Leaders and in-sync replicas only with `states`. None when the topics could
+    not be listed.
 
-    Left out and named: internal topics (unless selected) and topics pending deletion. A running
+    Internal topics (unless selected) and topics that are being deleted are left out and reported. A running
     reassignment is a sign.
     """
-    names = reading.listed("/brokers/topics", "topics")
+    names = reading.listed("/brokers/topics", Resource("topics"))
     if names is None:
         return None
     reading.unmatched += reading.selection.unmatched(topics=names)
@@ -26,11 +27,11 @@ def topics(reading: Reading, *, states: bool) -> tuple[Topic, ...] | None:
         stage="topics",
     )
     known = {name: assignment for name, assignment in assignments.items() if assignment is not None}
-    overridden = reading.listed("/config/topics", "topic configs")
+    overridden = reading.listed("/config/topics", Resource("configs of topics"))
     configs = reading.values(
         {name: f"/config/topics/{name}" for name in overridden or () if name in known},
         lambda _, data: payloads.entity_config(data),
-        _resource,
+        _configs,
         stage="topic configs",
     )
     states_by_partition = _states(reading, known) if states else {}
@@ -51,11 +52,11 @@ def topics(reading: Reading, *, states: bool) -> tuple[Topic, ...] | None:
 
 
 def _chosen(reading: Reading, names: list[str]) -> list[str]:
-    doomed = set(reading.listed("/admin/delete_topics", "topics pending deletion") or ())
+    doomed = set(reading.listed("/admin/delete_topics", Resource("topics pending deletion")) or ())
     chosen = []
     for name in filter(reading.selection.topic, names):
         if name in doomed:
-            reading.left_out.append(Remark(resource=_resource(name), reason="pending deletion in ZooKeeper"))
+            reading.left_out.append(Remark(resource=_resource(name), reason="it is being deleted"))
         elif name in INTERNAL_TOPICS and not reading.selection.include_internal:
             reading.left_out.append(Remark(resource=_resource(name), reason="internal to Kafka"))
         else:
@@ -72,7 +73,7 @@ def _states(reading: Reading, known: dict[str, Assignment]) -> dict[tuple[str, i
     return reading.values(
         paths,
         lambda _, data: payloads.partition_state(data),
-        lambda key: f"partition {key[0]}-{key[1]}",
+        lambda key: Resource.partition(*key),
         stage="partitions",
     )
 
@@ -84,8 +85,8 @@ def _partition(number: int, replicas: tuple[int, ...], state: PartitionState | N
 
 
 def _note_reassignments(reading: Reading, known: dict[str, Assignment]) -> None:
-    # Brokers before 2.4 keep a reassignment in this node, later ones in the topics' own (KIP-455).
-    named = reading.value("/admin/reassign_partitions", payloads.reassigned_topics, "reassignments") or ()
+    # Brokers before 2.4 keep a reassignment in this node, later ones in the node of each topic (KIP-455).
+    named = reading.value("/admin/reassign_partitions", payloads.reassigned_topics, Resource("reassignments")) or ()
     for name, assignment in known.items():
         if assignment.moving:
             which = f"partitions {', '.join(map(str, assignment.moving))} are being reassigned"
@@ -93,8 +94,12 @@ def _note_reassignments(reading: Reading, known: dict[str, Assignment]) -> None:
             which = "partitions are being reassigned"
         else:
             continue
-        reading.signs.append(Remark(resource=_resource(name), reason=f"{which}: replicas are about to change"))
+        reading.signs.append(Remark(resource=_resource(name), reason=f"{which}: its replicas will change"))
 
 
-def _resource(name: str) -> str:
-    return f"topic {name}"
+def _resource(name: str) -> Resource:
+    return Resource("topic", name)
+
+
+def _configs(name: str) -> Resource:
+    return Resource("configs of topic", name)

@@ -2,9 +2,10 @@
 
 import platform
 
-from tests.benchmarks import metadata, mirror, statistics
+from tests.benchmarks import journal, metadata, mirror, statistics
 
 print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}")
 metadata.main()
 statistics.main()
+journal.main()
 mirror.main()

@@ -10,6 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
+
+from kafka_meta.playground import Design
+
+JVM = ("-Xmx1g", "-XX:TieredStopAtLevel=4", "-XX:-UseSerialGC", "-XX:+UseG1GC")
+"""What Kafka's own scripts let Java do; the playground's clusters save themselves the second compiler."""
+
+
+def as_shipped(version: str, **design: Any) -> Design:
+    """The design of a cluster for figures, which are true for brokers as operators have them only."""
+    mode = "zookeeper" if version.startswith("3.") else "kraft"
+    return Design(version=version, mode=mode, as_shipped=True, jvm_options=JVM, **design)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

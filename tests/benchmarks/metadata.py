@@ -14,7 +14,7 @@ from typing import Any
 from kazoo.client import KazooClient
 
 from kafka_meta import playground
-from tests.benchmarks.measure import HEADER, Run, row, run
+from tests.benchmarks.measure import HEADER, Run, as_shipped, row, run
 
 TOPICS, PARTITIONS, GROUPS, OFFSETS, ACLS = 2000, 3, 500, 12, 1000
 ROUNDS = 3
@@ -41,7 +41,7 @@ def main() -> None:
         (here / "large.json").write_text(json.dumps(large_cluster()))
         print(f"\n## Metadata: {TOPICS:,} topics × {PARTITIONS} partitions, half of them with overrides,")
         print(f"{GROUPS} groups × {OFFSETS} offsets, {ACLS:,} ACLs; {ROUNDS} rounds\n")
-        with playground.zookeeper_cluster(chroot="/kafka", jvm_options=("-Xmx1g",)) as source:
+        with playground.running(as_shipped("3.9.1", chroot="/kafka")) as (source,):
             kafka_meta(
                 here, "import", "--fileName", "large.json", "--group-offsets", "same", "--commit",
                 "--dest-bootstrap-servers", source.bootstrap_servers,
@@ -71,7 +71,7 @@ def measure_pair(here: Path, source: playground.Cluster) -> None:
         take("export, brokers and ZooKeeper", "export", *both, "--fileName", "metadata.json")
         take("export, brokers alone", "export", *both[:2], "--fileName", "brokers.json")
         take("export, ZooKeeper alone", "export", *both[2:], "--fileName", "zookeeper.json")
-        with playground.kraft_cluster(jvm_options=("-Xmx1g",)) as dest:
+        with playground.running(as_shipped("4.3.1")) as (dest,):
             to_dest = ["--dest-bootstrap-servers", dest.bootstrap_servers, "--fileName", "metadata.json"]
             take("import, dry run", "import", *to_dest)
             take("import --commit onto an empty cluster", "import", *to_dest, "--commit")

@@ -26,29 +26,32 @@ from confluent_kafka.admin import AdminClient
 
 from kafka_meta import playground
 from kafka_meta.playground import Cluster
-from kafka_meta.playground.design import Design
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
 from kafka_meta.wire.partitions import listed_offsets
-from tests.benchmarks.measure import Run, compiled, run
-from tests.mirroring import begin, create, led, settings
-from tests.stores_made_by_java import JavaStores
+from tests.benchmarks.measure import Run, as_shipped, compiled, run
+from tests.support.mirroring import begin, create, led, settings
+from tests.support.stores_made_by_java import JavaStores
+from tests.support.traffic import commit
 
 ROUNDS = 3
 PARTITIONS = 12
-JVM = ("-Xmx1g", "-XX:TieredStopAtLevel=4")
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """`rebuilt`: the source's log stamps the records, so that no batch can be forwarded as it is."""
+    """`rebuilt`: the source's log stamps the records, so that no batch can be forwarded as it is. `single`: each batch
+    holds one record, as of a producer that never waits for more."""
 
     topic: str
     records: int
     value_bytes: int
     codec: str
+    partitions: int = PARTITIONS
     rebuilt: bool = False
+    single: bool = False
+    transactional: bool = False
 
     @property
     def title(self) -> str:
@@ -65,12 +68,14 @@ LOADS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """Seconds from the start to the first and the last record on the destination; of the tool's process the rest."""
+    """Seconds from the start to the first and the last record on the destination; of the tool's process the rest.
+    `untouched`: partitions that had no record yet when half of all records had arrived."""
 
     first_s: float
     last_s: float
     cpu_s: float
     peak_mb: float
+    untouched: int
 
     def rate(self, records: int) -> float:
         return records / (self.last_s - self.first_s)
@@ -85,14 +90,16 @@ def main() -> None:
             "listener.name.tls.ssl.keystore.password": stores.password,
         }
         listeners = {"TLS": "SSL"}
-        quick = {**tls, "log.segment.delete.delay.ms": "100"}
+        # Not as shipped: what a contender has moved makes room for the next one, on small disks.
+        tidy = {**tls, "log.segment.delete.delay.ms": "100"}
         with playground.running(
-            Design(version="3.9.1", mode="zookeeper", settings=tls, listeners=listeners, jvm_options=JVM),
-            Design(version="4.3.1", mode="kraft", settings=quick, listeners=listeners, jvm_options=JVM),
+            as_shipped("3.9.1", settings=tls, listeners=listeners),
+            as_shipped("4.3.1", settings=tidy, listeners=listeners),
         ) as (source, dest):
             for load in LOADS:
                 fill(source, load, Path(folder))
                 measure(source, dest, load, Path(folder))
+            measure_start(source, dest, Path(folder))
 
 
 def trust(stores: JavaStores) -> str:
@@ -101,7 +108,7 @@ def trust(stores: JavaStores) -> str:
 
 def fill(source: Cluster, load: Load, folder: Path) -> None:
     stamped = {"message.timestamp.type": "LogAppendTime"} if load.rebuilt else {}
-    create(source, load.topic, partitions=PARTITIONS, config=stamped)
+    create(source, load.topic, partitions=load.partitions, config=stamped)
     payload = folder / "payload"
     dice = random.Random(1)
     with payload.open("w") as file:
@@ -112,9 +119,11 @@ def fill(source: Cluster, load: Load, folder: Path) -> None:
         "org.apache.kafka.tools.ProducerPerformance",
         *("--topic", load.topic, "--num-records", str(load.records), "--throughput", "-1"),
         *("--payload-file", str(payload)),
+        *(("--transactional-id", load.topic, "--transaction-duration-ms", "100") if load.transactional else ()),
         "--producer-props",
-        *(f"bootstrap.servers={source.bootstrap_servers}", f"compression.type={load.codec}", "linger.ms=5"),
-        timeout=600,
+        *(f"bootstrap.servers={source.bootstrap_servers}", f"compression.type={load.codec}"),
+        *(("batch.size=0",) if load.single else ("linger.ms=5",)),
+        timeout=900,
     )
 
 
@@ -124,13 +133,13 @@ def measure(source: Cluster, dest: Cluster, load: Load, folder: Path) -> None:
     verified: list[Run] = []
     for _ in range(ROUNDS):
         for name, command in contenders.items():
-            with fresh_topic(dest, load.topic):
+            with fresh_topic(dest, load):
                 found[name].append(moved(command(), dest, load))
                 if name == OURS:
                     verified.append(verify(source, dest, folder))
-    print(f"\n## {load.title}, {PARTITIONS} partitions; medians of {ROUNDS} rounds\n")
+    print(f"\n## {load.title}, {load.partitions} partitions; medians of {ROUNDS} rounds\n")
     print("| | records/s | of the limit | first record after | processor | peak memory |\n" + "| --- " * 6 + "|")
-    limit = [each.rate(load.records) for each in found["limit: ready batches from memory"]]
+    limit = [each.rate(load.records) for each in found[LIMIT]]
     for name, runs in found.items():
         rates = [each.rate(load.records) for each in runs]
         share = median(rate / most for rate, most in zip(rates, limit, strict=True))
@@ -146,14 +155,46 @@ def measure(source: Cluster, dest: Cluster, load: Load, folder: Path) -> None:
     print(f"\n`verify --data` of what our copy has brought: {wall:.1f} s, {rate:,.0f} k records/s, {peak:.0f} MB")
 
 
+def measure_start(source: Cluster, dest: Cluster, folder: Path) -> None:
+    """The whole command as it is typed, with its look and its lease. Few records: only the first one counts."""
+    load = Load(topic="start", records=12_000, value_bytes=91, codec="lz4")
+    fill(source, load, folder)
+    commit(source.bootstrap_servers, "start", {("start", number): 0 for number in range(load.partitions)})
+    only = ("--include-topics", "start", "--include-groups", "start")
+    runs: list[Moved] = []
+    for number in range(ROUNDS):
+        state = ("--journal", str(folder / f"start{number}.sqlite"), "--log", str(folder / f"start{number}.log"))
+        with fresh_topic(dest, load):
+            runs.append(moved((*MIRROR, *sides(source, dest), *only, *state, "--commit"), dest, load))
+    first = sorted(each.first_s for each in runs)
+    print(
+        f"\n`mirror --commit`, its first record: {median(first):.1f} s after its start ({first[0]:.1f}–{first[-1]:.1f})"
+    )
+
+
 def verify(source: Cluster, dest: Cluster, folder: Path) -> Run:
     """The whole command, with its start; it reads what has arrived, or both sides where batches were rebuilt."""
-    sides = ("--source-bootstrap-servers", source.bootstrap_servers, "--dest-bootstrap-servers", dest.bootstrap_servers)
-    command = (sys.executable, "-m", "kafka_meta", "verify", "--data", "--journal", str(folder / "journal"), *sides)
-    return run(command, cwd=folder)
+    verify = (sys.executable, "-m", "kafka_meta", "verify", "--data", "--journal", str(folder / "journal"))
+    return run((*verify, *sides(source, dest)), cwd=folder)
 
 
+MIRROR = (sys.executable, "-m", "kafka_meta", "mirror")
+
+
+def whole_topic(source: Cluster, dest: Cluster, topic: str, folder: Path) -> tuple[str, ...]:
+    """The command that copies all of a topic, for which no group needs to stand. How long the source's writers are
+    watched is the operator's choice: here a second."""
+    options = ("--include-topics", topic, "--all-data", "--commit", "--journal", str(folder / "journal"))
+    return (*MIRROR, *sides(source, dest), *options, "--quiet", "1s")
+
+
+def sides(source: Cluster, dest: Cluster) -> tuple[str, ...]:
+    return ("--source-bootstrap-servers", source.bootstrap_servers, "--dest-bootstrap-servers", dest.bootstrap_servers)
+
+
+LIMIT = "limit: ready batches from memory"
 OURS = "**kafka-meta mirror**"
+MIRROR_MAKER_2 = "MirrorMaker 2 (4.3.1, 4 tasks)"
 
 Command = Callable[[], Sequence[str]]
 
@@ -184,18 +225,18 @@ def contenders_of(source: Cluster, dest: Cluster, load: Load, folder: Path) -> I
 
         return command
 
-    yield "limit: ready batches from memory", ours("tests.benchmarks.mirror_limit")
+    yield LIMIT, ours("tests.benchmarks.mirror_limit")
     if load.codec == "none":
         yield "limit: the same, joined as the copy joins them", ours("tests.benchmarks.mirror_limit", joined=True)
-    yield OURS, ours("tests.mirror_copier")
+    yield OURS, ours("tests.support.mirror_copier")
     if not load.rebuilt:
-        yield "MirrorMaker 2 (4.3.1, 4 tasks)", lambda: mirror_maker_2(addresses, load, folder)
+        yield MIRROR_MAKER_2, lambda: mirror_maker_2(addresses, load, folder)
         yield "MirrorMaker 1 (3.9.1, 2 streams)", lambda: mirror_maker_1(source, dest, load, folder)
     loop = [sys.executable, "-m", "tests.benchmarks.mirror_loop", json.dumps({**addresses, "records": load.records})]
     yield "confluent-kafka, consume → produce", lambda: loop
     if load.rebuilt:
         return
-    yield f"{OURS}, TLS on both sides", ours("tests.mirror_copier", **encrypted, config=config)
+    yield f"{OURS}, TLS on both sides", ours("tests.support.mirror_copier", **encrypted, config=config)
     yield "MirrorMaker 2, TLS on both sides", lambda: mirror_maker_2({**addresses, **encrypted}, load, folder, config)
     if (kcat := shutil.which("kcat")) is not None:
         end = f"{kcat} -C -b {source.bootstrap_servers} -t {load.topic} -e -q -D '\\n'"
@@ -242,7 +283,7 @@ dedicated.mode.enable.internal.rest = false
 """
         + "".join(f"{side}.{line}\n" for side in (alias, "to") for line in common)
     )
-    jars = playground.fetch("4.3.1")
+    jars = playground.fetch("4.3.1", Path(__file__).with_name("pom.xml"))
     return [
         *(playground.jars.java(), "-Xmx2g", "-cp", f"{jars}/*"),
         *("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "org.apache.kafka.connect.mirror.MirrorMaker", str(path)),
@@ -268,12 +309,16 @@ def mirror_maker_1(source: Cluster, dest: Cluster, load: Load, folder: Path) -> 
 
 
 @contextmanager
-def fresh_topic(dest: Cluster, topic: str) -> Iterator[None]:
-    create(dest, topic, partitions=PARTITIONS)
+def fresh_topic(dest: Cluster, load: Load) -> Iterator[None]:
+    create(dest, load.topic, partitions=load.partitions)
     yield
-    admin = AdminClient({"bootstrap.servers": dest.bootstrap_servers})
+    delete(dest, load.topic)
+
+
+def delete(cluster: Cluster, topic: str) -> None:
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
     for future in admin.delete_topics([topic]).values():
-        future.result(30)
+        future.result(60)
     while True:
         with suppress(KafkaException):
             if topic not in admin.list_topics(timeout=10).topics:
@@ -291,12 +336,16 @@ def moved(command: Sequence[str], dest: Cluster, load: Load) -> Moved:
             command, env=compiled(os.environ), stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
         watched = psutil.Process(process.pid)
-        first, peak, cpu, arrived = None, 0.0, 0.0, 0
+        first, peak, cpu, arrived, untouched = None, 0.0, 0.0, 0, None
         while arrived < load.records:
-            time.sleep(0.02)
-            arrived = sum(end for end in listed_offsets(wire, partitions).values() if isinstance(end, int))
+            # Looking costs the brokers something for each partition.
+            time.sleep(max(0.02, load.partitions / 10_000))
+            ends = [end for end in listed_offsets(wire, partitions).values() if isinstance(end, int)]
+            arrived = sum(ends)
             if arrived and first is None:
                 first = time.monotonic()
+            if untouched is None and arrived >= load.records / 2:
+                untouched = ends.count(0)
             with suppress(psutil.Error):
                 family = [watched, *watched.children(recursive=True)]
                 peak = max(peak, sum(each.memory_info().rss for each in family) / 1e6)
@@ -312,8 +361,8 @@ def moved(command: Sequence[str], dest: Cluster, load: Load) -> Moved:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    assert first is not None
-    return Moved(first_s=first - started, last_s=last - started, cpu_s=cpu, peak_mb=peak)
+    assert first is not None and untouched is not None
+    return Moved(first_s=first - started, last_s=last - started, cpu_s=cpu, peak_mb=peak, untouched=untouched)
 
 
 def tail(output: object) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from kafka_meta.batches import JOINED_BYTES, Batch, Outgoing, Producer, forward, join, joinable, joined_bytes, scan
+from kafka_meta.batches import Batch, Destination, Neighbours, Outgoing, Producer, joinable, scan
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import connect
 from kafka_meta.wire.channel import Channel
@@ -75,31 +75,25 @@ def ready_batches(
     for place, leader in led.items():
         channel = Channel(source, leader.broker)
         answers: SimpleQueue[Any] = SimpleQueue()
-        at, end, batches, room = 0, ends[place], list[list[Batch]](), 0
+        at, end, ready, rank = 0, ends[place], list[Outgoing](), 0
+        joining = Neighbours(Destination())
         assert isinstance(end, int)
         while at < end:
             wanted = [Wanted(topic=topic, partition=place[1], offset=at, max_bytes=8 << 20)]
             channel.ask(Fetch(wanted=wanted, max_bytes=8 << 20), answers.put)
             for batch in scan(answers.get()[0].records):
                 assert isinstance(batch, Batch)
-                size = joined_bytes(batch)
-                if not joined or not joinable(batch) or size > room:
-                    batches.append([])
-                    room = JOINED_BYTES
-                batches[-1].append(batch)
-                room -= size
+                if joining.batches and not (joined and joinable(batch) and joining.add(batch)):
+                    ready.append(joining.take(producer=producer, rank=rank))
+                    rank = at
+                if not joining.batches:
+                    joining.add(batch)
                 at = batch.next_offset
         channel.close()
-        if batches:
-            found[place[1]] = [made(each, producer) for each in batches[::-1]]
+        if joining.batches:
+            ready.append(joining.take(producer=producer, rank=rank))
+            found[place[1]] = ready[::-1]
     return found
-
-
-def made(batches: list[Batch], producer: Producer) -> Outgoing:
-    first = batches[0]
-    if len(batches) == 1:
-        return forward(first, producer=producer, rank=first.base_offset)
-    return join(batches, producer=producer, rank=first.base_offset)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from kafka_meta.events import silent
 from kafka_meta.export import export
 from kafka_meta.model import EVERYTHING
 from kafka_meta.settings import resolve
-from tests.benchmarks.measure import HEADER, Run, row
+from tests.benchmarks.measure import HEADER, Run, as_shipped, row
 from tests.benchmarks.metadata import kafka_meta
 
 TOPICS, PARTITIONS = 2000, 3
@@ -33,7 +33,7 @@ def main() -> None:
     print(f"\n## Statistics: {TOPICS:,} topics × {PARTITIONS} partitions, {HOURS} hours of history, {ROUNDS} rounds\n")
     with (
         tempfile.TemporaryDirectory(prefix="kafka-meta-bench-") as folder,
-        playground.kraft_cluster(jvm_options=("-Xmx1g",)) as cluster,
+        playground.running(as_shipped("4.3.1")) as (cluster,),
     ):
         here, bootstrap = Path(folder), cluster.bootstrap_servers
         fill(bootstrap)

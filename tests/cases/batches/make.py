@@ -20,8 +20,8 @@ from pathlib import Path
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from kafka_meta import playground
 from kafka_meta.playground import Cluster
+from tests.support.brokers import zookeeper_cluster
 
 HERE = Path(__file__).parent
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -30,14 +30,14 @@ TIMESTAMP = 1_600_000_000_000
 
 def main() -> None:
     settings = {"log.cleaner.backoff.ms": "200", "log.retention.hours": "-1"}
-    with playground.zookeeper_cluster("3.9.1", authorizer=False, settings=settings) as cluster:
+    with zookeeper_cluster("3.9.1", authorizer=False, settings=settings) as cluster:
         for codec in CODECS:
             write_case(cluster, f"v2-{codec}-librdkafka", {}, with_librdkafka(codec))
             write_case(cluster, f"v2-{codec}-java", {}, with_java(codec))
         write_case(cluster, "v2-log-append-time", {"message.timestamp.type": "LogAppendTime"}, with_librdkafka("lz4"))
         write_case(cluster, "v2-compacted", COMPACTED, compacted("lz4"))
         write_case(cluster, "v2-transactions", {}, transactions)
-    with playground.zookeeper_cluster("0.10.2.2", authorizer=False, settings=settings) as cluster:
+    with zookeeper_cluster("0.10.2.2", authorizer=False, settings=settings) as cluster:
         for magic, configs in ((0, {"message.format.version": "0.9.0"}), (1, {})):
             for codec in CODECS[:4]:
                 write_case(cluster, f"v{magic}-{codec}-librdkafka", configs, with_librdkafka(codec, headers=False))

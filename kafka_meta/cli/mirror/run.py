@@ -1,0 +1,275 @@
+"""The look of `kafka-meta mirror`, and with --commit the copy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kafka_meta.cli.commands.mirror import Amount, Copy
+from kafka_meta.cli.mirror.copier import Told
+from kafka_meta.cli.mirror.journal import cluster_of, journal_path, open_journal
+from kafka_meta.cli.mirror.log import Log
+from kafka_meta.cli.screen import Screen
+from kafka_meta.cli.session import Session
+from kafka_meta.documents.mirror import encode_mirror
+from kafka_meta.errors import ExitStatus, UsageError
+from kafka_meta.events import Emit, Event, Happened
+from kafka_meta.journal import Journal
+from kafka_meta.mirror.copy import IN_FLIGHT
+from kafka_meta.mirror.findings import Allowed
+from kafka_meta.mirror.groups import awaited
+from kafka_meta.mirror.lease import Lease
+from kafka_meta.mirror.migrate import Pace, migrate, stands
+from kafka_meta.mirror.outcome import GroupPosition, Mirrored
+from kafka_meta.mirror.preflight import Preflight, preflight
+from kafka_meta.mirror.prepare import Preparation, prepare, require_brokers
+from kafka_meta.model import Remark, Resource
+from kafka_meta.plan import Policy
+from kafka_meta.quantities import rate_bytes, seconds, size_bytes
+from kafka_meta.ranges import UncommittedPolicy
+from kafka_meta.render.mirror import (
+    failure_line,
+    last_lines,
+    next_lines,
+    partition_lines,
+    prepare_lines,
+    standing_lines,
+    summary_lines,
+)
+from kafka_meta.settings import ClusterSettings, PolicyOptions
+from kafka_meta.settings.matching import require_matches
+
+
+def mirror(session: Session, amount: Amount, copy: Copy, journal: Path | None, *, same_id: bool, commit: bool) -> int:
+    chosen = session.options()
+    max_rate_bytes = None if chosen.max_rate is None else rate_bytes("--max-rate", chosen.max_rate)
+    pace = Pace(
+        max_rate_bytes=max_rate_bytes,
+        memory_bytes=size_bytes("--memory", copy.memory),
+        in_flight=copy.in_flight or IN_FLIGHT,
+        quiet_s=seconds("--quiet", copy.quiet),
+        give_up_after_s=seconds("--give-up-after", copy.give_up_after),
+    )
+    source = replace(session.source(), patience_s=pace.give_up_after_s)
+    require_brokers(source)
+    dest = session.dest() if commit else session.dest_if_any()
+    dest = None if dest is None else replace(dest, patience_s=pace.give_up_after_s)
+    if journal is not None and journal.is_dir():
+        raise UsageError(f"the journal {journal} is a directory", "Name a file.")
+    run = _Run(
+        chosen=chosen,
+        source=source,
+        dest=dest,
+        decided=chosen.policy(),
+        uncommitted=amount.uncommitted,
+        all_data=chosen.all_data,
+        unread_only=amount.unread_only,
+        allowed=Allowed(
+            append=copy.append,
+            until_lso=copy.until_lso,
+            live_source=copy.allow_live_source,
+            no_guard=copy.no_guard,
+            same_id=same_id,
+        ),
+        max_rate_bytes=max_rate_bytes,
+        journal=journal,
+        screen=session.screen,
+        log=_log(copy.log, journal, session.screen, commit=commit),
+    )
+    with run.log:
+        return run.commit(pace) if commit else run.check()
+
+
+def _log(named: str | None, journal: Path | None, screen: Screen, *, commit: bool) -> Log:
+    # What was done is kept; of looks only the last one.
+    usual = f"kafka-meta-mirror-{datetime.now(UTC):%Y%m%d-%H%M%S}.log" if commit else "kafka-meta-mirror.log"
+    return Log(Path(named or usual), append=named is not None, journal=journal, say=screen.say)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What the command line says."""
+
+    chosen: PolicyOptions
+    source: ClusterSettings
+    dest: ClusterSettings | None
+    decided: Policy
+    uncommitted: UncommittedPolicy
+    all_data: bool
+    unread_only: bool
+    allowed: Allowed
+    max_rate_bytes: int | None
+    journal: Path | None
+    screen: Screen
+    log: Log
+
+    def check(self) -> int:
+        with self.screen.progress() as meter:
+            emit = _all(meter.emit, self.log.emit)
+            if self.dest is not None:
+                cluster_of(self.dest)  # what cannot be reached is told before the source is read
+            prepared = self._prepare(emit)
+            looked, mirrored = None, _prepared(prepared)
+            if self.dest is not None:
+                looked, mirrored = self._look(self.dest, prepared, emit)
+        self.screen.document(encode_mirror(mirrored))
+        self._show(mirrored)
+        self._end([*last_lines(mirrored, quiet=looked is None or looked.quiet), f"(log: {self.log.path})"])
+        return ExitStatus.DONE
+
+    def commit(self, pace: Pace) -> int:
+        assert self.dest is not None
+        since_ms = round(time.time() * 1000)
+        with self.screen.progress() as meter:
+            emit = _all(meter.emit, self.log.emit)
+            here, there = cluster_of(self.source), cluster_of(self.dest)
+            source_id, dest_id = str(here.id), str(there.id)
+            with closing(Lease(self.dest, source_id, emit=emit)) as wanted:
+                if source_id != dest_id:  # else nothing is ever sent: it may be the source itself
+                    wanted.join()
+                prepared = self._prepare(emit)
+                looked, mirrored = self._look(self.dest, prepared, emit)
+                self._show(mirrored)
+                if looked.findings:
+                    self.screen.document(encode_mirror(mirrored))
+                    last = last_lines(mirrored, quiet=looked.quiet)
+                    self._end([*last, f"(log: {self.log.path})", "exit status 1"])
+                    return ExitStatus.FAILED
+                # Who is refused by the lease leaves no journal behind.
+                with (
+                    wanted as lease,
+                    Journal(self.journal or journal_path(here, there), source_id=source_id, dest_id=dest_id) as journal,
+                    Told(journal, since_ms=since_ms) as told,
+                ):
+                    emit(Happened(text=f"the lease is taken; the journal is {journal.path}"))
+                    try:
+                        done = migrate(
+                            self.source,
+                            self.dest,
+                            prepared,
+                            looked,
+                            journal,
+                            lease=lease,
+                            decided=self.decided,
+                            pace=pace,
+                            until_lso=self.allowed.until_lso,
+                            guard=not self.allowed.no_guard,
+                            emit=_all(emit, told.emit),
+                        )
+                    except BaseException as interruption:
+                        if not isinstance(interruption, Exception):  # ^C, SIGTERM
+                            self._stopped(mirrored, journal)
+                        raise
+        return self._finish(done, looked)
+
+    def _stopped(self, mirrored: Mirrored, journal: Journal) -> None:
+        """Shows in any case how far the copy is."""
+        now = stands(journal)
+        stopped = replace(mirrored, committed=True, copied=now.copied, guarded=now.guarded)
+        self.screen.document(encode_mirror(stopped, interrupted=True))
+        self.screen.result(["", *standing_lines(now.copied, verbose=self.screen.verbose)])
+        self.log.lines(standing_lines(now.copied, verbose=True, partitions=True))
+        self._end(["stopped; what was copied stays, and the same command copies the rest", f"(log: {self.log.path})"])
+
+    def _prepare(self, emit: Emit) -> Preparation:
+        prepared = prepare(
+            self.source,
+            selection=self.decided.selection,
+            uncommitted=self.uncommitted,
+            all_data=self.all_data,
+            unread_only=self.unread_only,
+            emit=emit,
+            taken_at_ms=round(time.time() * 1000),
+        )
+        for told in require_matches(self.chosen, prepared.source, self.source.addresses):
+            self.screen.say(told)
+        return prepared
+
+    def _look(self, dest: ClusterSettings, prepared: Preparation, emit: Emit) -> tuple[Preflight, Mirrored]:
+        """What is in the way; and what the journal, if there is one, knows of copied records and groups' positions."""
+        with open_journal(self.source, dest, self.journal) as journal:
+            looked = preflight(
+                self.source,
+                dest,
+                prepared,
+                decided=self.decided,
+                positions=() if journal is None else journal.positions(),
+                guarded=() if journal is None else journal.guards(),
+                allowed=self.allowed,
+                max_rate_bytes=self.max_rate_bytes,
+                emit=emit,
+                now_ms=round(time.time() * 1000),
+            )
+            groups = awaited(prepared, journal, self.decided, looked.dest, looked.cut)
+            known = None if journal is None else stands(journal)
+            return looked, _prepared(prepared, looked, known, groups)
+
+    def _show(self, mirrored: Mirrored) -> None:
+        """Shows what would be copied; the log gets everything, and each partition."""
+        to = "" if self.dest is None else f" → {self.dest.addresses}"
+        title = f"Prepare to migrate  {self.source.addresses}{to}"
+        self.screen.result([title, *prepare_lines(mirrored, verbose=self.screen.verbose)])
+        self.log.lines([title, *prepare_lines(mirrored, verbose=True), *partition_lines(mirrored)])
+
+    def _end(self, last: Sequence[str]) -> None:
+        self.screen.result(last)
+        self.log.lines(last)
+
+    def _finish(self, done: Mirrored, looked: Preflight) -> int:
+        self.screen.document(encode_mirror(done))
+        meanwhile = [remark for remark in done.warnings if remark not in looked.warnings]
+        self.screen.result(summary_lines(done, meanwhile, verbose=self.screen.verbose))
+        self.log.lines(summary_lines(done, meanwhile, verbose=True))
+        failure = failure_line(done)
+        self._end([*next_lines(done), f"  log:    {self.log.path}", *([failure] if failure else [])])
+        return ExitStatus.FAILED if failure else ExitStatus.DONE
+
+
+def _all(*emits: Emit) -> Emit:
+    def emit(event: Event) -> None:
+        for each in emits:
+            each(event)
+
+    return emit
+
+
+def _prepared(
+    prepared: Preparation,
+    looked: Preflight | None = None,
+    known: Mirrored | None = None,
+    groups: tuple[GroupPosition, ...] = (),
+) -> Mirrored:
+    """What was found, without what the journal knows of topics that are not selected now."""
+    selected = {(each.topic, each.partition) for each in prepared.unconsumed.ranges}
+    copied = () if known is None else known.copied
+    unfinished = (
+        Remark(
+            resource=Resource("topic", topic),
+            reason="its copy is not complete, but the topic is not selected now: nothing more is copied",
+        )
+        for topic in sorted({each.topic for each in copied if not each.done and each.place not in selected})
+    )
+    mirrored = Mirrored(
+        committed=False,
+        source_id=prepared.source.cluster.id,
+        dest_id=None,
+        unread=prepared.unconsumed,
+        open_transactions=prepared.open_transactions,
+        warnings=prepared.source.gaps,
+        copied=tuple(each for each in copied if each.place in selected),
+        groups=groups,
+        guarded=() if known is None else known.guarded,
+    )
+    if looked is None:
+        return replace(mirrored, findings=prepared.unconsumed.refused)
+    return replace(
+        mirrored,
+        dest_id=looked.dest.cluster.id,
+        findings=looked.findings,
+        youngest_ms=looked.first_look.youngest_ms,
+        warnings=(*mirrored.warnings, *looked.warnings, *unfinished),
+    )

@@ -1,0 +1,43 @@
+BEGIN TRANSACTION;
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+INSERT INTO "about" VALUES('dest cluster','D');
+INSERT INTO "about" VALUES('owner','somebody');
+INSERT INTO "about" VALUES('producer','5000 2');
+INSERT INTO "about" VALUES('schema version','1');
+INSERT INTO "about" VALUES('source cluster','S');
+CREATE TABLE committed (
+        "group" TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
+        PRIMARY KEY ("group", topic, partition)) WITHOUT ROWID;
+INSERT INTO "committed" VALUES('group','topic',0,17);
+CREATE TABLE guard (
+        topic TEXT NOT NULL, config TEXT NOT NULL, value TEXT, PRIMARY KEY (topic, config)) WITHOUT ROWID;
+INSERT INTO "guard" VALUES('topic','cleanup.policy',NULL);
+INSERT INTO "guard" VALUES('topic','retention.ms','5');
+CREATE TABLE intent (
+        partition INTEGER NOT NULL, generation INTEGER NOT NULL, last_rank INTEGER NOT NULL,
+        boundaries BLOB NOT NULL);
+INSERT INTO "intent" VALUES(1,1,30,X'6E000000000000000A000000000000006E0000000A0000007D0000000000000014000000000000007D000000140000008C000000000000001E000000000000008C0000001E000000');
+INSERT INTO "intent" VALUES(1,2,33,X'880000000000000017000000000000008800000017000000A0000000000000002100000000000000A000000021000000');
+INSERT INTO "intent" VALUES(1,2,35,X'AA000000000000002300000000000000AA00000023000000');
+CREATE TABLE partition (
+        id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, dest_topic TEXT NOT NULL,
+        source_topic_id TEXT, dest_topic_id TEXT, base INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
+        source INTEGER NOT NULL, rank INTEGER NOT NULL DEFAULT 0, crc32c INTEGER NOT NULL DEFAULT 0,
+        crc32 INTEGER NOT NULL DEFAULT 0, size_bytes INTEGER NOT NULL DEFAULT 0, failure TEXT,
+        UNIQUE (topic, partition));
+INSERT INTO "partition" VALUES(1,'topic',0,'topic','source-id','dest-id',7,100,200,136,23,136,23,1300,NULL);
+INSERT INTO "partition" VALUES(2,'topic',1,'topic','source-id','dest-id',7,100,200,100,0,0,0,0,'why');
+INSERT INTO "partition" VALUES(3,'free',0,'free.there',NULL,NULL,0,0,10,10,10,10,10,100,NULL);
+CREATE TABLE run (
+        partition INTEGER NOT NULL, generation INTEGER NOT NULL, source INTEGER NOT NULL, rank INTEGER NOT NULL);
+INSERT INTO "run" VALUES(1,1,100,0);
+INSERT INTO "run" VALUES(1,1,115,10);
+INSERT INTO "run" VALUES(1,2,131,20);
+INSERT INTO "run" VALUES(1,2,133,21);
+INSERT INTO "run" VALUES(1,2,135,22);
+INSERT INTO "run" VALUES(1,2,150,23);
+INSERT INTO "run" VALUES(1,2,168,33);
+CREATE INDEX intents ON intent (partition, last_rank);
+CREATE INDEX runs ON run (partition, source);
+CREATE INDEX runs_by_rank ON run (partition, rank);
+COMMIT;
