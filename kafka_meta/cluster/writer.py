@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from types import TracebackType
 from typing import TypeVar, assert_never, cast
 
@@ -14,6 +14,7 @@ from kafka_meta.cluster.clients import admin
 from kafka_meta.cluster.patience import Patience, Try, Verdict
 from kafka_meta.cluster.vault import Vault
 from kafka_meta.events import Emit, Waiting, silent
+from kafka_meta.model import Acl
 from kafka_meta.plan import (
     Action,
     AddPartitions,
@@ -119,6 +120,10 @@ class Writer:
         existing = frozenset(wire.acls(self._wire)[0] or ())
         requests = _requests(actions, most=_ACLS_A_REQUEST)
         yield from self._results(requests, lambda tools, tries: attempts.create_acls(tools, tries, existing))
+        # A broker that does not know a DENY yet lets its principal in. So what comes next, topics first, waits.
+        rules, deadline = self._tools.rules, time.monotonic() + _SETTLED_SECONDS
+        if not self._patience.lost:
+            yield from self._shown("ACLs", lambda broker: _unseen(self._wire, rules, broker), deadline)
 
     def _users(self, actions: Sequence[UpsertUser]) -> Iterator[Result | Waiting]:
         if with_keys := [action for action in actions if action.secret == "key"]:
@@ -134,7 +139,8 @@ class Writer:
             yield from self._results(requests, lambda tools, tries: attempts.upsert_users(tools, tries, self._vault))
 
     def settle(self) -> Iterator[Waiting]:
-        """Waits until every broker shows what was created: the controller answers before the brokers know it.
+        """Waits until every broker shows the topics and users that were created: the controller answers before the
+        brokers know them.
 
         Ends after two minutes at most. What is not shown by then exists all the same. After an earlier wait without
         success there is no wait here.
@@ -142,22 +148,28 @@ class Writer:
         if self._patience.lost:
             return
         deadline = time.monotonic() + _SETTLED_SECONDS
-        grown, rules = self._tools.grown, self._tools.rules
-        for broker in self._wire.broker_ids:
-            while (unseen := grown - _led(self._wire, grown, broker)) and time.monotonic() < deadline:
-                yield from _pause(f"broker {broker} does not show {len(unseen)} of the new topics yet")
-        while (unseen_rules := rules - set(wire.acls(self._wire)[0] or ())) and time.monotonic() < deadline:
-            yield from _pause(f"the destination does not show {len(unseen_rules)} of the new ACLs yet")
+        grown, users = self._tools.grown, self._tools.users
+        yield from self._shown("topics", lambda broker: grown - _led(self._wire, grown, broker), deadline)
+        while users and (unseen := users - _credentials(self._wire)) and time.monotonic() < deadline:
+            yield from _pause(f"the destination does not show {len(unseen)} of the new users yet")
 
-        users = self._tools.users
-        while users and (unseen_users := users - _credentials(self._wire)) and time.monotonic() < deadline:
-            yield from _pause(f"the destination does not show {len(unseen_users)} of the new users yet")
+    def _shown(self, what: str, unseen: Callable[[int], Set[object]], deadline: float) -> Iterator[Waiting]:
+        """Waits until each broker has shown everything. `unseen`: of a broker, what it does not show."""
+        for broker in self._wire.broker_ids:
+            while (left := unseen(broker)) and time.monotonic() < deadline:
+                yield from _pause(f"broker {broker} does not show {len(left)} of the new {what} yet")
 
     def _results(
         self, requests: Iterable[Sequence[A]], attempt: Callable[[attempts.Tools, Sequence[Try[A]]], list[Verdict]]
     ) -> Iterator[Result | Waiting]:
         for request in requests:
             yield from self._patience.results(request, lambda tries: attempt(self._tools, tries))
+
+
+def _unseen(connection: wire.Wire, rules: set[Acl], broker: int) -> set[Acl]:
+    """The rules that this broker does not know; none when it does not answer."""
+    known = wire.acls(connection, broker)[0] if rules else None
+    return set() if known is None else rules - set(known)
 
 
 def _led(connection: wire.Wire, topics: set[str], broker: int) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from kafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest
 
 from kafka_meta.model import Acl, Gap, PatternType, Permission, Remark, Resource
-from kafka_meta.wire.connection import OPERATIONS, Unanswered, Wire, error_text, is_retriable
+from kafka_meta.wire.connection import OPERATIONS, BrokerId, Unanswered, Wire, error_text, is_retriable
 
 _ANY = 1
 _RESOURCES: Mapping[int, str] = {
@@ -39,8 +39,9 @@ _SINCE: Mapping[str, tuple[int, ...]] = {
 NO_AUTHORIZER = "the cluster has no authorizer (SECURITY_DISABLED)"
 
 
-def acls(wire: Wire) -> tuple[tuple[Acl, ...] | None, tuple[Gap, ...]]:
-    """All ACLs, sorted; None when they could not be read, for example where the cluster has no authorizer."""
+def acls(wire: Wire, broker: BrokerId | None = None) -> tuple[tuple[Acl, ...] | None, tuple[Gap, ...]]:
+    """All ACLs, sorted, as this broker knows them (any broker unless told); None when they could not be read, for
+    example where the cluster has no authorizer."""
     try:
         answer = wire.ask(
             DescribeAclsRequest(
@@ -52,7 +53,8 @@ def acls(wire: Wire) -> tuple[tuple[Acl, ...] | None, tuple[Gap, ...]]:
                 host_filter=None,
                 operation=_ANY,
                 permission_type=_ANY,
-            )
+            ),
+            broker,
         )
     except Unanswered as silence:
         return None, (Remark(resource=Resource("acls"), reason=silence.reason),)

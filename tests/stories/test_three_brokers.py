@@ -6,8 +6,11 @@ What arrives is judged by librdkafka and by Kafka's own tools.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +18,17 @@ from typing import Any
 
 import pytest
 
+from kafka_meta import wire
+from kafka_meta.cluster import Writer
+from kafka_meta.events import Waiting
+from kafka_meta.model import Acl
+from kafka_meta.plan import CreateAcl, Result
 from kafka_meta.playground import Cluster
+from kafka_meta.settings import ClusterSettings
 from tests.support.commands import Cli, clean_environment
 from tests.support.mirroring import Log, assert_same, fill, read
 from tests.support.shop import until
-from tests.support.three import killed, leader, until_in_sync
+from tests.support.three import frozen, killed, leader, until_in_sync, until_shown
 from tests.support.traffic import commit, committed, config, create, watermarks
 from tests.support.witness import acl_tool, told_by
 
@@ -31,6 +40,18 @@ EACH = RECORDS // PARTITIONS
 VALUE_BYTES = 2_500
 SLOWLY = ("--max-rate", "1.5MB/s")
 """Half a minute for all of it: enough to kill in."""
+
+
+def bob_reads(topic: str) -> Acl:
+    return Acl(
+        resource_type="TOPIC",
+        resource_name=topic,
+        pattern_type="LITERAL",
+        principal="User:bob",
+        host="*",
+        operation="READ",
+        permission="ALLOW",
+    )
 
 
 class Moving:
@@ -105,6 +126,7 @@ def test_everything_moves_and_has_its_three_replicas_there(moving: Moving) -> No
     source, dest, topic = moving.source, moving.dest, moving.topic
     rule = ("--add", "--allow-principal", "User:bob", "--operation", "Read", "--topic", topic)
     source.tool(acl_tool(source), "--bootstrap-server", source.bootstrap_servers, *rule)
+    until_shown(source, bob_reads(topic))
     by_zookeeper = ("--source-zk-connect", source.zookeeper_connect) if source.zookeeper_connect else ()
 
     exported = moving.run("export", *moving.from_source, *by_zookeeper, *moving.mine, "--fileName", "three.json")
@@ -134,6 +156,29 @@ def test_everything_moves_and_has_its_three_replicas_there(moving: Moving) -> No
     for place in moving.places:
         left = [record.content for record in unread[place][moving.positions.get(place, 0) :]]
         assert [record.content for record in there[place]] == left
+
+
+def test_acls_are_known_to_every_broker_before_what_comes_after_them(three_dest: Cluster) -> None:
+    rules = [bob_reads(f"known-to-every-broker.{number}") for number in range(10)]
+    late, dest = three_dest.brokers[-1], ClusterSettings(role="dest", bootstrap_servers=three_dest.bootstrap_servers)
+    woken = threading.Event()
+
+    def wake() -> None:
+        woken.set()
+        os.kill(late.pid or 0, signal.SIGCONT)
+
+    with wire.connect(dest) as brokers, Writer(dest) as writer:
+        told: list[Result | Waiting] = []
+        with frozen(late):
+            for each in writer.apply([CreateAcl(acl=rule) for rule in rules]):
+                told.append(each)
+                if len(told) == len(rules):
+                    threading.Timer(2, wake).start()
+            in_time = woken.is_set()
+        shown = wire.acls(brokers, late.id)[0] or ()
+    assert {each.outcome for each in told if isinstance(each, Result)} == {"done"}
+    assert in_time, "it waits for a broker that does not answer yet"
+    assert set(rules) <= set(shown)
 
 
 def test_a_broker_of_each_side_that_dies_in_the_midst_of_the_copy_costs_time_only(moving: Moving) -> None:

@@ -17,11 +17,12 @@ from typing import Any
 
 from confluent_kafka.admin import NewTopic
 
-from kafka_meta import playground
+from kafka_meta import playground, wire
 from kafka_meta.errors import KafkaMetaError
-from kafka_meta.model import Mode
+from kafka_meta.model import Acl, Mode
 from kafka_meta.playground import Cluster, Design
 from kafka_meta.playground.cluster import Broker
+from kafka_meta.settings import ClusterSettings
 from tests.support.shop import until
 from tests.support.traffic import admin
 from tests.support.witness import CONFIGS
@@ -110,6 +111,13 @@ def until_in_sync(cluster: Cluster, *topics: str) -> None:
         return known and all(each.leader > 0 and set(each.isrs) == set(each.replicas) for each in partitions)
 
     until(lambda: all(map(whole, cluster.brokers)), "every partition has its replicas in sync", PATIENCE_S)
+
+
+def until_shown(cluster: Cluster, rule: Acl) -> None:
+    """Returns when each broker shows this rule: it is created when a controller has it, and brokers follow."""
+    with wire.connect(ClusterSettings(role="source", bootstrap_servers=cluster.bootstrap_servers)) as brokers:
+        for id in brokers.broker_ids:
+            until(lambda: rule in (wire.acls(brokers, id)[0] or ()), f"broker {id} shows {rule}", PATIENCE_S)  # noqa: B023
 
 
 def elect_preferred(cluster: Cluster, topics: Sequence[str]) -> None:
