@@ -2,10 +2,11 @@
 
 import platform
 
-from tests.benchmarks import journal, metadata, mirror, statistics
+from tests.benchmarks import journal, metadata, mirror, plan, statistics
 
 print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}")
 metadata.main()
+plan.main()
 statistics.main()
 journal.main()
 mirror.main()

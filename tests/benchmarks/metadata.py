@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from confluent_kafka.admin import AdminClient, NewTopic
 from kazoo.client import KazooClient
 
 from kafka_meta import playground
@@ -54,6 +56,7 @@ def main() -> None:
 def measure_pair(here: Path, source: playground.Cluster) -> None:
     official: list[list[Run]] = [[] for _ in OFFICIAL]
     ours: dict[str, list[Run]] = {}
+    bare: list[float] = []
 
     def take(name: str, *arguments: str) -> None:
         ours.setdefault(name, []).append(kafka_meta(here, *arguments))
@@ -77,6 +80,8 @@ def measure_pair(here: Path, source: playground.Cluster) -> None:
             take("import --commit onto an empty cluster", "import", *to_dest, "--commit")
             take("import --commit again", "import", *to_dest, "--commit")
             take("verify", "verify", *to_dest)
+        with playground.running(as_shipped("4.3.1")) as (dest,):
+            bare.append(created_by_admin_client(dest))
     print(HEADER)
     for runs, (main_class, *_) in zip(official, OFFICIAL, strict=True):
         print(row(main_class.rpartition(".")[2], runs))
@@ -85,6 +90,23 @@ def measure_pair(here: Path, source: playground.Cluster) -> None:
     for name, runs in ours.items():
         ratio = [mine.wall_s / theirs for mine, theirs in zip(runs, together, strict=True)]
         print(row(name, runs, f"{median(ratio):.2f} × the four tools" if name.startswith("export") else ""))
+    print(f"| one AdminClient, the same topics in one request, until each has a leader | {median(bare):.2f} s | | | |")
+
+
+def created_by_admin_client(dest: playground.Cluster) -> float:
+    """Seconds. Nothing but topics: no overrides, no ACLs, no positions."""
+    client = AdminClient({"bootstrap.servers": dest.bootstrap_servers})
+    client.list_topics(timeout=30)
+    began = time.perf_counter()
+    topics = [NewTopic(f"topic-{number:05}", PARTITIONS, 1) for number in range(TOPICS)]
+    for future in client.create_topics(topics, operation_timeout=120, request_timeout=120).values():
+        future.result()
+    while True:
+        known = client.list_topics(timeout=30).topics
+        ours = [known[topic.topic] for topic in topics if topic.topic in known]
+        if len(ours) == TOPICS and all(part.leader > 0 for topic in ours for part in topic.partitions.values()):
+            return time.perf_counter() - began
+        time.sleep(0.1)
 
 
 def measure_zookeeper(here: Path, address: str) -> None:

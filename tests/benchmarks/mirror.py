@@ -122,7 +122,7 @@ def fill(source: Cluster, load: Load, folder: Path) -> None:
         *(("--transactional-id", load.topic, "--transaction-duration-ms", "100") if load.transactional else ()),
         "--producer-props",
         *(f"bootstrap.servers={source.bootstrap_servers}", f"compression.type={load.codec}"),
-        *(("batch.size=0",) if load.single else ("linger.ms=5",)),
+        *(("batch.size=0", "delivery.timeout.ms=900000") if load.single else ("linger.ms=5",)),
         timeout=900,
     )
 
@@ -202,9 +202,6 @@ Command = Callable[[], Sequence[str]]
 def contenders_of(source: Cluster, dest: Cluster, load: Load, folder: Path) -> Iterator[tuple[str, Command]]:
     addresses = {"source": source.bootstrap_servers, "dest": dest.bootstrap_servers, "topic": load.topic}
 
-    encrypted = {"source": source.bootstrap("TLS"), "dest": dest.bootstrap("TLS")}
-    config = str(folder / "tls.properties")
-
     def ours(module: str, **options: object) -> Command:
         def command() -> Sequence[str]:
             journal = folder / "journal"
@@ -236,8 +233,12 @@ def contenders_of(source: Cluster, dest: Cluster, load: Load, folder: Path) -> I
     yield "confluent-kafka, consume → produce", lambda: loop
     if load.rebuilt:
         return
-    yield f"{OURS}, TLS on both sides", ours("tests.support.mirror_copier", **encrypted, config=config)
-    yield "MirrorMaker 2, TLS on both sides", lambda: mirror_maker_2({**addresses, **encrypted}, load, folder, config)
+    if all("TLS" in cluster.brokers[0].ports for cluster in (source, dest)):
+        encrypted = {"source": source.bootstrap("TLS"), "dest": dest.bootstrap("TLS")}
+        config = str(folder / "tls.properties")
+        yield f"{OURS}, TLS on both sides", ours("tests.support.mirror_copier", **encrypted, config=config)
+        there = {**addresses, **encrypted}
+        yield "MirrorMaker 2, TLS on both sides", lambda: mirror_maker_2(there, load, folder, config)
     if (kcat := shutil.which("kcat")) is not None:
         end = f"{kcat} -C -b {source.bootstrap_servers} -t {load.topic} -e -q -D '\\n'"
         yield (

@@ -27,7 +27,8 @@ from tests.benchmarks.mirror import (
 SINGLE = tuple(
     Load(
         topic=f"single-{value_bytes}-{codec}-{'transactional' if transactional else 'plain'}-{partitions}",
-        records=400_000,
+        # Kafka's own producer needs half a millisecond for such a batch with lz4.
+        records=400_000 if codec == "none" else 100_000,
         value_bytes=value_bytes,
         codec=codec,
         partitions=partitions,
@@ -54,7 +55,7 @@ def main(loads: Sequence[Load] = SINGLE + MANY) -> None:
     ):
         single, many = [load for load in loads if load.single], [load for load in loads if not load.single]
         if single:
-            print(f"\n## {single[0].records:,} records, each a batch of its own\n")
+            print("\n## Records of which each is a batch of its own: 400,000, with lz4 100,000\n")
             print(f"| value, codec, producer | partitions | {OURS} | {MIRROR_MAKER_2} | |\n{'| --- ' * 5}|")
         for load in single:
             ours, theirs = beside(source, dest, load, Path(folder))
