@@ -74,7 +74,9 @@ dist: .venv/ready
 	--html page.html >/dev/null; test -s page.html
 
 # The same versions again, with what pyproject.toml has become; UPGRADE=--upgrade takes the newest ones.
-lock: .venv/ready
+lock: | python
+	@# Not .venv/ready: a package that pyproject.toml names anew is not in the old files yet.
+	@test -x .venv/bin/uv || { $(PYTHON) -m venv --clear .venv; $(RUN) $(LOCKED) requirements-dev.lock; }
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra html --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 

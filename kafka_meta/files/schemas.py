@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
@@ -40,10 +41,12 @@ def validate(document: object, name: str, *, called: str) -> None:
 
     `called` is the document's name in error messages: the path of its file.
     """
-    validator = _Validator(_resolved(name))
-    first = next(validator.iter_errors(document), None)
-    if first is None:
+    # A file of 100,000 partitions takes jsonschema 8 s, and jsonschema-rs 0.3 s. jsonschema explains a no.
+    if is_valid(document, name):
         return
+    first = next(_Validator(_resolved(name)).iter_errors(document), None)
+    if first is None:
+        raise UsageError(f"{called}: it does not follow schemas/{name}.schema.json", _hint(name))
     error = best_match([first]) or first
     path = list(error.absolute_path)
     # Users' credentials are never shown, even where they are wrong.
@@ -54,12 +57,46 @@ def validate(document: object, name: str, *, called: str) -> None:
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
         value = ", ".join(short(name) for name in error.instance if name not in known)
-    hint = (
-        "Correct the file at that place; schemas/catalogue.schema.json tells what may stand there."
-        if name == "catalogue"
-        else "Nothing was created. Export again, or correct the file at that place."
-    )
-    raise UsageError(f"{called}: {json_path(path)}: {_reason(error.validator, expected, value)}", hint)
+    raise UsageError(f"{called}: {json_path(path)}: {_reason(error.validator, expected, value)}", _hint(name))
+
+
+def _hint(name: str) -> str:
+    if name == "catalogue":
+        return "Correct the file at that place; schemas/catalogue.schema.json tells what may stand there."
+    return "Nothing was created. Export again, or correct the file at that place."
+
+
+def is_valid(document: object, name: str) -> bool:
+    """Whether the document follows the schema `name`."""
+    try:
+        return _fast(name).is_valid(document)
+    except (ValueError, RecursionError):  # what is no JSON: NaN, or nested too deeply
+        return False
+
+
+class _Exact:
+    """A keyword of our own, beside each "integer"."""
+
+    def __init__(self, parent: object, value: object, path: object) -> None:
+        pass
+
+    def validate(self, instance: object) -> None:
+        if isinstance(instance, float):
+            raise ValueError("not an integer")
+
+
+@cache
+def _fast(name: str) -> jsonschema_rs.Draft202012Validator:
+    def exact(node: Any) -> Any:
+        if isinstance(node, list):
+            return [exact(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        kinds = node.get("type")
+        own = {"exact": True} if "integer" in (kinds if isinstance(kinds, list) else [kinds]) else {}
+        return {**{key: exact(value) for key, value in node.items()}, **own}
+
+    return jsonschema_rs.Draft202012Validator(exact(_resolved(name)), keywords={"exact": _Exact})
 
 
 def _reason(keyword: object, expected: object, value: str) -> str:

@@ -21,6 +21,7 @@ from kafka_meta.files import (
     encode_plan,
     read_metadata,
     read_plan,
+    schemas,
     validate,
 )
 from kafka_meta.files.text import loads
@@ -29,7 +30,7 @@ from kafka_meta.plan import Passwords, Plan, Policy, recheck, report
 from kafka_meta.render import plan_lines, report_lines, snapshot_lines
 from tests.support.examples import many
 from tests.support.plans import planned, plans
-from tests.support.snapshots import any_snapshots, small_snapshots
+from tests.support.snapshots import any_snapshots, small_snapshots, snapshot, topic
 
 MANY = settings(
     max_examples=many(150),
@@ -104,6 +105,21 @@ def damaged(draw: st.DrawFn, documents: st.SearchStrategy[dict[str, Any]]) -> di
 
 metadata_documents = any_snapshots().map(lambda snapshot: encode_metadata(snapshot, created_by="test"))
 plan_documents = plans.map(encode_plan)
+
+
+@MANY
+@given(document=damaged(st.one_of(metadata_documents, plan_documents)), name=st.sampled_from(("metadata", "plan")))
+def test_a_damaged_document_is_refused_as_jsonschema_refuses_it(document: dict[str, Any], name: str) -> None:
+    """jsonschema-rs says yes or no, jsonschema explains the no: they must be of one mind."""
+    assert schemas.is_valid(document, name) == schemas._Validator(schemas.schema(name)).is_valid(document)
+
+
+@pytest.mark.parametrize("value", [5.0, 5.5, float("nan"), float("inf"), True, "5", None, 10**40, -1])
+def test_a_number_that_is_no_offset_is_refused_with_its_place(value: object) -> None:
+    document = encode_metadata(snapshot(topics=[topic("t")]), created_by="test")
+    document["topics"][0]["partitions"][0]["partition"] = value
+    with pytest.raises(UsageError, match=r"x: \$\.topics\[0\]\.partitions\[0\]\.partition: "):
+        schemas.validate(document, "metadata", called="x")
 
 
 @MANY

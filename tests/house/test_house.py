@@ -24,6 +24,7 @@ THIRD_PARTY = {
     "crc32c": {"batches"},
     "cryptography": {"settings"},
     "jsonschema": {"files"},
+    "jsonschema_rs": {"files"},
     "kafka": {"wire"},
     "kazoo": {"zookeeper"},
     "lz4": {"batches"},
