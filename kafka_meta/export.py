@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Literal, TypeVar
 
@@ -11,7 +11,6 @@ from kafka_meta.cluster.clients import background
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit
 from kafka_meta.model import (
-    EVERYTHING,
     Acl,
     Cluster,
     Quota,
@@ -27,6 +26,7 @@ from kafka_meta.model import (
 )
 from kafka_meta.plan import plural
 from kafka_meta.plan.configs import same_value
+from kafka_meta.plan.narrow import narrowed, principals_of
 from kafka_meta.settings import ClusterSettings
 
 _T = TypeVar("_T")
@@ -54,6 +54,15 @@ def export(
     """
     if source.zookeeper is None and not source.bootstrap_servers:
         raise UsageError("no address of the source is given", "Use --source-bootstrap-servers or --source-zk-connect.")
+    whole = _read(source, selection, emit=emit, taken_at_ms=taken_at_ms, secrets=secrets, sizes=sizes)
+    chosen, left = narrowed(whole, selection)
+    unmatched = (*whole.unmatched, *selection.unmatched(principals=principals_of(whole)))
+    return replace(chosen, left_out=sorted_remarks((*chosen.left_out, *left)), unmatched=unmatched)
+
+
+def _read(
+    source: ClusterSettings, selection: Selection, *, emit: Emit, taken_at_ms: int, secrets: bool, sizes: bool
+) -> Snapshot:
     if source.zookeeper is None:
         snapshot = cluster.read(source, selection, emit=emit, taken_at_ms=taken_at_ms, sizes=sizes)
         return replace(snapshot, gaps=sorted_remarks((*snapshot.gaps, KEYS_GAP))) if secrets else snapshot
@@ -69,14 +78,33 @@ def export(
     return merge(in_zookeeper.result(), in_brokers)
 
 
-def read_dest(dest: ClusterSettings, *, emit: Emit, taken_at_ms: int) -> Snapshot:
-    """The destination as it is, without the offsets of its logs.
+def read_dest(
+    dest: ClusterSettings,
+    *,
+    sections: Set[str],
+    include_internal: bool = False,
+    configured: Collection[str] = (),
+    emit: Emit,
+    taken_at_ms: int,
+) -> Snapshot:
+    """The destination as it is: these sections of it, without the offsets of its logs. `configured`: groups that may
+    have configs.
 
     It is read from the brokers. Old brokers do not return users and quotas: these are read from ZooKeeper when its
     address is given. Raises KafkaMetaError when one cannot be reached, or when the two are different clusters.
     """
-    in_brokers = cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=taken_at_ms, offsets=False)
-    if dest.zookeeper is None or (in_brokers.users is not None and in_brokers.quotas is not None):
+    everything = Selection(include_internal=include_internal)
+    in_brokers = cluster.read(
+        dest,
+        everything,
+        emit=emit,
+        taken_at_ms=taken_at_ms,
+        sections=frozenset(sections),
+        offsets=False,
+        configured=configured,
+    )
+    unread = {name for name in sections & {"users", "quotas"} if getattr(in_brokers, name) is None}
+    if dest.zookeeper is None or not unread:
         return in_brokers
     return merge(zookeeper.read_users_and_quotas(dest.zookeeper, emit=emit), in_brokers, side="dest")
 
@@ -113,6 +141,7 @@ def merge(in_zookeeper: Snapshot, in_brokers: Snapshot, *, side: Literal["source
         acls=acls,
         users=_merge_users(in_zookeeper.users, in_brokers.users, disagreements),
         quotas=_merge_quotas(in_zookeeper.quotas, in_brokers.quotas, disagreements),
+        other_configs=_first(in_brokers.other_configs, in_zookeeper.other_configs),
         defaults=_first(in_brokers.defaults, in_zookeeper.defaults),
         left_out=_merge_left_out(in_zookeeper.left_out, in_brokers.left_out),
         disagreements=sorted_remarks((*in_zookeeper.disagreements, *in_brokers.disagreements, *disagreements)),

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,36 +118,57 @@ def _listens(port: int) -> bool:
         return False
 
 
-def figures(brokers: Sequence[Broker]) -> dict[str, Any] | None:
-    """This machine's figures, `host` of schemas/stats.schema.json. None when no broker of the cluster runs on it."""
-    here: dict[int | None, Mapping[str, str]] = {}
+def figures(brokers: Sequence[Broker], cluster_id: str | None) -> dict[str, Any] | None:
+    """This machine's figures, `host` of schemas/stats.schema.json. None when no broker of this cluster runs on it."""
+    here: dict[int, Mapping[str, str]] = {}
     for _, settings in _running_brokers():
-        ports = set(
-            re.findall(r":(\d+)", f"{settings.get('listeners', '')},{settings.get('advertised.listeners', '')}")
-        )
-        named = settings.get("node.id") or settings.get("broker.id")
-        for broker in brokers:
-            # The id alone is not enough: the first broker of every cluster is 0 or 1.
-            if str(broker.port) in (ports or {str(KAFKA_PORT)}) and named in (None, "-1", str(broker.id)):
-                here[broker.id] = settings
+        here |= {broker.id: settings for broker in brokers if _is(broker, cluster_id, settings)}
     if not here:
         return None
-    paths = sorted(
-        {
-            path.strip()
-            for settings in here.values()
-            for path in (settings.get("log.dirs") or settings.get("log.dir") or "").split(",")
-            if path.strip()
-        }
-    )
+    paths = sorted({path for settings in here.values() for path in _log_dirs(settings)})
     return {
-        "brokers": sorted(id for id in here if id is not None),
+        "brokers": sorted(here),
         "cores": _told(psutil.cpu_count),
         "memoryBytes": _told(lambda: psutil.virtual_memory().total),
         "volumes": [volume for path in paths if (volume := _volume(path)) is not None],
         "networkMbps": _told(_network_mbps),
         "history": _history(),
     }
+
+
+def _is(broker: Broker, cluster_id: str | None, settings: Mapping[str, str]) -> bool:
+    """Whether a process with these settings is this broker. Ids and ports are not enough: the first broker of every
+    cluster is 0 or 1, and one port may be used at several addresses. Its log directory names its cluster."""
+    noted = _meta(settings)
+    if cluster_id is not None and "cluster.id" in noted:
+        return noted["cluster.id"] == cluster_id and str(broker.id) in (noted.get("node.id"), noted.get("broker.id"))
+    listeners = f"{settings.get('listeners', '')},{settings.get('advertised.listeners', '')}"
+    addresses = re.findall(r"://(\[[^]]*\]|[^:,/]*):(\d+)", listeners) or [("", str(KAFKA_PORT))]
+    named = settings.get("node.id") or settings.get("broker.id")
+    hosts = {host for host, port in addresses if port == str(broker.port)}
+    anywhere = not hosts.isdisjoint(("", "0.0.0.0", "[::]")) and _is_here(broker.host)
+    return named in (None, "-1", str(broker.id)) and (anywhere or broker.host in hosts)
+
+
+def _meta(settings: Mapping[str, str]) -> Mapping[str, str]:
+    """What a broker has noted in its log directory (`meta.properties`); empty where we may not read it."""
+    for path in _log_dirs(settings):
+        with suppress(OSError, UsageError):
+            file = Path(path, "meta.properties")
+            return {entry.key: entry.value for entry in properties.read(file.read_bytes(), str(file)).entries}
+    return {}
+
+
+def _log_dirs(settings: Mapping[str, str]) -> list[str]:
+    listed = settings.get("log.dirs") or settings.get("log.dir") or ""
+    return [path.strip() for path in listed.split(",") if path.strip()]
+
+
+def _is_here(host: str | None) -> bool:
+    """Whether a name or an address that a broker advertises is one of this machine."""
+    names = {"localhost", socket.gethostname(), socket.getfqdn()}
+    names |= {address.address for card in psutil.net_if_addrs().values() for address in card}
+    return host in names
 
 
 def _told(question: Callable[[], int | None]) -> int | None:

@@ -11,6 +11,7 @@ Formats: https://prometheus.io/docs/instrumenting/exposition_formats/, https://j
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import time
@@ -75,7 +76,9 @@ def read(url: str) -> Scrape | Unread:
         return Unread(url=url, reason=f"the endpoint answered {error.code} {error.reason}")
     except (urllib.error.URLError, OSError) as error:
         return Unread(url=url, reason=f"cannot be reached: {getattr(error, 'reason', None) or error}")
-    except ValueError as error:
+    except http.client.HTTPException:
+        return Unread(url=url, reason="it does not speak HTTP")
+    except (ValueError, OverflowError, RecursionError) as error:
         return Unread(url=url, reason=f"not understood: {error}")
     if all(value is None for value in counters.values()):
         return Unread(

@@ -107,7 +107,15 @@ class Cluster:
     mode: Mode | None = None
     version: str | None = None
     controller_id: int | None = None
+    """In ZooKeeper mode. In KRaft mode, brokers name any one of them instead (KIP-590)."""
     brokers: tuple[Broker, ...] = ()
+    """Those that are there."""
+    absent: tuple[int, ...] = ()
+    """Brokers that belong to it and are not there. Not in the file."""
+    features: Mapping[str, int] = field(default_factory=dict)
+    """The finalized level of each feature, such as metadata.version; empty where there are none, or not known."""
+    offsets_retention_minutes: int | None = None
+    """How long it keeps the positions of a group without members. Not in the file."""
     security: Security = Security()
 
 
@@ -236,6 +244,29 @@ class Quota:
     values: Mapping[str, float]
 
 
+ResourceType: TypeAlias = Literal["GROUP", "CLIENT_METRICS", "BROKER"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherConfigs:
+    """The configs that are set at run time on what is no topic (org.apache.kafka.common.config.ConfigResource). Of the
+    type BROKER, `name` is a broker's id, or empty for all brokers."""
+
+    resource_type: ResourceType
+    name: str
+    configs: Mapping[str, str]
+    """Without sensitive ones."""
+
+    @property
+    def resource(self) -> Resource:
+        match self.resource_type:
+            case "GROUP":
+                return Resource("configs of group", self.name)
+            case "CLIENT_METRICS":
+                return Resource("client metrics", self.name)
+        return Resource("configs of broker", self.name) if self.name else Resource("configs of all brokers")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
     """The disk that a log directory is on, in bytes (KIP-827, since 3.3)."""
@@ -270,8 +301,8 @@ class Unmatched:
 
     @property
     def section(self) -> str:
-        """ "topics" or "groups"."""
-        return "topics" if self.option.endswith("topics") else "groups"
+        """ "topics", "groups" or "principals"."""
+        return self.option.partition("_")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +313,8 @@ class Selection:
     exclude_topics: re.Pattern[str] | None = None
     include_groups: re.Pattern[str] | None = None
     exclude_groups: re.Pattern[str] | None = None
+    include_principals: re.Pattern[str] | None = None
+    exclude_principals: re.Pattern[str] | None = None
     include_internal: bool = False
 
     def topic(self, name: str) -> bool:
@@ -292,11 +325,46 @@ class Selection:
         """Whether the group is selected."""
         return _selected(name, self.include_groups, self.exclude_groups)
 
+    def principal(self, name: str) -> bool:
+        """Whether the principal, such as `User:alice`, is selected. The expressions may leave out `User:`."""
+        names = {name, name.removeprefix("User:")}
+        include, exclude = self.include_principals, self.exclude_principals
+        if include is not None and not any(map(include.fullmatch, names)):
+            return False
+        return exclude is None or not any(map(exclude.fullmatch, names))
+
+    @property
+    def narrows_topics(self) -> bool:
+        return self.include_topics is not None or self.exclude_topics is not None
+
+    @property
+    def narrows_groups(self) -> bool:
+        return self.include_groups is not None or self.exclude_groups is not None
+
+    @property
+    def narrows_users(self) -> bool:
+        """Whether it leaves out users, as it does where it says which topics or principals to take."""
+        by_principal = self.include_principals is not None or self.exclude_principals is not None
+        return by_principal or self.include_topics is not None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves anything out."""
+        return self.narrows_topics or self.narrows_groups or self.narrows_users
+
     def unmatched(
-        self, *, topics: Collection[str] | None = None, groups: Collection[str] | None = None
+        self,
+        *,
+        topics: Collection[str] | None = None,
+        groups: Collection[str] | None = None,
+        principals: Collection[str] | None = None,
     ) -> tuple[Unmatched, ...]:
         """The expressions that match none of these names. Where the names are not known (None), none is reported."""
+        if principals is not None:
+            principals = {*principals, *(name.removeprefix("User:") for name in principals)}
         given = (
+            ("include_principals", self.include_principals, principals),
+            ("exclude_principals", self.exclude_principals, principals),
             ("include_topics", self.include_topics, topics),
             ("exclude_topics", self.exclude_topics, topics),
             ("include_groups", self.include_groups, groups),
@@ -341,6 +409,7 @@ class Snapshot:
     acls: tuple[Acl, ...] | None = None
     users: tuple[User, ...] | None = None
     quotas: tuple[Quota, ...] | None = None
+    other_configs: tuple[OtherConfigs, ...] | None = None
     defaults: Mapping[str, str] | None = None
     """The brokers' defaults by topic config: the value that a topic without an override has. None when they could not
     be read."""
@@ -365,6 +434,21 @@ class Snapshot:
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
 """Kafka's own state (org.apache.kafka.common.internals.Topic). Brokers mark these topics as internal, ZooKeeper does
 not."""
+
+_OWNERS = (
+    (re.compile("__consumer_offsets|__transaction_state|__share_group_state|__remote_log_metadata"), "Kafka"),
+    (re.compile(r"__?confluent[-_.].*"), "Confluent's products"),
+    (re.compile(r"__amazon_msk_.*"), "Amazon MSK"),
+    (re.compile(r"__CruiseControl.*|__KafkaCruiseControl.*"), "Cruise Control"),
+    (re.compile(r"__strimzi[-_.].*"), "Strimzi"),
+    (re.compile(r"_redpanda[-_.].*|__redpanda[-_.].*"), "Redpanda"),
+)
+"""Topics in which software keeps the state of its own cluster, by their whole names. Brokers mark only Kafka's."""
+
+
+def internal_to(topic: str) -> str | None:
+    """Whose state a topic of this name holds; None for a topic of users."""
+    return next((owner for names, owner in _OWNERS if names.fullmatch(topic)), None)
 
 
 LEASE_GROUPS = "kafka-meta-mirror."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from kafka_meta.files.metadata import iso_time
 from kafka_meta.files.writing import require_output
 from kafka_meta.journal import Journal
 from kafka_meta.mirror.migrate import traces
-from kafka_meta.model import Cluster, Snapshot, User
+from kafka_meta.model import Cluster, Snapshot, User, sorted_remarks
 from kafka_meta.plan import (
     NO_TRACES,
     CreateTopic,
@@ -33,16 +33,22 @@ from kafka_meta.plan import (
     Plan,
     Policy,
     Result,
+    Section,
     Traces,
     UpsertUser,
     compare,
+    existing_partitions,
     home_of,
+    needed,
+    occupied,
     partitions_to_measure,
     plural,
+    preflight,
     recheck,
     reshape,
 )
 from kafka_meta.plan.identity import Identity, identity, require_two_clusters, topic_ids
+from kafka_meta.plan.narrow import narrowed
 from kafka_meta.render import FEW, cluster_words, plan_lines, remark_line, result_line, totals_line, visible
 from kafka_meta.render.words import together
 from kafka_meta.settings import ClusterSettings, PolicyOptions
@@ -51,13 +57,21 @@ NO_FILES = PasswordFiles()
 NO_PASSWORDS = Passwords()
 
 
-def import_(session: Session, saved: SavedPlan, *, journal: str | None, same_id: bool, commit: bool) -> int:
+def import_(
+    session: Session,
+    saved: SavedPlan,
+    *,
+    include_internal: bool = False,
+    journal: str | None,
+    same_id: bool,
+    commit: bool,
+) -> int:
     if saved.plan_file is not None:
         return _import_plan(session, Path(saved.plan_file), same_id=same_id, commit=commit)
     if journal is not None:
         require_journal(Path(journal))
     chosen = session.options()
-    decided = chosen.policy()
+    decided = chosen.policy(include_internal=include_internal)
     dest = session.dest()
     path = file_to_read(chosen)
     inputs = {"the metadata file": path, "the file of --passwords": chosen.passwords, "the journal": journal}
@@ -67,7 +81,9 @@ def import_(session: Session, saved: SavedPlan, *, journal: str | None, same_id:
     source = read_selected(session, chosen, decided, path)
     warn_of_another_source(session, path, source)
     name = f"{path} (cluster {source.cluster.id or 'unknown'}, {iso_time(source.taken_at_ms)})"
-    files = password_files(chosen, source.users or (), session.screen)
+    chosen_users = narrowed(source, decided.selection)[0].users or () if "users" in decided.only else ()
+    users = [decided.user_name(user.name) for user in chosen_users]
+    files = password_files(chosen, users, session.screen)
     return import_snapshot(
         session,
         source,
@@ -98,10 +114,12 @@ def import_snapshot(
     """`name` says on the screen what is imported."""
     screen = session.screen
     with screen.progress() as meter:
-        actual = read_dest(dest, meter.emit)
+        actual = read_dest(dest, decided, meter.emit, source)
         require_two_clusters(identity_of(source, actual), actual.cluster.id, allowed=same_id)
         passwords = passwords_for(files, source, actual, dest)
-        plan = make_plan(source, actual, dest, decided, meter.emit, passwords=passwords, journal=journal)
+        plan = make_plan(
+            source, actual, dest, decided, meter.emit, passwords=passwords, journal=journal, before_import=True
+        )
         plan, rejected = _validated(plan, dest)
     screen.result([f"{name}  →  {headline(actual, dest)}"])
     if save_plan is not None:
@@ -112,9 +130,17 @@ def import_snapshot(
     return _commit(plan, rejected, dest, files.vault(plan.actions, source.users or (), dest), screen)
 
 
-def read_dest(dest: ClusterSettings, emit: Emit) -> Snapshot:
-    """The destination as it is, without the offsets of its logs."""
-    return read_destination(dest, emit=emit, taken_at_ms=round(time.time() * 1000))
+def read_dest(dest: ClusterSettings, decided: Policy, emit: Emit, source: Snapshot | None = None) -> Snapshot:
+    """The destination as it is, as far as these decisions need it, without the offsets of its logs."""
+    others = (source.other_configs if source is not None else None) or ()
+    return read_destination(
+        dest,
+        configured=[decided.group_name(each.name) for each in others if each.resource_type == "GROUP"],
+        sections=needed(decided.only),
+        include_internal=decided.selection.include_internal,
+        emit=emit,
+        taken_at_ms=round(time.time() * 1000),
+    )
 
 
 def identity_of(source: Snapshot, actual: Snapshot) -> Identity:
@@ -133,24 +159,44 @@ def make_plan(
     *,
     passwords: Passwords = NO_PASSWORDS,
     journal: str | None = None,
+    before_import: bool = False,
 ) -> Plan:
-    """What the destination ought to be, compared with what it is. Asks its brokers for the offsets that it needs."""
+    """What the destination ought to be, compared with what it is. Asks its brokers for the offsets that it needs.
+    `before_import`: topics that are there are looked into."""
     desired = reshape(source, decided, home_of(actual))
     places = partitions_to_measure(desired, actual)
-    if places:
-        actual = cluster.with_offsets(dest, actual, places, emit=emit)
+    there = existing_partitions(desired, actual) - places if before_import else frozenset()
+    if places or there:
+        actual = cluster.with_offsets(dest, actual, places, at_once=there, emit=emit)
     positions_at = None
     if decided.group_offsets.time_ms is not None and "groups" in decided.only:
-        positions_at = cluster.offsets_at(dest, actual, decided.group_offsets.time_ms)
-    return compare(
+        positions_at = cluster.offsets_at(dest, actual, decided.group_offsets.time_ms, places)
+    found = _traces(source.cluster, actual.cluster, None if journal is None else Path(journal))
+    plan = compare(
         desired,
         actual,
         on_drift=decided.on_drift,
         operator=Operator(principal=dest.principal, cluster_operations=actual.operations),
         positions_at=positions_at,
         passwords=passwords,
-        traces=_traces(source.cluster, actual.cluster, None if journal is None else Path(journal)),
+        traces=found,
     )
+    if not before_import:
+        return plan
+    sections = frozenset(_SECTIONS[action.type] for action in plan.actions)
+    notes = (*plan.warnings, *preflight(actual, sections), *occupied(desired, actual, found))
+    return replace(plan, warnings=sorted_remarks(notes))
+
+
+_SECTIONS: Mapping[str, Section] = {
+    **dict.fromkeys(("createTopic", "addPartitions", "setConfigs"), "topics"),
+    "commitOffsets": "groups",
+    "createAcl": "acls",
+    "upsertUser": "users",
+    "setQuota": "quotas",
+    "setOtherConfigs": "other-configs",
+}
+"""By the type of an action."""
 
 
 def _traces(source: Cluster, there: Cluster, path: Path | None) -> Traces:
@@ -266,7 +312,7 @@ def _import_plan(session: Session, path: Path, *, same_id: bool, commit: bool) -
     dest = session.dest()
     plan = read_plan(path)
     with screen.progress() as meter:
-        actual = read_dest(dest, meter.emit)
+        actual = read_dest(dest, Policy(), meter.emit)
     if plan.source_id is not None and plan.source_id == actual.cluster.id:
         # A plan has no ids of topics.
         require_two_clusters("not known", plan.source_id, allowed=same_id)
@@ -307,5 +353,5 @@ def _vault_for(plan: Plan, chosen: PolicyOptions, screen: Screen, dest: ClusterS
                 "Name the metadata file of the plan with --file-name.",
             )
         exported = desired.users or ()
-    named = exported or [User(name=action.user) for action in upserts]
-    return password_files(chosen, named, screen).vault(upserts, exported, dest)
+    named = {action.user for action in upserts} | {user.name for user in exported}
+    return password_files(chosen, sorted(named), screen).vault(upserts, exported, dest)

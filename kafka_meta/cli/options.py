@@ -110,8 +110,9 @@ class Sections:
     only: Annotated[
         str | None,
         typer.Option(
-            metavar="topics,groups,acls,users,quotas",
-            help="Only these sections of the metadata, with commas between them.",
+            metavar="topics,groups,acls,users,quotas,other-configs",
+            help="Only these sections of the metadata, with commas between them. other-configs are those of groups and "
+            "client metrics; named here, also those that are set for all brokers at run time.",
         ),
     ] = None
 
@@ -138,6 +139,36 @@ class GroupFilters:
     exclude_groups: Annotated[
         str | None, typer.Option(metavar="REGEX", help="Leave out consumer groups whose whole name matches.")
     ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrincipalFilters:
+    heading: ClassVar = "Filters"
+
+    include_principals: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="Only ACLs, users and quotas of principals whose whole name matches, such as User:alice. Without it, "
+            "--include-topics takes those that an ACL allows something on these topics.",
+        ),
+    ] = None
+    exclude_principals: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Leave out principals whose whole name matches.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Internal:
+    heading: ClassVar = "Filters"
+
+    include_internal: Annotated[
+        bool,
+        typer.Option(
+            "--include-internal",
+            help="Take internal topics, too: those of Kafka, and those in which other products keep their own state.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +207,22 @@ class TopicPolicies:
             "set: set the source's values.",
         ),
     ] = None
+    config: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[TOPICS:]NAME=VALUE",
+            help="Give topics this config, whatever they have on the source. TOPICS is a regular expression for whole "
+            "names on the source; without it, all topics. May be given several times; the last one that matches "
+            "counts.",
+        ),
+    ] = None
+    drop_config: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[TOPICS:]NAME",
+            help="Leave out this config: the destination's default counts. May be given several times.",
+        ),
+    ] = None
     pin_defaults: Annotated[
         bool,
         typer.Option(
@@ -203,19 +250,28 @@ class GroupPolicies:
 class AclPolicies:
     heading: ClassVar = "Policies"
 
+    map_principal: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OLD=NEW",
+            help=r"Give the ACLs, the user and the quotas of principal OLD to principal NEW. OLD is a regular "
+            r"expression for the whole principal: 'User:CN=(.*),O=Acme=User:\1'. May be given several times; the first "
+            "rule that matches counts.",
+        ),
+    ] = None
     map_host: Annotated[
         list[str] | None,
         typer.Option(
             metavar="OLD=NEW",
-            help="Create ACLs about host OLD for host NEW instead. May be given several times.",
+            help="Create ACLs and quotas of host OLD for host NEW instead. May be given several times.",
         ),
     ] = None
     allow_wider_rights: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ACL",
-            help="Create this ACL although --rename makes it allow more than on the source. Give it as the refusal "
-            "writes it: 'ALLOW User:alice READ on TOPIC eu.… from *'. May be given several times.",
+            help="Create this ACL although it would allow more on the destination than on the source. Give it as the "
+            "refusal writes it: 'ALLOW User:alice READ on TOPIC eu.… from *'. May be given several times.",
         ),
     ] = None
 

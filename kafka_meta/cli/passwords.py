@@ -49,16 +49,15 @@ class PasswordFiles:
         return cluster.Vault(passwords={**self.given, **made}, exported=exported, zookeeper=dest.zookeeper)
 
 
-def password_files(chosen: PolicyOptions, users: Iterable[User], screen: Screen) -> PasswordFiles:
-    """Reads both files. Raises UsageError for a file that others may read, and for one that holds no passwords."""
-    known = [user.name for user in users]
+def password_files(chosen: PolicyOptions, users: Iterable[str], screen: Screen) -> PasswordFiles:
+    """Reads both files. `users` are the names of users on the destination. Raises UsageError for a file that others may
+    read, and for one that holds no passwords."""
+    known = list(users)
     given: dict[str, Secret] = {}
     if chosen.passwords is not None:
         given = read_passwords(Path(chosen.passwords), known)
         if strangers := sorted(given.keys() - set(known)):
-            screen.say(
-                f"{chosen.passwords}: these are not users of the source: {names(strangers, verbose=screen.verbose)}"
-            )
+            screen.say(f"{chosen.passwords}: these users do not move: {names(strangers, verbose=screen.verbose)}")
     if chosen.generate_passwords is None:
         return PasswordFiles(given=given)
     path = Path(chosen.generate_passwords)

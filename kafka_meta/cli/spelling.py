@@ -50,6 +50,10 @@ SWITCHES = frozenset(
 )
 
 
+_TOPIC_CONFIG = re.compile(r"(?:.+:)?(?:[a-z]+(?:\.[a-z0-9]+)+|preallocate)=", re.DOTALL)
+"""`retention.ms=1000`, `orders\\..*:retention.ms=1000`."""
+
+
 def normalise(arguments: Sequence[str]) -> list[str]:
     """The same command line in our own spelling, global options first. Raises UsageError."""
     front: list[str] = []
@@ -75,7 +79,8 @@ def normalise(arguments: Sequence[str]) -> list[str]:
                 if not words or words[0].startswith("--"):
                     raise UsageError(f"{name} needs a value")
                 value = words.pop(0)
-            front += [name, value]
+            # `--config` names the settings file, and for import and verify also a config of topics.
+            (rest if name == "--config" and _TOPIC_CONFIG.match(value) else front).extend([name, value])
         else:
             rest.append(f"{name}{equals}{value}")
     return front + rest

@@ -16,6 +16,7 @@ from kafka_meta.export import export as read_source
 from kafka_meta.mirror.migrate import copied_of
 from kafka_meta.plan import report
 from kafka_meta.plan.identity import require_two_clusters
+from kafka_meta.plan.scope import without
 from kafka_meta.render import report_lines
 from kafka_meta.render.mirror import copied_lines
 from kafka_meta.verify import check
@@ -28,7 +29,7 @@ _STATUSES = {
 }
 
 
-def verify(session: Session, comparison: Comparison, *, journal: str | None) -> int:
+def verify(session: Session, comparison: Comparison, *, include_internal: bool = False, journal: str | None) -> int:
     screen = session.screen
     if comparison.data:
         return _verify_data(session, None if journal is None else Path(journal), comparison)
@@ -38,7 +39,7 @@ def verify(session: Session, comparison: Comparison, *, journal: str | None) -> 
     if journal is not None:
         require_journal(Path(journal))
     chosen = session.options()
-    decided = chosen.policy()
+    decided = chosen.policy(include_internal=include_internal)
     dest = session.dest()
     if session.has_source() and "file-name" in session.flags:
         raise UsageError(
@@ -57,7 +58,7 @@ def verify(session: Session, comparison: Comparison, *, journal: str | None) -> 
             name = str(path)
             found = read_selected(session, chosen, decided, path)
             warn_of_another_source(session, path, found)
-        actual = read_dest(dest, meter.emit)
+        actual = read_dest(dest, decided, meter.emit, found)
         require_two_clusters(identity_of(found, actual), actual.cluster.id, allowed=True)
         plan = make_plan(found, actual, dest, decided, meter.emit, journal=journal)
     answer = report(plan, ignore_extra=comparison.ignore_extra)
@@ -67,6 +68,9 @@ def verify(session: Session, comparison: Comparison, *, journal: str | None) -> 
     only_extra = answer.differences and all(each.difference == "extra" for each in answer.differences)
     hint = ": only by what the destination has in addition (--ignore-extra does not count it)" if only_extra else ""
     screen.result(["", f"{answer.verdict}{hint}"])
+    others = without([each.resource for each in answer.unread], decided.only)
+    if answer.verdict == "inconclusive" and 0 < len(others) < len(decided.only):
+        screen.result([f"To compare what can be read: --only {','.join(others)}"])
     return _STATUSES[answer.verdict]
 
 

@@ -26,7 +26,7 @@ from kafka_meta.cluster.clients import code, reason
 from kafka_meta.cluster.groups import NO_MEMBERS
 from kafka_meta.cluster.patience import Again, Try, Verdict, verdict
 from kafka_meta.cluster.vault import Vault
-from kafka_meta.model import Acl, CommittedOffset, Quota
+from kafka_meta.model import Acl, CommittedOffset, OtherConfigs, Quota, Resource
 from kafka_meta.plan import (
     Action,
     AddPartitions,
@@ -35,6 +35,7 @@ from kafka_meta.plan import (
     CreateTopic,
     Result,
     SetConfigs,
+    SetOtherConfigs,
     SetQuota,
     UpsertUser,
     quota_text,
@@ -149,7 +150,7 @@ def set_configs(tools: Tools, tries: Sequence[Try[SetConfigs]]) -> list[Verdict]
             result = _settled(attempt.action, futures[resource])
             error = _error(futures[resource])
             if error is not None and code(error) == KafkaError._UNSUPPORTED_FEATURE:
-                text = "brokers before 2.3 can only replace all configs of a topic (KIP-339): set it with kafka-configs"
+                text = "the brokers do not support IncrementalAlterConfigs (Kafka does since 2.3): use kafka-configs"
                 result = _broken(attempt.action, text)
             verdicts[attempt.action.topic] = result
     return [verdicts[attempt.action.topic] for attempt in tries]
@@ -273,6 +274,42 @@ def _entity(quota: Quota | SetQuota) -> frozenset[tuple[str, str | None]]:
     return frozenset(quota.entity.items())
 
 
+def set_other_configs(tools: Tools, tries: Sequence[Try[SetOtherConfigs]]) -> list[Verdict]:
+    """Sets configs of groups, client metrics and all brokers whose present values are those that the plan expects."""
+    groups = [each.action.name for each in tries if each.action.resource_type == "GROUP"]
+    existing, gaps = wire.other_configs(tools.wire, groups)
+    if existing is None:
+        return _all(tries, Unanswered(gaps[0].reason))
+    there = {each.resource: each.configs for each in existing}
+    unread = {gap.resource: gap.reason for gap in gaps}
+    verdicts: dict[Resource, Verdict] = {}
+    wanted: list[Try[SetOtherConfigs]] = []
+    for attempt in tries:
+        action = attempt.action
+        now = there.get(action.resource, {})
+        if action.resource in unread:
+            verdicts[action.resource] = _broken(action, unread[action.resource])
+        elif all(now.get(name) == value for name, value in action.configs.items()):
+            verdicts[action.resource] = _there(attempt, "the configs have these values")
+        elif moved := [name for name, value in sorted(action.previous.items()) if now.get(name) != value]:
+            verdicts[action.resource] = _broken(action, _changed(moved, now, action.previous))
+        else:
+            wanted.append(attempt)
+    if wanted:
+        changes = [
+            OtherConfigs(resource_type=each.action.resource_type, name=each.action.name, configs=each.action.configs)
+            for each in wanted
+        ]
+        try:
+            answers = wire.set_configs(tools.wire, changes)
+        except Unanswered as silence:
+            answers = [silence] * len(wanted)
+        for attempt, error in zip(wanted, answers, strict=True):
+            done = Result(action=attempt.action, outcome="done")
+            verdicts[attempt.action.resource] = done if error is None else _silence(attempt.action, error)
+    return [verdicts[attempt.action.resource] for attempt in tries]
+
+
 def commit_offsets(tools: Tools, tries: Sequence[Try[CommitOffsets]]) -> list[Verdict]:
     """Commits positions of groups without live members that have no other position there."""
     groups = [attempt.action.group for attempt in tries]
@@ -292,6 +329,9 @@ def commit_offsets(tools: Tools, tries: Sequence[Try[CommitOffsets]]) -> list[Ve
             verdicts[action.group] = _silence(action, there)
         elif isinstance(committed, Unanswered):
             verdicts[action.group] = _silence(action, committed)
+        elif committed.pending:
+            waits = Unanswered("a transaction is about to set its positions", retriable=True)
+            verdicts[action.group] = _silence(action, waits)
         elif state not in NO_MEMBERS:
             verdicts[action.group] = _broken(action, f"consumers of the group are running on the destination ({state})")
         elif (missing := _missing(action, committed.offsets)) is None:

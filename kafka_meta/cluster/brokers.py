@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kafka_meta import wire
 from kafka_meta.cluster.defaults import common, topic_defaults
-from kafka_meta.model import Cluster, Gap, Mode, Remark, Resource, Security
+from kafka_meta.model import Cluster, Gap, Mode, OtherConfigs, Remark, Resource, Security
 from kafka_meta.wire import Config, Metadata, Unanswered, Wire
 
 _KNOWN_AUTHORIZERS = frozenset(
@@ -31,12 +31,14 @@ class BrokerFacts:
     mode: Mode | None = None
     security: Security = field(default_factory=Security)
     defaults: Mapping[str, str] | None = None
+    offsets_retention_minutes: int | None = None
     delegation_tokens: bool = False
     """Whether the brokers can issue delegation tokens: a key is set."""
     gaps: tuple[Gap, ...] = ()
     disagreements: tuple[Remark, ...] = ()
+    dynamic: tuple[OtherConfigs, ...] = ()
+    """Settings that were made at run time for one broker, without sensitive ones."""
     signs: tuple[Remark, ...] = ()
-    """Settings that were made at run time: they are not in server.properties."""
 
 
 def cluster_of(connection: Wire, metadata: Metadata, facts: BrokerFacts) -> Cluster:
@@ -45,8 +47,10 @@ def cluster_of(connection: Wire, metadata: Metadata, facts: BrokerFacts) -> Clus
         id=metadata.cluster_id,
         mode=facts.mode,
         version=connection.version,
-        controller_id=metadata.controller_id,
+        controller_id=None if connection.kraft else metadata.controller_id,
         brokers=metadata.brokers,
+        features=connection.features,
+        offsets_retention_minutes=facts.offsets_retention_minutes,
         security=facts.security,
     )
 
@@ -71,6 +75,7 @@ def broker_facts(connection: Wire) -> BrokerFacts:
         mode=old or _mode(first),
         security=_security(first, connection.release),
         defaults=defaults,
+        offsets_retention_minutes=_shortest(configs.get("offsets.retention.minutes") for configs in told.values()),
         delegation_tokens=any(_is_set(configs, name) for name in _TOKEN_KEYS for configs in told.values()),
         gaps=tuple(gaps),
         disagreements=tuple(
@@ -80,21 +85,39 @@ def broker_facts(connection: Wire) -> BrokerFacts:
             )
             for name, by_broker in differing.items()
         ),
-        signs=tuple(_dynamic(told)),
+        dynamic=_dynamic(told),
+        signs=tuple(_staying(told)),
     )
 
 
-def _dynamic(told: Mapping[int, Mapping[str, Config]]) -> Iterator[Remark]:
-    """Configs set at run time, by name only: values may be passwords."""
+def _dynamic(told: Mapping[int, Mapping[str, Config]]) -> tuple[OtherConfigs, ...]:
+    by_owner: dict[str, dict[str, str]] = {}
+    for broker, configs in sorted(told.items()):
+        for name, config in sorted(configs.items()):
+            if config.origin == "broker" and not config.sensitive and config.value is not None:
+                by_owner.setdefault(str(broker), {})[name] = config.value
+    return tuple(
+        OtherConfigs(resource_type="BROKER", name=owner, configs=by_owner[owner]) for owner in sorted(by_owner)
+    )
+
+
+def _staying(told: Mapping[int, Mapping[str, Config]]) -> Iterator[Remark]:
+    """Configs set at run time that do not move, by name only: values may be passwords."""
     by_owner: dict[str, set[str]] = {}
     for broker, configs in told.items():
         for name, config in configs.items():
-            if config.origin in ("broker", "brokers"):
+            if config.origin == "broker" or (config.origin == "brokers" and config.sensitive):
                 owner = f"broker {broker}" if config.origin == "broker" else "all brokers"
                 by_owner.setdefault(owner, set()).add(name)
     for owner, names in by_owner.items():
         reason = f"set dynamically for {owner}, do not move: {', '.join(sorted(names))}"
         yield Remark(resource=Resource("broker configs"), reason=reason)
+
+
+def _shortest(configs: Iterable[Config | None]) -> int | None:
+    """The smallest of these numbers; None where no broker has one."""
+    values = (config.value for config in configs if config is not None)
+    return min((int(value) for value in values if value is not None and value.isdecimal()), default=None)
 
 
 def _is_set(configs: Mapping[str, Config], name: str) -> bool:

@@ -96,7 +96,7 @@ def _read_part(
             state=listing.state or told.state or None,
             protocol=listing.protocol,
             members=told.members,
-            offsets=None if isinstance(committed, Unanswered) else committed.offsets,
+            offsets=None if isinstance(committed, Unanswered) or committed.pending else committed.offsets,
         )
 
 

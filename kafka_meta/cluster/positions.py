@@ -13,12 +13,26 @@ from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Place
 
 
-def with_offsets(settings: ClusterSettings, snapshot: Snapshot, places: Container[Place], *, emit: Emit) -> Snapshot:
-    """`snapshot` with the start and end offsets of these partitions. They stay None where no leader returns them."""
+def with_offsets(
+    settings: ClusterSettings,
+    snapshot: Snapshot,
+    places: Container[Place],
+    *,
+    at_once: Container[Place] = frozenset(),
+    emit: Emit,
+) -> Snapshot:
+    """`snapshot` with the start and end offsets of these partitions. They stay None where no leader returns them.
+
+    A leader that is not ready is waited for. For partitions that are `at_once` only, it is not.
+    """
     leaders = {place: leader for place, leader in _leaders(snapshot).items() if place in places}
+    others = {place: leader for place, leader in _leaders(snapshot).items() if place in at_once}
+    starts: dict[Place, int | None] = {}
+    ends: dict[Place, int | None] = {}
     with wire.connect(settings) as connection:
-        starts, _ = wire.offsets(connection, leaders, wire.EARLIEST, emit=emit)
-        ends, _ = wire.offsets(connection, leaders, wire.LATEST, emit=emit)
+        for found, at in ((starts, wire.EARLIEST), (ends, wire.LATEST)):
+            found |= wire.offsets(connection, leaders, at, emit=emit)[0]
+            found |= wire.offsets(connection, others, at, tries=1)[0] if others else {}
     topics = (
         replace(
             topic,
@@ -36,14 +50,17 @@ def with_offsets(settings: ClusterSettings, snapshot: Snapshot, places: Containe
     return replace(snapshot, topics=tuple(topics))
 
 
-def offsets_at(settings: ClusterSettings, snapshot: Snapshot, time_ms: int) -> Mapping[Place, int]:
-    """The offset of each partition's first record at or after `time_ms` (since 1970). A partition without such a record
-    is absent.
+def offsets_at(
+    settings: ClusterSettings, snapshot: Snapshot, time_ms: int, places: Container[Place]
+) -> Mapping[Place, int]:
+    """The offset of the first record at or after `time_ms` (since 1970), of each of these partitions. A partition
+    without such a record is absent.
 
     Raises KafkaMetaError when a leader does not return it: with a guess, a group would start at the wrong record.
     """
     with wire.connect(settings) as connection:
-        found, failed = wire.offsets(connection, _leaders(snapshot), time_ms)
+        leaders = {place: leader for place, leader in _leaders(snapshot).items() if place in places}
+        found, failed = wire.offsets(connection, leaders, time_ms)
     if failed:
         (topic, partition), reason = next(iter(sorted(failed.items())))
         raise KafkaMetaError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from kafka_meta import wire
@@ -13,7 +13,6 @@ from kafka_meta.cluster.signs import signs
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Progress
 from kafka_meta.model import (
-    INTERNAL_TOPICS,
     Acl,
     Gap,
     Group,
@@ -24,12 +23,13 @@ from kafka_meta.model import (
     Selection,
     Snapshot,
     Topic,
+    internal_to,
     sorted_remarks,
 )
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Metadata, Place, Unanswered, Wire
 
-SECTIONS = frozenset({"topics", "groups", "acls", "users", "quotas"})
+SECTIONS = frozenset({"topics", "groups", "acls", "users", "quotas", "other-configs"})
 _TOPICS_AN_EVENT = 200
 
 
@@ -42,12 +42,13 @@ def read(
     sections: frozenset[str] = SECTIONS,
     offsets: bool = True,
     sizes: bool = True,
+    configured: Collection[str] = (),
 ) -> Snapshot:
     """A Snapshot of the brokers. Cluster and defaults are always read. A section that was not asked for is None.
 
     `offsets=False` leaves out start and end offsets and sizes, `sizes=False` only the sizes. Groups' positions are read
-    before the end offsets, so that no position is above its partition's end. Raises `KafkaMetaError` when the cluster
-    cannot be reached.
+    before the end offsets, so that no position is above its partition's end. `configured`: groups that may have
+    configs, whether they exist or not. Raises `KafkaMetaError` when the cluster cannot be reached.
     """
     with wire.connect(settings) as connection:
         timeout_seconds = settings.request_timeout_ms / 1000
@@ -79,6 +80,8 @@ def read(
         acls, acl_gaps = wire.acls(connection) if "acls" in sections else (None, ())
         users, user_gaps = wire.users(connection) if "users" in sections else (None, ())
         quotas, quota_gaps = wire.quotas(connection) if "quotas" in sections else (None, ())
+        named = {*configured, *(group.id for group in groups.found or ())}
+        others, other_gaps = wire.other_configs(connection, named) if "other-configs" in sections else (None, ())
         topics = _with_configs(chosen, configs)
         topics = _with_reassignments(connection, metadata, topics, gaps)
         guarded = "topics" in sections and facts.security.authorizer != ""
@@ -90,15 +93,19 @@ def read(
             log_dirs = None
         if offsets:
             topics = _with_offsets(connection, topics, log_dirs, emit, gaps)
+        absent = wire.absent_brokers(connection, metadata)
+        gaps += (Remark(resource=Resource("broker", str(id)), reason="it is not there") for id in absent)
         found_groups = groups.found
+        found_signs = _signs(connection, metadata, groups, facts, gaps)
         return Snapshot(
             taken_at_ms=taken_at_ms,
-            cluster=cluster_of(connection, metadata, facts),
+            cluster=replace(cluster_of(connection, metadata, facts), absent=absent),
             topics=tuple(topics[name] for name in sorted(topics)) if "topics" in sections else None,
             groups=None if found_groups is None else tuple(found_groups),
             acls=acls,
             users=users,
             quotas=quotas,
+            other_configs=None if others is None else (*others, *facts.dynamic),
             defaults=facts.defaults,
             operations=metadata.cluster_operations,
             log_dirs=log_dirs,
@@ -109,6 +116,7 @@ def read(
                     *acl_gaps,
                     *user_gaps,
                     *quota_gaps,
+                    *other_gaps,
                     *facts.gaps,
                     *metadata.gaps,
                     *_unseen(connection, metadata, facts, acls, groups),
@@ -118,7 +126,7 @@ def read(
                 [*groups.left_out, *(_internal(metadata.topics, selection) if "topics" in sections else ())]
             ),
             disagreements=sorted_remarks(facts.disagreements),
-            signs=sorted_remarks([*facts.signs, *_signs(connection, metadata, groups, facts)]),
+            signs=sorted_remarks([*facts.signs, *found_signs]),
             unmatched=(
                 *(selection.unmatched(topics=metadata.topics) if "topics" in sections else ()),
                 *groups.unmatched,
@@ -126,22 +134,18 @@ def read(
         )
 
 
-def _is_internal(topic: Topic) -> bool:
-    return topic.internal or topic.name in INTERNAL_TOPICS
-
-
 def _chosen(topics: Mapping[str, Topic], selection: Selection) -> dict[str, Topic]:
     return {
         name: topic
         for name, topic in topics.items()
-        if selection.topic(name) and (selection.include_internal or not _is_internal(topic))
+        if selection.topic(name) and (selection.include_internal or not topic.internal)
     }
 
 
 def _internal(topics: Mapping[str, Topic], selection: Selection) -> Iterator[Remark]:
     for name, topic in topics.items():
-        if _is_internal(topic) and selection.topic(name) and not selection.include_internal:
-            yield Remark(resource=Resource("topic", name), reason="internal to Kafka")
+        if topic.internal and selection.topic(name) and not selection.include_internal:
+            yield Remark(resource=Resource("topic", name), reason=f"internal to {internal_to(name) or 'Kafka'}")
 
 
 def named_topics(log_dirs: LogDirs | None, groups: Iterable[Group], rules: Iterable[Acl]) -> set[str]:
@@ -299,11 +303,8 @@ def _enumerated(numbers: Iterable[int]) -> str:
     return ", ".join(str(number) for number in numbers)
 
 
-def _signs(connection: Wire, metadata: Metadata, groups: Groups, facts: BrokerFacts) -> list[Remark]:
-    return signs(
-        metadata.topics,
-        groups.found or (),
-        wire.transactional_ids(connection),
-        wire.other_configs(connection),
-        delegation_tokens=facts.delegation_tokens,
-    )
+def _signs(connection: Wire, metadata: Metadata, groups: Groups, facts: BrokerFacts, gaps: list[Gap]) -> list[Remark]:
+    producers, unknown_producers = wire.transactional_ids(connection)
+    gaps += unknown_producers
+    found = groups.found or ()
+    return signs(metadata.topics, found, producers, delegation_tokens=facts.delegation_tokens)

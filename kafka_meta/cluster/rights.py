@@ -26,7 +26,7 @@ NEEDED: Mapping[Purpose, Mapping[str, str]] = {
         "DESCRIBE_CONFIGS": "to read the brokers' defaults and the quotas",
         "CREATE": "to create topics",
         "ALTER": "to create ACLs and users",
-        "ALTER_CONFIGS": "to set quotas",
+        "ALTER_CONFIGS": "to set quotas and other configs",
     },
 }
 """Operations on the cluster resource → what they are needed for. Rights on topics and groups are needed as well."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kafka_meta.model import Group, Remark, Resource
@@ -14,19 +15,15 @@ def signs(
     topics: Iterable[str],
     groups: Sequence[Group],
     transactional_ids: Sequence[str],
-    other_configs: Iterable[tuple[str, str]],
     *,
     delegation_tokens: bool,
 ) -> list[Remark]:
-    """`other_configs` are (kind, name) of resources with configs that are neither topics nor brokers."""
     names = sorted(topics)
     found = [*_of_topics(names), *_of_groups(names, groups)]
     if transactional_ids:
         some = ", ".join(transactional_ids[:3]) + (", …" if len(transactional_ids) > 3 else "")
         reason = f"{len(transactional_ids)} known ({some}): their state does not move; stop them before the mirror"
         found.append(Remark(resource=Resource("transactional producers"), reason=reason))
-    for kind, name in other_configs:
-        found.append(Remark(resource=Resource(kind, name), reason="it has configs of its own, which do not move"))
     if delegation_tokens:
         reason = "the brokers can issue them: they do not move; clients must request new ones on the destination"
         found.append(Remark(resource=Resource("delegation tokens"), reason=reason))
@@ -45,12 +42,11 @@ def _of_topics(names: Sequence[str]) -> Iterable[Remark]:
 
 
 def _of_groups(names: Sequence[str], groups: Sequence[Group]) -> Iterable[Remark]:
-    inner: dict[str, int] = {}
+    inner: Counter[str] = Counter()
     for name in names:
         if name.endswith(("-changelog", "-repartition")):
-            for group in groups:
-                if name.startswith(f"{group.id}-"):
-                    inner[group.id] = inner.get(group.id, 0) + 1
+            # The group's id ends before a dash. It may have dashes itself.
+            inner.update(name[: dash.start()] for dash in re.finditer("-", name))
     for group in groups:
         resource = Resource("group", group.id)
         if group.protocol == "connect":
@@ -62,5 +58,5 @@ def _of_groups(names: Sequence[str], groups: Sequence[Group]) -> Iterable[Remark
                 resource=resource, reason="share group: its positions are not committed offsets and do not move"
             )
         elif group.type == "streams" or group.id in inner:
-            reason = f"Streams application: copy all of its {inner.get(group.id, 0)} changelog and repartition topics"
+            reason = f"Streams application: copy all of its {inner[group.id]} changelog and repartition topics"
             yield Remark(resource=resource, reason=reason)

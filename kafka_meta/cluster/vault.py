@@ -17,7 +17,8 @@ _SALT_BYTES = 24
 
 
 class Vault:
-    """Passwords by user, exported credentials, and the ZooKeeper into which exported keys are written."""
+    """Passwords by user of the destination, exported credentials, and the ZooKeeper into which exported keys are
+    written."""
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class Vault:
         password = self._passwords.get(action.user)
         if password is None:
             return _failed(action, "no password is given for this user")
-        exported = self._exported.get((action.user, action.mechanism))
+        exported = self._exported_of(action)
         salt = None
         if action.secret == "passwords" and exported is not None:
             if fits(password, exported) is False:
@@ -51,6 +52,9 @@ class Vault:
             salted_password=salted(password, action.mechanism, salt, action.iterations),
         )
 
+    def _exported_of(self, action: UpsertUser) -> ScramCredential | None:
+        return self._exported.get((action.was or action.user, action.mechanism))
+
     def write_keys(self, actions: Sequence[UpsertUser], cluster_id: str | None) -> Iterator[Result]:
         """Writes exported keys into the destination's ZooKeeper, which must be that of the cluster `cluster_id`.
 
@@ -58,7 +62,7 @@ class Vault:
         """
         with_keys: dict[tuple[str, str], ScramCredential] = {}
         for action in actions:
-            exported = self._exported.get((action.user, action.mechanism))
+            exported = self._exported_of(action)
             if exported is None or exported.stored_key is None or self._zookeeper is None:
                 yield _failed(action, "no exported key of this user is given, or no address of the ZooKeeper")
             else:

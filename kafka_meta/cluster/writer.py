@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Set
 from types import TracebackType
 from typing import TypeVar, assert_never, cast
 
@@ -13,6 +13,7 @@ from kafka_meta.cluster import attempts
 from kafka_meta.cluster.clients import admin
 from kafka_meta.cluster.patience import Patience, Try, Verdict
 from kafka_meta.cluster.vault import Vault
+from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Waiting, silent
 from kafka_meta.model import Acl
 from kafka_meta.plan import (
@@ -23,6 +24,7 @@ from kafka_meta.plan import (
     CreateTopic,
     Result,
     SetConfigs,
+    SetOtherConfigs,
     SetQuota,
     UpsertUser,
 )
@@ -109,6 +111,9 @@ class Writer:
             case SetQuota():
                 quotas = cast(Sequence[SetQuota], actions)
                 yield from self._results(_requests(quotas, most=_QUOTAS_A_REQUEST), attempts.set_quotas)
+            case SetOtherConfigs():
+                others = cast(Sequence[SetOtherConfigs], actions)
+                yield from self._results(_requests(others, most=_QUOTAS_A_REQUEST), attempts.set_other_configs)
             case CommitOffsets():
                 commits = cast(Sequence[CommitOffsets], actions)
                 yield from self._results(_requests(commits, most=_GROUPS_AT_ONCE), attempts.commit_offsets)
@@ -122,8 +127,14 @@ class Writer:
         yield from self._results(requests, lambda tools, tries: attempts.create_acls(tools, tries, existing))
         # A broker that does not know a DENY yet lets its principal in. So what comes next, topics first, waits.
         rules, deadline = self._tools.rules, time.monotonic() + _SETTLED_SECONDS
-        if not self._patience.lost:
-            yield from self._shown("ACLs", lambda broker: _unseen(self._wire, rules, broker), deadline)
+        if self._patience.lost:
+            return
+        late = yield from self._shown("ACLs", lambda broker: _unseen(self._wire, rules, broker), deadline)
+        if late is not None:
+            raise KafkaMetaError(
+                f"broker {late} of the destination still does not know the new ACLs: nothing else is created",
+                "Without a DENY, somebody could do more than on the source. Run the same command again.",
+            )
 
     def _users(self, actions: Sequence[UpsertUser]) -> Iterator[Result | Waiting]:
         if with_keys := [action for action in actions if action.secret == "key"]:
@@ -153,11 +164,21 @@ class Writer:
         while users and (unseen := users - _credentials(self._wire)) and time.monotonic() < deadline:
             yield from _pause(f"the destination does not show {len(unseen)} of the new users yet")
 
-    def _shown(self, what: str, unseen: Callable[[int], Set[object]], deadline: float) -> Iterator[Waiting]:
-        """Waits until each broker has shown everything. `unseen`: of a broker, what it does not show."""
+    def _shown(
+        self, what: str, unseen: Callable[[int], Set[object]], deadline: float
+    ) -> Generator[Waiting, None, int | None]:
+        """Waits until each broker has shown everything; returns one that has not by the deadline. `unseen`: what a
+        broker does not show.
+
+        A broker that does not answer is waited for until the others do not count on it any more: before it comes back,
+        it takes over what has changed.
+        """
         for broker in self._wire.broker_ids:
-            while (left := unseen(broker)) and time.monotonic() < deadline:
+            while (left := unseen(broker)) and _counts(self._wire, broker):
+                if time.monotonic() > deadline:
+                    return broker
                 yield from _pause(f"broker {broker} does not show {len(left)} of the new {what} yet")
+        return None
 
     def _results(
         self, requests: Iterable[Sequence[A]], attempt: Callable[[attempts.Tools, Sequence[Try[A]]], list[Verdict]]
@@ -166,10 +187,20 @@ class Writer:
             yield from self._patience.results(request, lambda tries: attempt(self._tools, tries))
 
 
+def _counts(connection: wire.Wire, broker: int) -> bool:
+    """Whether the cluster counts on this broker."""
+    try:
+        return broker in {each.id for each in wire.metadata(connection, ()).brokers}
+    except Unanswered:
+        return True
+
+
 def _unseen(connection: wire.Wire, rules: set[Acl], broker: int) -> set[Acl]:
-    """The rules that this broker does not know; none when it does not answer."""
-    known = wire.acls(connection, broker)[0] if rules else None
-    return set() if known is None else rules - set(known)
+    """The rules that this broker does not know: all of them when it does not answer, none when it does not tell."""
+    known = wire.acls(connection, broker)[0] if rules else ()
+    if known is not None:
+        return rules - set(known)
+    return set() if connection.reaches(broker) else rules
 
 
 def _led(connection: wire.Wire, topics: set[str], broker: int) -> set[str]:

@@ -26,6 +26,7 @@ def encode_export(snapshot: Snapshot, path: Path | None, size_bytes: int) -> dic
             "acls": _count(snapshot.acls),
             "users": _count(snapshot.users),
             "quotas": _count(snapshot.quotas),
+            "otherConfigs": _count(snapshot.other_configs),
         },
         "gaps": encode_remarks(snapshot.gaps),
         "leftOut": encode_remarks(snapshot.left_out),

@@ -19,6 +19,7 @@ from kafka_meta.model import (
     CommittedOffset,
     Group,
     Member,
+    OtherConfigs,
     Partition,
     Quota,
     Remark,
@@ -55,6 +56,7 @@ def encode_metadata(snapshot: Snapshot, *, created_by: str) -> dict[str, Any]:
                 {"id": broker.id, "host": broker.host, "port": broker.port, "rack": broker.rack}
                 for broker in sorted(snapshot.cluster.brokers, key=lambda broker: broker.id)
             ],
+            "features": dict(sorted(snapshot.cluster.features.items())),
             "security": {
                 "authorizer": security.authorizer,
                 "allowEveryoneIfNoAclFound": security.allow_everyone_if_no_acl_found,
@@ -66,6 +68,7 @@ def encode_metadata(snapshot: Snapshot, *, created_by: str) -> dict[str, Any]:
         "acls": _section(snapshot.acls, encode_acl, key=lambda acl: acl),
         "users": _section(snapshot.users, _user, key=lambda user: user.name),
         "quotas": _section(snapshot.quotas, _quota, key=lambda quota: sorted(map(str, quota.entity.items()))),
+        "otherConfigs": _section(snapshot.other_configs, _other_configs, key=lambda e: (e.resource_type, e.name)),
         "defaults": None if snapshot.defaults is None else dict(snapshot.defaults),
         "stats": None if snapshot.stats is None else dict(snapshot.stats),
         "gaps": encode_remarks(snapshot.gaps),
@@ -169,6 +172,14 @@ def _user(user: User) -> dict[str, Any]:
     }
 
 
+def _other_configs(other: OtherConfigs) -> dict[str, Any]:
+    return {
+        "resourceType": other.resource_type,
+        "name": other.name,
+        "configs": dict(sorted(other.configs.items())),
+    }
+
+
 def _quota(quota: Quota) -> dict[str, Any]:
     return {"entity": dict(quota.entity), "values": dict(quota.values)}
 
@@ -200,6 +211,7 @@ def decode_metadata(tree: Json, *, called: str) -> Snapshot:
                 Broker(id=broker["id"], host=broker.get("host"), port=broker.get("port"), rack=broker.get("rack"))
                 for broker in cluster.get("brokers", ())
             ),
+            features=cluster.get("features") or {},
             security=Security(
                 authorizer=security.get("authorizer"),
                 allow_everyone_if_no_acl_found=security.get("allowEveryoneIfNoAclFound"),
@@ -209,9 +221,12 @@ def decode_metadata(tree: Json, *, called: str) -> Snapshot:
         topics=reader.section(document, "topics", reader.topic, unique=lambda topic: topic.name),
         groups=reader.section(document, "groups", reader.group, unique=lambda group: (group.source, group.id)),
         acls=reader.section(document, "acls", lambda acl, _: decode_acl(acl), unique=lambda acl: acl),
-        users=reader.section(document, "users", lambda user, _: _decode_user(user), unique=lambda user: user.name),
+        users=reader.section(document, "users", reader.user, unique=lambda user: user.name),
         quotas=reader.section(
             document, "quotas", lambda quota, _: _decode_quota(quota), unique=lambda q: tuple(sorted(q.entity.items()))
+        ),
+        other_configs=reader.section(
+            document, "otherConfigs", lambda item, _: _decode_other_configs(item), unique=lambda each: each.resource
         ),
         defaults=document.get("defaults"),
         stats=document.get("stats"),
@@ -355,24 +370,31 @@ class _Reader:
         except ValueError:
             self.refuse(path, f"{text!r} is not a time")
 
+    def user(self, item: Mapping[str, Any], path: str) -> User:
+        mechanisms = [credential["mechanism"] for credential in item["credentials"]]
+        for index, mechanism in enumerate(mechanisms):
+            if mechanism in mechanisms[:index]:
+                self.refuse(f"{path}.credentials[{index}]", f"a second credential of {mechanism}")
+        return User(
+            name=item["name"],
+            credentials=tuple(
+                ScramCredential(
+                    mechanism=credential["mechanism"],
+                    iterations=credential["iterations"],
+                    salt=credential.get("salt"),
+                    stored_key=_secret(credential.get("storedKey")),
+                    server_key=_secret(credential.get("serverKey")),
+                )
+                for credential in item["credentials"]
+            ),
+        )
+
     def refuse(self, path: str, problem: str) -> NoReturn:
         raise UsageError(f"{self.called}: {path}: {problem}", "Nothing was created. Correct the file at that place.")
 
 
-def _decode_user(item: Mapping[str, Any]) -> User:
-    return User(
-        name=item["name"],
-        credentials=tuple(
-            ScramCredential(
-                mechanism=credential["mechanism"],
-                iterations=credential["iterations"],
-                salt=credential.get("salt"),
-                stored_key=_secret(credential.get("storedKey")),
-                server_key=_secret(credential.get("serverKey")),
-            )
-            for credential in item["credentials"]
-        ),
-    )
+def _decode_other_configs(item: Mapping[str, Any]) -> OtherConfigs:
+    return OtherConfigs(resource_type=item["resourceType"], name=item["name"], configs=item["configs"])
 
 
 def _decode_quota(item: Mapping[str, Any]) -> Quota:

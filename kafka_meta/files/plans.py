@@ -22,7 +22,7 @@ from kafka_meta.files.metadata import (
 )
 from kafka_meta.files.schemas import validate
 from kafka_meta.files.text import load
-from kafka_meta.model import Acl, camel
+from kafka_meta.model import Acl, Resource, camel
 from kafka_meta.plan import (
     Action,
     AddPartitions,
@@ -32,12 +32,16 @@ from kafka_meta.plan import (
     Difference,
     Plan,
     SetConfigs,
+    SetOtherConfigs,
     SetQuota,
     UpsertUser,
 )
 
 PLAN_KIND = "kafka-meta-plan"
 VERSION = "1.0"
+
+
+_NAMED = ("topic", "group")
 
 
 def encode_plan(plan: Plan) -> dict[str, Any]:
@@ -47,7 +51,10 @@ def encode_plan(plan: Plan) -> dict[str, Any]:
         "kind": PLAN_KIND,
         "schemaVersion": VERSION,
         "source": {"clusterId": plan.source_id},
-        "dest": {"clusterId": plan.dest_id},
+        "dest": {
+            "clusterId": plan.dest_id,
+            **{f"{kind}s": sorted(each.name or "" for each in plan.there if each.kind == kind) for kind in _NAMED},
+        },
         "actions": actions,
         "present": [str(resource) for resource in plan.present],
         "drift": encode_differences(plan.drift),
@@ -112,6 +119,7 @@ def read_plan(path: Path) -> Plan:
     return Plan(
         source_id=document["source"].get("clusterId"),
         dest_id=document["dest"].get("clusterId"),
+        there=frozenset(Resource(kind, name) for kind in _NAMED for name in document["dest"].get(f"{kind}s") or ()),
         actions=tuple(_decode_action(action) for action in document["actions"]),
         present=tuple(resource_of_words(words) for words in document.get("present", ())),
         drift=_decode_differences(document.get("drift")),
@@ -158,13 +166,24 @@ def _decode_action(item: Mapping[str, Any]) -> Action:
             return CreateAcl(acl=decode_acl(item["acl"]))
         case "upsertUser":
             return UpsertUser(
-                user=item["user"], mechanism=item["mechanism"], iterations=item["iterations"], secret=item["secret"]
+                user=item["user"],
+                mechanism=item["mechanism"],
+                iterations=item["iterations"],
+                secret=item["secret"],
+                was=item.get("was"),
             )
         case "setQuota":
             return SetQuota(
                 entity=item["entity"],
                 values={name: float(value) for name, value in item["values"].items()},
                 previous={name: None if value is None else float(value) for name, value in item["previous"].items()},
+            )
+        case "setOtherConfigs":
+            return SetOtherConfigs(
+                resource_type=item["resourceType"],
+                name=item["name"],
+                configs=item["configs"],
+                previous=item["previous"],
             )
         case other:
             raise AssertionError(f"the schema lets an action of type {other!r} through")

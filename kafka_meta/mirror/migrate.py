@@ -328,4 +328,5 @@ def traces(journal: Journal) -> Traces:
             for each in journal.committed()
             if each.topic in names
         },
+        copied=frozenset(names.values()),
     )

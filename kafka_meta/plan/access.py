@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kafka_meta.model import Acl
+from kafka_meta.plan.pattern import Pattern
 
 CLUSTER_RESOURCE = "kafka-cluster"
 
@@ -20,7 +21,7 @@ _IMPLIED_BY: dict[str, frozenset[str]] = {
 
 def overlap(one: Acl, other: Acl) -> bool:
     """Whether both ACLs can apply to the same principal, host, operation and resource."""
-    return one.resource_type == other.resource_type and meet(one, other) and _patterns_meet(one, other)
+    return one.resource_type == other.resource_type and Pattern.of(one).meets(Pattern.of(other)) and meet(one, other)
 
 
 def meet(one: Acl, other: Acl) -> bool:
@@ -42,18 +43,21 @@ def includes(one: Acl, other: Acl) -> bool:
     )
 
 
-def covers(acl: Acl, name: str) -> bool:
-    """Whether the ACL is about the resource of this name, of its type."""
-    if acl.pattern_type == "PREFIXED":
-        return name.startswith(acl.resource_name)
-    return acl.resource_name in (name, "*")
+def gives(one: Acl, other: Acl) -> bool:
+    """Whether the first ALLOW allows everything that the second one allows."""
+    return (
+        one.permission == other.permission == "ALLOW"
+        and one.resource_type == other.resource_type
+        and Pattern.of(one).includes(Pattern.of(other))
+        and includes(one, other)
+    )
 
 
 def matches(acl: Acl, *, resource_type: str, resource_name: str, principal: str, operation: str) -> bool:
     """Whether the ACL applies to a request. Every host matches: we do not know which host the broker sees."""
     if acl.resource_type != resource_type or acl.principal not in (principal, "User:*"):
         return False
-    return covers(acl, resource_name) and (acl.operation == "ALL" or operation in _operations(acl))
+    return Pattern.of(acl).covers(resource_name) and (acl.operation == "ALL" or operation in _operations(acl))
 
 
 def may_alter_cluster(principal: str, acls: Iterable[Acl], *, without_rules: bool) -> bool:
@@ -90,19 +94,3 @@ def _operations(acl: Acl) -> frozenset[str]:
     """With the implied ones: an ALLOW of READ also allows DESCRIBE, so it overlaps a DENY of DESCRIBE."""
     implied = (operation for operation, by in _IMPLIED_BY.items() if acl.permission == "ALLOW" and acl.operation in by)
     return frozenset((acl.operation, *implied))
-
-
-def _patterns_meet(one: Acl, other: Acl) -> bool:
-    if "*" in (_literal(one), _literal(other)):
-        return True
-    if one.pattern_type == "PREFIXED" and other.pattern_type == "PREFIXED":
-        return one.resource_name.startswith(other.resource_name) or other.resource_name.startswith(one.resource_name)
-    if one.pattern_type == "PREFIXED":
-        return other.resource_name.startswith(one.resource_name)
-    if other.pattern_type == "PREFIXED":
-        return one.resource_name.startswith(other.resource_name)
-    return one.resource_name == other.resource_name
-
-
-def _literal(acl: Acl) -> str | None:
-    return acl.resource_name if acl.pattern_type == "LITERAL" else None

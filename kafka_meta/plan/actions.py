@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
-from kafka_meta.model import Acl, CommittedOffset, Resource
+from kafka_meta.model import Acl, CommittedOffset, OtherConfigs, Resource, ResourceType
 from kafka_meta.plan.differences import Difference
 
 Outcome: TypeAlias = Literal["done", "present", "failed"]
@@ -156,6 +156,8 @@ class UpsertUser:
     mechanism: str
     iterations: int
     secret: SecretOrigin
+    was: str | None = None
+    """The user's name on the source, where it is another one."""
 
     @property
     def resource(self) -> Resource:
@@ -164,6 +166,35 @@ class UpsertUser:
     @property
     def differences(self) -> tuple[Difference, ...]:
         return (Difference(resource=self.resource, difference="missing", aspect=self.mechanism),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetOtherConfigs:
+    """Precondition: the configs named in `previous` have these values. None: not set."""
+
+    type: ClassVar[str] = "setOtherConfigs"
+
+    resource_type: ResourceType
+    name: str
+    configs: Mapping[str, str]
+    previous: Mapping[str, str | None]
+
+    @property
+    def resource(self) -> Resource:
+        return OtherConfigs(resource_type=self.resource_type, name=self.name, configs=self.configs).resource
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        return tuple(
+            Difference(
+                resource=self.resource,
+                difference="missing" if (now := self.previous.get(name)) is None else "different",
+                aspect=name,
+                source=value,
+                dest=now,
+            )
+            for name, value in sorted(self.configs.items())
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +225,9 @@ class SetQuota:
         )
 
 
-Action: TypeAlias = CreateTopic | AddPartitions | SetConfigs | CommitOffsets | CreateAcl | UpsertUser | SetQuota
+Action: TypeAlias = (
+    CreateTopic | AddPartitions | SetConfigs | CommitOffsets | CreateAcl | UpsertUser | SetQuota | SetOtherConfigs
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,9 @@ class Home:
 
     version: Version | None = None
     brokers: int | None = None
+    """With those that are not there."""
+    absent: tuple[int, ...] = ()
+    """Those that are not there."""
     tiered: bool = False
     defaults: Mapping[str, str] | None = None
     factors: Mapping[str, int | None] = field(default_factory=dict)
@@ -148,7 +151,8 @@ def home_of(actual: Snapshot) -> Home:
     defaults = actual.defaults
     return Home(
         version=parse_version(actual.cluster.version),
-        brokers=len(actual.cluster.brokers) or None,
+        brokers=len(actual.cluster.brokers) + len(actual.cluster.absent) or None,
+        absent=actual.cluster.absent,
         tiered=(defaults or {}).get("remote.log.storage.system.enable") == "true",
         defaults=defaults,
         factors={topic.name: topic.replication_factor for topic in actual.topics or ()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kafka_meta.model import Acl, Group, Quota, Remark, Resource, Security, Selection, User
+from kafka_meta.model import Acl, Group, OtherConfigs, Quota, Remark, Resource, ScramCredential, Security, Selection
 from kafka_meta.plan.differences import Difference
 from kafka_meta.plan.policy import GroupOffsets, Section
 
@@ -25,6 +25,15 @@ class DesiredTopic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredUser:
+    """A user as it ought to be on the destination, where it may have another name than on the source (`was`)."""
+
+    name: str
+    was: str
+    credentials: tuple[ScramCredential, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
     """The desired state of a destination. A section is None where it was not asked for or is not in the file; the
     second is in `unread`."""
@@ -40,12 +49,22 @@ class Desired:
     group_offsets: GroupOffsets
     """What becomes of these positions."""
     acls: tuple[Acl, ...] | None
-    users: tuple[User, ...] | None
+    wider_rights: frozenset[str]
+    """ACLs, in words, that may allow more than on the source."""
+    users: tuple[DesiredUser, ...] | None
     quotas: tuple[Quota, ...] | None
+    other_configs: tuple[OtherConfigs, ...] | None
     defaults: Mapping[str, str] | None
     """The source's defaults of topic configs, fitted to the destination. None where nobody knows them."""
     security: Security
     """Of the source."""
+    features: Mapping[str, int]
+    """Of the source."""
+    names: Mapping[str, frozenset[str] | None]
+    """The names that selected topics ("TOPIC") and groups ("GROUP") have on the destination, in whatever sections. None
+    where the source's are not known."""
+    other_rules: frozenset[Acl]
+    """ACLs of the source that do not belong to the selection, as they would be on the destination."""
     left_behind: frozenset[Resource]
     """What the source has, too, and what is not wanted here, by its name on the destination. It is not extra there."""
     intended: tuple[Difference, ...]

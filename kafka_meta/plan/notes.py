@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 
-from kafka_meta.model import Remark, Resource
+from kafka_meta.model import Acl, Remark, Resource
+from kafka_meta.plan.actions import describe_acl
 from kafka_meta.plan.differences import Difference, Value
 
 
@@ -29,6 +31,15 @@ class Notes:
 
     def warn(self, resource: Resource, reason: str) -> None:
         self.warnings.append(Remark(resource=resource, reason=reason))
+
+    def allow_wider(self, acl: Acl, why: str, allowed: Set[str]) -> bool:
+        """Whether the operator has named this ACL, which would allow more than on the source. It is refused if not."""
+        words = describe_acl(acl)
+        if words in allowed:
+            self.warn(Resource("acl", words), f"--allow-wider-rights: {why}")
+        else:
+            self.refuse(Resource("acl", words), f"{why}. To allow it, name it: --allow-wider-rights")
+        return words in allowed
 
     def intend(self, resource: Resource, aspect: str, source: Value, dest: Value, reason: str) -> None:
         self.intended.append(different(resource, aspect, source, dest, reason))

@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias
 from kafka_meta.errors import UsageError
 from kafka_meta.model import EVERYTHING, Acl, Selection, Snapshot
 
-Section: TypeAlias = Literal["topics", "groups", "acls", "users", "quotas"]
-SECTIONS: tuple[Section, ...] = ("topics", "groups", "acls", "users", "quotas")
+Section: TypeAlias = Literal["topics", "groups", "acls", "users", "quotas", "other-configs"]
+SECTIONS: tuple[Section, ...] = ("topics", "groups", "acls", "users", "quotas", "other-configs")
 
 ReplicationFactor: TypeAlias = Literal["auto", "default"] | int
 """auto: the source's factor, at most the number of brokers of the destination. default: the destination's own
@@ -24,6 +24,10 @@ Position: TypeAlias = Literal["start", "end", "same", "time"]
 
 Renamed: TypeAlias = Literal["topic", "group"]
 """What has names that `--rename` changes."""
+
+EVERYONE = "User:*"
+"""Every principal, in ACLs (org.apache.kafka.common.security.auth: the wildcard principal)."""
+_PRINCIPAL = re.compile(r"[A-Za-z]\w*:.+")
 
 LEGAL_TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 """org.apache.kafka.common.internals.Topic.validate."""
@@ -40,6 +44,36 @@ class Rename:
     def __str__(self) -> str:
         """The rule as the operator types it."""
         return f"{'group:' if self.kind == 'group' else ''}{self.pattern.pattern}={self.replacement}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principals:
+    """`pattern` must match a whole principal, such as `User:CN=shop,O=Acme`; `replacement` is a principal, too, and may
+    refer to groups of the pattern."""
+
+    pattern: re.Pattern[str]
+    replacement: str
+
+    def __str__(self) -> str:
+        """The rule as the operator types it."""
+        return f"{self.pattern.pattern}={self.replacement}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicConfig:
+    """A config that topics get (`value`), or do not get (None), whatever they have on the source. `topics` must match
+    a whole name on the source; None: all topics."""
+
+    topics: re.Pattern[str] | None
+    name: str
+    value: str | None
+
+    def applies(self, topic: str) -> bool:
+        return self.topics is None or self.topics.fullmatch(topic) is not None
+
+    @property
+    def option(self) -> str:
+        return "--drop-config" if self.value is None else "--config"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +99,14 @@ class Policy:
     """All decisions of the operator about an import."""
 
     only: frozenset[Section] = frozenset(SECTIONS)
+    broker_configs: bool = False
+    """Whether configs that are set for all brokers at run time move, too. They change every topic there."""
     selection: Selection = EVERYTHING
     renames: tuple[Rename, ...] = ()
+    principals: tuple[Principals, ...] = ()
+    configs: tuple[TopicConfig, ...] = ()
     hosts: Mapping[str, str] = field(default_factory=dict)
-    """The hosts of ACLs: address on the source → address on the destination."""
+    """The hosts of ACLs and of quotas: address on the source → address on the destination."""
     wider_rights: frozenset[str] = frozenset()
     """ACLs, in words as on the destination, that may allow more there than on the source."""
     replication_factor: ReplicationFactor = "auto"
@@ -93,9 +131,33 @@ class Policy:
             raise UsageError(f"--rename gives group {name!r} an empty name")
         return renamed
 
+    def principal(self, name: str) -> str:
+        """The principal on the destination; raises UsageError for a text that is none. `User:*` is everybody, and stays
+        so."""
+        if name == EVERYONE:
+            return name
+        for rule in self.principals:
+            if match := rule.pattern.fullmatch(name):
+                mapped = match.expand(rule.replacement)
+                if not _PRINCIPAL.fullmatch(mapped) or mapped == EVERYONE:
+                    raise UsageError(
+                        f"--map-principal makes {mapped!r} of {name!r}, which is not the principal of one user",
+                        "A principal is a type and a name, such as User:alice.",
+                    )
+                return mapped
+        return name
+
+    def user_name(self, name: str) -> str:
+        """The name of a user on the destination; raises UsageError where its principal is of another type there."""
+        mapped = self.principal(f"User:{name}")
+        if not mapped.startswith("User:"):
+            raise UsageError(f"--map-principal makes {mapped!r} of user {name!r}: a user needs the type User")
+        return mapped.removeprefix("User:")
+
     def acl(self, acl: Acl) -> Acl:
-        """The ACL on the destination, with the new names of topics and groups and the new host. Raises UsageError."""
-        acl = replace(acl, host=self.hosts.get(acl.host, acl.host))
+        """The ACL on the destination, with the new names of topics, groups and principals and the new host. Raises
+        UsageError."""
+        acl = replace(acl, host=self.hosts.get(acl.host, acl.host), principal=self.principal(acl.principal))
         name = acl.resource_name
         if name == "*" and acl.pattern_type == "LITERAL":
             return acl
@@ -161,16 +223,74 @@ def _parse_rename(text: str) -> Rename:
     old, separator, new = rule.partition("=")
     if not separator or not old or not new:
         raise UsageError(f"--rename {text!r} is not OLD=NEW", r"For example: --rename 'prod\.(.*)=eu.\1'")
+    pattern, replacement = _rule(f"--rename {text!r}", old, new)
+    return Rename(kind=kind, pattern=pattern, replacement=replacement)
+
+
+def _rule(option: str, old: str, new: str) -> tuple[re.Pattern[str], str]:
+    """The expression, and what `Match.expand` takes. Raises UsageError."""
     try:
         pattern = re.compile(old)
         replacement = re.sub(r"\$(\d+)", r"\\\1", new)
         # This also checks the replacement: \3 needs a third group, \x is not an escape.
         pattern.sub(replacement, "")
     except (re.error, IndexError, RecursionError, OverflowError) as error:
+        raise UsageError(f"{option}: {error}", "OLD is a regular expression; NEW may use its groups: \\1") from None
+    return pattern, replacement
+
+
+def parse_principals(texts: Iterable[str]) -> tuple[Principals, ...]:
+    """`OLD=NEW`, both with their type: `User:CN=(.*),O=Acme=User:\\1`. The first rule that matches a principal is used.
+    Raises UsageError."""
+    return tuple(_parse_principals(text) for text in texts)
+
+
+def _parse_principals(text: str) -> Principals:
+    # A distinguished name has "=", so the last one before a type of principal counts.
+    found = re.fullmatch(r"(.+)=([A-Za-z]\w*:.+)", text, re.DOTALL)
+    if found is None or ":" not in found[1]:
         raise UsageError(
-            f"--rename {text!r}: {error}", "OLD is a regular expression; NEW may use its groups: \\1"
-        ) from None
-    return Rename(kind=kind, pattern=pattern, replacement=replacement)
+            f"--map-principal {text!r} is not OLD=NEW, both with their type",
+            r"For example: --map-principal 'User:CN=(.*),O=Acme=User:\1'",
+        )
+    pattern, replacement = _rule(f"--map-principal {text!r}", found[1], found[2])
+    return Principals(pattern=pattern, replacement=replacement)
+
+
+def parse_configs(given: Iterable[str], dropped: Iterable[str]) -> tuple[TopicConfig, ...]:
+    """`[TOPICS:]NAME=VALUE` of `--config`, then `[TOPICS:]NAME` of `--drop-config`. Raises UsageError."""
+    return (*map(_parse_config, given), *map(_parse_dropped, dropped))
+
+
+_CONFIG = re.compile(r"(?:(?P<topics>.+):)?(?P<name>[a-z0-9.]+)", re.DOTALL)
+
+
+def _parse_config(text: str) -> TopicConfig:
+    for equals in re.finditer("=", text):
+        found = _CONFIG.fullmatch(text, 0, equals.start())
+        if found is not None:
+            return _topic_config("--config", text, found, text[equals.end() :])
+    raise UsageError(
+        f"--config {text!r} is not NAME=VALUE or TOPICS:NAME=VALUE",
+        r"For example: --config 'orders\..*:retention.ms=604800000'",
+    )
+
+
+def _parse_dropped(text: str) -> TopicConfig:
+    found = _CONFIG.fullmatch(text)
+    if found is None:
+        raise UsageError(
+            f"--drop-config {text!r} is not NAME or TOPICS:NAME", r"For example: --drop-config 'tmp\..*:retention.ms'"
+        )
+    return _topic_config("--drop-config", text, found, None)
+
+
+def _topic_config(option: str, text: str, found: re.Match[str], value: str | None) -> TopicConfig:
+    try:
+        topics = None if found["topics"] is None else re.compile(found["topics"])
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UsageError(f"{option} {text!r}: {error}", "TOPICS is a regular expression for a whole name.") from None
+    return TopicConfig(topics=topics, name=found["name"], value=value)
 
 
 def parse_sections(words: Iterable[str]) -> frozenset[Section]:

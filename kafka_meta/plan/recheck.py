@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from kafka_meta.model import Remark, Resource, Snapshot
+from kafka_meta.model import Acl, Remark, Resource, Snapshot
 from kafka_meta.plan.actions import (
     BROKER_DEFAULT,
     Action,
@@ -14,13 +14,15 @@ from kafka_meta.plan.actions import (
     CreateAcl,
     CreateTopic,
     SetConfigs,
+    SetOtherConfigs,
     SetQuota,
     UpsertUser,
     quota_text,
 )
 from kafka_meta.plan.compare.groups import liveness
 from kafka_meta.plan.configs import same_value
-from kafka_meta.plan.draft import Plan, plural
+from kafka_meta.plan.draft import Plan, names_there, plural
+from kafka_meta.plan.pattern import Pattern
 
 
 def recheck(plan: Plan, actual: Snapshot) -> tuple[Plan, tuple[Remark, ...]]:
@@ -37,7 +39,7 @@ def recheck(plan: Plan, actual: Snapshot) -> tuple[Plan, tuple[Remark, ...]]:
                 reason=f"the plan is for cluster {plan.dest_id}, this is cluster {actual.cluster.id}",
             )
         )
-    state = _State(actual)
+    state = _State(plan, actual)
     open_actions: list[Action] = []
     present = list(plan.present)
     for action in plan.actions:
@@ -55,8 +57,11 @@ class _State:
     """The destination, indexed. `verdict` is None for an action to do, "" for one that is done, else the broken
     precondition."""
 
-    def __init__(self, actual: Snapshot) -> None:
+    def __init__(self, plan: Plan, actual: Snapshot) -> None:
         self.actual = actual
+        made = {action.resource for action in plan.actions if isinstance(action, CreateTopic | CommitOffsets)}
+        new = sorted(names_there(actual) - plan.there - made, key=str)
+        self.new = {kind: [each.name or "" for each in new if each.kind == kind] for kind in ("topic", "group")}
         self.topics = {topic.name: topic for topic in actual.topics or ()}
         self.groups = {group.id: group for group in actual.groups or () if group.source == "broker"}
         self.acls = frozenset(actual.acls or ())
@@ -66,7 +71,7 @@ class _State:
         self.quotas = {frozenset(quota.entity.items()): quota.values for quota in actual.quotas or ()}
 
     def verdict(self, action: Action) -> str | None:
-        if self.actual.topics is None and not isinstance(action, CreateAcl | UpsertUser | SetQuota):
+        if self.actual.topics is None and not isinstance(action, CreateAcl | UpsertUser | SetQuota | SetOtherConfigs):
             return "the destination's topics could not be read"
         match action:
             case CreateTopic():
@@ -85,15 +90,27 @@ class _State:
             case CommitOffsets():
                 return self._commit_offsets(action)
             case CreateAcl():
-                return "" if action.acl in self.acls else None
+                return "" if action.acl in self.acls else self._create_acl(action.acl)
             case UpsertUser():
                 if self.actual.users is None:
                     return "the destination's users could not be read"
                 return "" if (action.user, action.mechanism) in self.credentials else None
             case SetQuota():
                 return self._set_quota(action)
+            case SetOtherConfigs():
+                return self._set_other_configs(action)
             case _:
                 assert_never(action)
+
+    def _create_acl(self, acl: Acl) -> str | None:
+        kind = {"TOPIC": "topic", "GROUP": "group"}.get(acl.resource_type)
+        pattern = Pattern.of(acl)
+        if kind is None or acl.permission == "DENY" or not pattern.is_many:
+            return None
+        if (self.actual.topics if kind == "topic" else self.actual.groups) is None:
+            return f"the destination's {kind}s could not be read"
+        new = pattern.among(self.new[kind])
+        return f"it would cover {new[0]}, which was not there when the plan was made" if new else None
 
     def _create_topic(self, action: CreateTopic) -> str | None:
         topic = self.topics.get(action.topic)
@@ -131,6 +148,18 @@ class _State:
             now = found.get(name)
             if now != value:
                 was, is_now = ("not set" if each is None else quota_text(each) for each in (value, now))
+                return f"{name} was {was}, now it is {is_now}"
+        return None
+
+    def _set_other_configs(self, action: SetOtherConfigs) -> str | None:
+        if self.actual.other_configs is None:
+            return "the destination's could not be read"
+        found = next((each.configs for each in self.actual.other_configs if each.resource == action.resource), {})
+        if all(found.get(name) == value for name, value in action.configs.items()):
+            return ""
+        for name, value in action.previous.items():
+            if found.get(name) != value:
+                was, is_now = ("not set" if each is None else each for each in (value, found.get(name)))
                 return f"{name} was {was}, now it is {is_now}"
         return None
 

@@ -12,7 +12,7 @@ from kafka_meta.plan.draft import Plan
 
 Verdict: TypeAlias = Literal["equal", "different", "inconclusive"]
 
-SECTIONS = ("topics", "partitions", "configs", "groups", "positions", "acls", "users", "quotas")
+SECTIONS = ("topics", "partitions", "configs", "groups", "positions", "acls", "users", "quotas", "otherConfigs")
 KINDS = ("equal", "intended", "missing", "different", "extra")
 
 
@@ -47,9 +47,9 @@ def report(plan: Plan, *, ignore_extra: bool = False) -> Report:
     for difference in differences:
         counts[_section(difference)][difference.difference] += 1
     present = frozenset(plan.present)
-    for section, resource, aspect in {_item(each) for each in plan.intended} - {_item(each) for each in differences}:
+    for section, resource, _ in {_item(each) for each in plan.intended} - {_item(each) for each in differences}:
         counts[section]["intended"] += 1
-        counts[section]["equal"] -= aspect is None and resource in present
+        counts[section]["equal"] -= section in _WHOLE and resource in present
     return Report(
         verdict="different" if differences else "inconclusive" if plan.unread else "equal",
         counts=counts,
@@ -60,12 +60,15 @@ def report(plan: Plan, *, ignore_extra: bool = False) -> Report:
     )
 
 
+_WHOLE = frozenset({"topics", "groups", "acls"})
+"""The sections in which a resource counts once, however much of it differs."""
+
+
 def _item(difference: Difference) -> tuple[str, Resource, str | None]:
     """What is counted once: a topic, group or ACL, however many of its aspects differ. In other sections each aspect
     counts."""
     section = _section(difference)
-    whole = section in ("topics", "groups", "acls")
-    return section, difference.resource, None if whole else difference.aspect
+    return section, difference.resource, None if section in _WHOLE else difference.aspect
 
 
 def _section(difference: Difference) -> str:
@@ -83,4 +86,6 @@ def _section(difference: Difference) -> str:
             return "users"
         case "quota":
             return "quotas"
+        case "configs of group" | "client metrics" | "configs of all brokers" | "other configs":
+            return "otherConfigs"
     return "configs"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 
-from kafka_meta.model import Acl, Resource, Security, Selection
-from kafka_meta.plan.policy import Section
+from kafka_meta.model import Resource, Security, Selection
+from kafka_meta.plan.policy import SECTIONS, Section
 
 _COMPARED: Mapping[Section, frozenset[str]] = {
     "topics": frozenset({"topics", "topic", "configs of topics", "configs of topic", "cluster"}),
@@ -13,9 +13,33 @@ _COMPARED: Mapping[Section, frozenset[str]] = {
     "acls": frozenset({"acls"}),
     "users": frozenset({"users", "user"}),
     "quotas": frozenset({"quotas", "quota"}),
+    "other-configs": frozenset({"other configs", "configs of group", "client metrics", "configs of all brokers"}),
 }
 """The kinds of resources that are compared with each section. Without the right to see the cluster, brokers leave out
 topics and groups."""
+
+
+_NEEDED: Mapping[Section, frozenset[Section]] = {
+    "topics": frozenset({"topics"}),
+    "groups": frozenset({"topics", "groups"}),
+    # A rule may cover topics and groups that only the destination has.
+    "acls": frozenset({"topics", "groups", "acls"}),
+    "users": frozenset({"users"}),
+    "quotas": frozenset({"quotas"}),
+    "other-configs": frozenset({"other-configs"}),
+}
+
+
+def needed(sections: Set[Section]) -> frozenset[Section]:
+    """What must be read of a destination to compare these sections."""
+    return frozenset[Section]().union(*(_NEEDED[section] for section in sections))
+
+
+def without(unread: Iterable[Resource], sections: Set[Section]) -> tuple[Section, ...]:
+    """The sections that are left to compare when the whole sections that could not be read are left out."""
+    kinds = {resource.kind for resource in unread if resource.name is None}
+    left_out = {section for section in sections if kinds & _COMPARED[section]}
+    return tuple(section for section in SECTIONS if section in sections and section not in left_out)
 
 
 def is_about(resource: Resource, sections: Set[Section], security: Security) -> bool:
@@ -26,19 +50,10 @@ def is_about(resource: Resource, sections: Set[Section], security: Security) -> 
 
 
 def is_selected(resource: Resource, selection: Selection) -> bool:
-    """Whether the resource is selected. A whole section is, and so is every user."""
+    """Whether the resource is selected. A whole section is."""
     name = resource.name
-    if name is None or resource.kind == "user":
+    if name is None:
         return True
+    if resource.kind == "user":
+        return selection.principal(f"User:{name}")
     return selection.topic(name) if resource.kind in _COMPARED["topics"] else selection.group(name)
-
-
-def why_left_out(acl: Acl, selection: Selection) -> str | None:
-    """None for an ACL that counts under this selection."""
-    if acl.pattern_type != "LITERAL" or acl.resource_name == "*":
-        return None
-    if acl.resource_type == "TOPIC" and not selection.topic(acl.resource_name):
-        return "its topic is not selected"
-    if acl.resource_type == "GROUP" and not selection.group(acl.resource_name):
-        return "its group is not selected"
-    return None

@@ -15,6 +15,8 @@ class Traces:
     again; None: no override)."""
     positions: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
     """(group, destination topic, partition) → the position that mirror has set."""
+    copied: frozenset[str] = frozenset()
+    """The destination topics into which a mirror copies, or has copied."""
 
 
 NO_TRACES = Traces()

@@ -18,6 +18,7 @@ from kafka_meta.plan import (
     Report,
     Result,
     SetConfigs,
+    SetOtherConfigs,
     SetQuota,
     UpsertUser,
     describe_acl,
@@ -57,6 +58,7 @@ _ACTION_NAMES = {
     "CreateAcl": "create ACLs",
     "UpsertUser": "create users",
     "SetQuota": "set quotas",
+    "SetOtherConfigs": "set configs",
 }
 
 
@@ -79,6 +81,8 @@ def _summary(actions: Sequence[Action]) -> str:
             return f"{plural(len(actions), 'credential')}: {words}"
         case SetQuota():
             return plural(len(actions), "quota")
+        case SetOtherConfigs():
+            return ", ".join(sorted({visible(action.resource.kind) for action in actions}))
         case other:
             assert_never(other)
 
@@ -113,11 +117,20 @@ def _will(actions: Sequence[Action], verbose: bool) -> list[str]:
     lines += limited([f"Will create ACL:{visible(describe_acl(acl))}" for acl in acls], verbose)
     users = [action for action in actions if isinstance(action, UpsertUser)]
     lines += limited(
-        [f"Will create user:{visible(user.user)}, {user.mechanism}, {_SECRETS[user.secret]}" for user in users], verbose
+        [
+            f"Will create user:{visible(user.user)}{_was(user)}, {user.mechanism}, {_SECRETS[user.secret]}"
+            for user in users
+        ],
+        verbose,
     )
     quotas = [f"Will set quota:{_quota(action)}" for action in actions if isinstance(action, SetQuota)]
     lines += limited(quotas, verbose)
-    return lines
+    others = [f"Will set {_other_configs(action)}" for action in actions if isinstance(action, SetOtherConfigs)]
+    return lines + limited(others, verbose)
+
+
+def _was(user: UpsertUser) -> str:
+    return "" if user.was is None else f" (on the source {visible(user.was)})"
 
 
 def _will_set(action: SetConfigs) -> str:
@@ -136,6 +149,11 @@ def _topic(action: CreateTopic, separator: str) -> str:
 def _quota(action: SetQuota) -> str:
     values = ", ".join(f"{name}={quota_text(value)}" for name, value in sorted(action.values.items()))
     return visible(f"{describe_entity(action.entity)}, {values}")
+
+
+def _other_configs(action: SetOtherConfigs) -> str:
+    values = ", ".join(f"{name}={value}" for name, value in sorted(action.configs.items()))
+    return visible(f"{action.resource}: {values}")
 
 
 def result_line(result: Result) -> str:
@@ -160,6 +178,8 @@ def result_line(result: Result) -> str:
             text = f"AclCreate {outcome}, acl={visible(describe_acl(action.acl))}"
         case UpsertUser():
             text = f"UserCreate {outcome}, user={visible(action.user)}, mechanism={visible(action.mechanism)}"
+        case SetOtherConfigs():
+            text = f"ConfigsSet {outcome}, {_other_configs(action)}"
         case SetQuota():
             text = f"QuotaSet {outcome}, quota={_quota(action)}"
         case _:
@@ -172,6 +192,8 @@ def report_lines(report: Report, *, verbose: bool) -> list[str]:
     kinds = ("equal", "intended", "missing", "different", "extra")
     lines = ["", f"  {'':<12}" + "".join(f"{kind:>11}" for kind in kinds)]
     for section, counts in report.counts.items():
+        if section == "otherConfigs" and not any(counts.values()):
+            continue  # few clusters have any
         lines.append(f"  {section:<12}" + "".join(f"{counts[kind]:>11,}" for kind in kinds))
     lines.append("")
     lines += _differences("~ differs", report.differences, verbose)

@@ -58,7 +58,8 @@ def _counts(snapshot: Snapshot) -> list[str]:
     else:
         denies = sum(1 for acl in acls if acl.permission == "DENY")
         rows.append((len(acls), "ACLs", f"{denies:,} of them DENY" if denies else ""))
-    for name, items in (("users", snapshot.users), ("quotas", snapshot.quotas)):
+    others = tuple(each for each in snapshot.other_configs or () if each.configs) or None
+    for name, items in (("users", snapshot.users), ("quotas", snapshot.quotas), ("other configs", others)):
         if items is not None:
             rows.append((len(items), name, ""))
     lines: list[str] = []
@@ -107,15 +108,17 @@ def access_lines(side: Mapping[str, Any]) -> list[str]:
     cluster_id = visible(side["clusterId"] or "unknown")
     lines = [f"  + {name:<12} {visible(side['address'])}  {words}, cluster {cluster_id}"]
     if side["via"] == "brokers":
-        who = visible(side["principal"] or "unknown")
-        rights = "the brokers do not tell" if side["operations"] is None else "all that are needed"
-        if side["missing"]:
-            rights = ", ".join(side["operations"] or ()) or "none"
+        who = visible(side["principal"] or side["shownAs"] or "unknown")
+        rights = "all that are needed"
+        if side["operations"] is None:
+            rights = "not known (the brokers do not report them)"
+        elif side["missing"]:
+            rights = ", ".join(side["operations"]) or "none"
         authorizer = {None: "authorizer unknown", "": "no authorizer"}.get(side["authorizer"]) or visible(
             side["authorizer"]
         )
         lines.append(f"      as {who}; rights on the cluster: {rights}; {authorizer}")
-    lines += [f"  ! right missing: {operation}, {use}" for operation, use in sorted(side["missing"].items())]
+    lines += [f"  ! right missing: {operation}, {use}" for operation, use in sorted((side["missing"] or {}).items())]
     lines += [f"  ! {visible(gap['resource'])}: {visible(gap['reason'])}" for gap in side["gaps"]]
     return lines
 

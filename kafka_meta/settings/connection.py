@@ -19,6 +19,10 @@ Origin: TypeAlias = str
 """The place of a value, as error messages name it: "flag --source-config", "old.properties, line 7"."""
 
 
+_SHORTEST_MS = 10
+"""librdkafka's limit for `socket.timeout.ms`."""
+
+
 class ClientArguments(dict[str, Any]):
     """Arguments of a client library. They contain passwords in clear text, so `repr` shows only their names."""
 
@@ -142,6 +146,18 @@ class ClusterSettings:
         certified = self.tls is not None and self.tls.certificate_file is not None
         return None if self.sasl is not None or certified else "User:ANONYMOUS"
 
+    def shown_as(self) -> str | None:
+        """What shows the brokers who we are, where they alone know the principal: the subject of a certificate or of a
+        token. Brokers may make any name of it."""
+        if self.sasl is not None and self.sasl.tokens is not None:
+            subject = self.sasl.tokens.subject()
+            return None if subject is None else f"the token of {subject}"
+        if self.sasl is None and self.tls is not None and self.tls.certificate_file is not None:
+            from kafka_meta.settings.stores import subject_of  # it takes a while to import
+
+            return f"the certificate of {subject_of(self.tls.certificate_file)}"
+        return None
+
     @property
     def addresses(self) -> str:
         """The brokers, and ZooKeeper where it is given, as a headline names them."""
@@ -155,7 +171,7 @@ class ClusterSettings:
                 "bootstrap.servers": self.bootstrap_servers,
                 "client.id": self.client_id,
                 "security.protocol": self.security_protocol,
-                "socket.timeout.ms": self.request_timeout_ms,
+                "socket.timeout.ms": max(_SHORTEST_MS, self.request_timeout_ms),
                 "client.dns.lookup": self.dns_lookup,
             }
         )

@@ -8,6 +8,8 @@ from dataclasses import replace
 from kafka_meta.errors import UsageError
 from kafka_meta.model import Gap, Snapshot, Unmatched
 from kafka_meta.plan import Policy
+from kafka_meta.plan.narrow import principals_of
+from kafka_meta.plan.policy import EVERYONE
 from kafka_meta.settings.policy import PolicyOptions
 
 
@@ -51,12 +53,36 @@ def idle_rules(given: PolicyOptions, decided: Policy, source: Snapshot) -> list[
         first = " that no earlier rule renames" if len(decided.renames) > 1 else ""
         told.append(f"{given.origins['rename']}: '{rule}' renames nothing: there is no such {rule.kind}{first}")
     if source.acls is not None:
-        there = {acl.host for acl in source.acls}
+        there = {acl.host for acl in source.acls} | {quota.entity.get("ip") for quota in source.quotas or ()}
         told += (
-            f"{given.origins['map_host']}: no ACL of the source is about the host {each}"
+            f"{given.origins['map_host']}: no ACL and no quota of the source is about the host {each}"
             for each in sorted(decided.hosts.keys() - there)
         )
+    told += _idle_principals(given, decided, source)
+    told += _idle_configs(given, decided, source)
     return told
+
+
+def _idle_principals(given: PolicyOptions, decided: Policy, source: Snapshot) -> list[str]:
+    if (known := principals_of(source)) is None:
+        return []
+    left = set(known)
+    told = []
+    for rule in decided.principals:
+        taken = set(filter(rule.pattern.fullmatch, left - {EVERYONE}))
+        left -= taken  # only the first rule that matches a principal is used
+        if not taken:
+            told.append(f"{given.origins['map_principal']}: '{rule}' maps nothing: the source has no such principal")
+    return told
+
+
+def _idle_configs(given: PolicyOptions, decided: Policy, source: Snapshot) -> list[str]:
+    names = [topic.name for topic in source.topics or ()]
+    return [
+        f"{given.origins[each.option[2:].replace('-', '_')]}: '{each.topics.pattern}' matches no topic"
+        for each in decided.configs
+        if each.topics is not None and source.topics is not None and not any(map(each.applies, names))
+    ]
 
 
 def with_unmatched(found: Snapshot, decided: Policy) -> Snapshot:
@@ -70,4 +96,7 @@ def with_unmatched(found: Snapshot, decided: Policy) -> Snapshot:
             ("groups", "GROUP", None if found.groups is None else [group.id for group in found.groups]),
         )
     }
-    return replace(found, unmatched=decided.selection.unmatched(topics=names["topics"], groups=names["groups"]))
+    unmatched = decided.selection.unmatched(
+        topics=names["topics"], groups=names["groups"], principals=principals_of(found)
+    )
+    return replace(found, unmatched=unmatched)

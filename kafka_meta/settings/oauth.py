@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import time
 import urllib.error
@@ -49,6 +50,14 @@ class TokenProvider:
         token, expires_s = self._current()
         return token.reveal(), expires_s, "", self.extensions()
 
+    def subject(self) -> str | None:
+        """Whose token it is, by its claim `sub`. None where there is no token, or no such claim."""
+        try:
+            claimed = _claims(self.token()).get("sub")
+        except (KafkaMetaError, ValueError):
+            return None
+        return claimed if isinstance(claimed, str) else None
+
     def _current(self) -> tuple[Secret, float]:
         with self._lock:
             now = self._clock()
@@ -60,12 +69,22 @@ class TokenProvider:
             return self._token, self._expires_s
 
 
-def _expiry_s(token: str) -> float:
+def _claims(token: str) -> Mapping[str, object]:
+    """Raises ValueError for a text that is no JSON Web Token."""
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return float(claims["exp"])
-    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
+    except (IndexError, RecursionError):
+        raise ValueError("not a token") from None
+    if not isinstance(claims, dict):
+        raise ValueError("not a token")
+    return claims
+
+
+def _expiry_s(token: str) -> float:
+    try:
+        return float(_claims(token)["exp"])  # type: ignore[arg-type]  # another type raises TypeError
+    except (KeyError, TypeError, ValueError):
         raise KafkaMetaError(
             "the OAUTHBEARER token is not a JSON Web Token with an expiry (claim exp)",
             "Kafka's clients need such a token: ask the operator of the token endpoint for JWT access tokens.",
@@ -131,6 +150,8 @@ class ClientCredentials:
             ) from None
         except OSError as error:
             raise KafkaMetaError(f"the token endpoint {self.url} cannot be reached: {error}") from None
+        except http.client.HTTPException:
+            raise KafkaMetaError(f"the token endpoint {self.url} does not speak HTTP") from None
         except (ValueError, KeyError, TypeError, RecursionError):
             raise KafkaMetaError(f"the token endpoint {self.url} did not answer with an access_token in JSON") from None
         if not isinstance(token, str):

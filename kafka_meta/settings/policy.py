@@ -11,9 +11,11 @@ from kafka_meta.errors import UsageError
 from kafka_meta.model import Selection
 from kafka_meta.plan.policy import (
     Policy,
+    parse_configs,
     parse_group_offsets,
     parse_hosts,
     parse_on_drift,
+    parse_principals,
     parse_renames,
     parse_replication_factor,
     parse_sections,
@@ -42,8 +44,13 @@ class PolicyOptions:
     exclude_topics: str | None = None
     include_groups: str | None = None
     exclude_groups: str | None = None
+    include_principals: str | None = None
+    exclude_principals: str | None = None
     rename: tuple[str, ...] = ()
+    map_principal: tuple[str, ...] = ()
     map_host: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
+    drop_config: tuple[str, ...] = ()
     allow_wider_rights: tuple[str, ...] = ()
     replication_factor: str | None = None
     group_offsets: str | None = None
@@ -64,6 +71,8 @@ class PolicyOptions:
             exclude_topics=self._pattern("exclude_topics", self.exclude_topics),
             include_groups=self._pattern("include_groups", self.include_groups),
             exclude_groups=self._pattern("exclude_groups", self.exclude_groups),
+            include_principals=self._pattern("include_principals", self.include_principals),
+            exclude_principals=self._pattern("exclude_principals", self.exclude_principals),
             include_internal=include_internal,
         )
 
@@ -71,9 +80,12 @@ class PolicyOptions:
         """What the texts mean; raises UsageError for one that means nothing."""
         return Policy(
             only=parse_sections(self.only),
+            broker_configs="other-configs" in self.only,
             selection=self.selection(include_internal=include_internal),
             renames=parse_renames(self.rename),
+            principals=parse_principals(self.map_principal),
             hosts=parse_hosts(self.map_host),
+            configs=parse_configs(self.config, self.drop_config),
             wider_rights=frozenset(self.allow_wider_rights),
             replication_factor=parse_replication_factor(self.replication_factor or "auto"),
             group_offsets=parse_group_offsets(self.group_offsets or "start"),

@@ -73,11 +73,23 @@ def resolve(
         tls=tls(java) if protocol.endswith("SSL") else None,
         sasl=login.sasl(java) if protocol.startswith("SASL") else None,
         client_id=java.text("client.id", "client_id") or "kafka-meta",
-        request_timeout_ms=java.milliseconds("request.timeout.ms", "request_timeout_ms") or 30_000,
+        request_timeout_ms=_request_timeout_ms(java, notes),
         dns_lookup=java.dns_lookup() or "use_all_dns_ips",
         origins=java.origins | origins | ({"config": config[1]} if config else {}),
         notes=(*notes, *java.notes),
     )
+
+
+_LONGEST_REQUEST_MS = 300_000
+"""librdkafka's limit for `socket.timeout.ms`. Some of Java's own defaults are longer."""
+
+
+def _request_timeout_ms(java: JavaProperties, notes: list[str]) -> int:
+    given = java.milliseconds("request.timeout.ms", "request_timeout_ms") or 30_000
+    if given > _LONGEST_REQUEST_MS:
+        place = java.where("request.timeout.ms")
+        notes.append(f"{place}: request.timeout.ms is {given}; kafka-meta waits {_LONGEST_REQUEST_MS} ms at most")
+    return min(given, _LONGEST_REQUEST_MS)
 
 
 class _Given:

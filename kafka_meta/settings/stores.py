@@ -275,3 +275,8 @@ def _password_needed(store: Store) -> UsageError:
 
 def _wrong_password(store: Store, what: str) -> UsageError:
     return UsageError(f"the password given for {store.name} does not open {what}, or the store is damaged")
+
+
+def subject_of(path: str) -> str:
+    """The subject of the first certificate in a PEM file, as brokers write it without rules of their own (RFC 4514)."""
+    return x509.load_pem_x509_certificate(Path(path).read_bytes()).subject.rfc4514_string()

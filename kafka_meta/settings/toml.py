@@ -21,6 +21,8 @@ TEXT_OPTIONS = (
     "exclude-topics",
     "include-groups",
     "exclude-groups",
+    "include-principals",
+    "exclude-principals",
     "replication-factor",
     "group-offsets",
     "on-drift",
@@ -28,7 +30,7 @@ TEXT_OPTIONS = (
     "generate-passwords",
     "max-rate",
 )
-LIST_OPTIONS = ("only", "rename", "map-host", "allow-wider-rights")
+LIST_OPTIONS = ("only", "rename", "map-principal", "map-host", "config", "drop-config", "allow-wider-rights")
 SWITCHES = ("pin-defaults", "all-data", "evaluate")
 POLICY_OPTIONS = TEXT_OPTIONS + LIST_OPTIONS + SWITCHES
 COMMAND_LINE_ONLY = ("commit", "secrets", "restart", "append")
@@ -107,7 +109,7 @@ def _value(path: str, table: str, key: str, value: object) -> Value:
         if isinstance(value, bool):
             return value
         raise UsageError(f"{path} [{table}]: {key} is not true or false")
-    if key in LIST_OPTIONS:
+    if key in LIST_OPTIONS and table == "policy":  # a table of a cluster has a text of the name config
         values = value if isinstance(value, list) else [value]
         if all(isinstance(item, str) and item for item in values):
             return tuple(values)

@@ -56,7 +56,7 @@ def collect(
             gaps.append(Remark(resource=Resource("past rates"), reason=error.message))
     if first:
         _from_metrics(first, snapshot, stats, gaps, emit=emit)
-    stats["host"] = host.figures(snapshot.cluster.brokers)
+    stats["host"] = host.figures(snapshot.cluster.brokers, snapshot.cluster.id)
     stats["gaps"] = [{"resource": str(gap.resource), "reason": gap.reason} for gap in sorted_remarks(gaps)]
     return stats
 

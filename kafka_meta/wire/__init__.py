@@ -23,11 +23,12 @@
 
 librdkafka hides much: it lists only groups of consumers, has no log directories, and makes an object of each synonym of
 each config. Here an answer is complete, with its broker and its errors. Only `create_acls`, `upsert_users`,
-`set_quotas`, `commit`, `wake` and `produce` change what is on a cluster. `membership` changes the members of a group.
+`set_quotas`, `set_configs`, `commit`, `wake` and `produce` change what is on a cluster. `membership` changes the
+members of a group.
 """
 
 from kafka_meta.wire.acls import NO_AUTHORIZER, acls, create_acls
-from kafka_meta.wire.configs import Config, broker_configs, other_configs, overrides
+from kafka_meta.wire.configs import Config, broker_configs, other_configs, overrides, set_configs
 from kafka_meta.wire.connection import OPERATIONS, Unanswered, Wire
 from kafka_meta.wire.contact import connect
 from kafka_meta.wire.coordinators import Described, Positions, commit, described, positions, wake
@@ -38,6 +39,7 @@ from kafka_meta.wire.topics import (
     LATEST,
     Metadata,
     Place,
+    absent_brokers,
     log_dirs,
     metadata,
     offsets,
@@ -61,6 +63,7 @@ __all__ = [
     "Unanswered",
     "Upsertion",
     "Wire",
+    "absent_brokers",
     "acls",
     "broker_configs",
     "commit",
@@ -77,6 +80,7 @@ __all__ = [
     "producers",
     "quotas",
     "reassignments",
+    "set_configs",
     "set_quotas",
     "transactional_ids",
     "unseen",

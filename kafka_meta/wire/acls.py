@@ -113,7 +113,9 @@ def _refusal(wire: Wire, rule: Acl) -> Unanswered | None:
             return Unanswered(f"this kafka-meta does not know {word} in an ACL")
         since = _SINCE.get(word)
         if since is not None and wire.release is not None and wire.release < since:
-            return Unanswered(f"brokers before {'.'.join(map(str, since))} do not know {word}")
+            return Unanswered(
+                f"the brokers do not support {word} in ACLs (Kafka does since {'.'.join(map(str, since))})"
+            )
     return None
 
 

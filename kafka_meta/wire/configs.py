@@ -1,14 +1,15 @@
-"""Configs of topics and brokers. Brokers return null for sensitive values."""
+"""Configs of topics, brokers, groups and client metrics. Brokers return null for sensitive values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from kafka.protocol.admin import DescribeConfigsRequest, ListConfigResourcesRequest
+from kafka.protocol.admin import DescribeConfigsRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest
 
-from kafka_meta.wire.connection import Unanswered, Wire, error_text
+from kafka_meta.model import Gap, OtherConfigs, Remark, Resource, ResourceType
+from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
 
 Origin: TypeAlias = Literal["topic", "broker", "brokers", "file", "default", "unknown"]
 
@@ -37,7 +38,7 @@ def overrides(wire: Wire, topics: Sequence[str]) -> Iterator[tuple[str, dict[str
     ids = wire.broker_ids
     chunks = [topics[start : start + _TOPICS_A_REQUEST] for start in range(0, len(topics), _TOPICS_A_REQUEST)]
     requests = [(ids[number % len(ids)], _request(_TOPIC, chunk)) for number, chunk in enumerate(chunks)]
-    for position, answer in wire.ask_each(requests):
+    for position, answer in wire.ask_each(requests, elsewhere=True):
         if isinstance(answer, Unanswered):
             yield from ((topic, answer) for topic in chunks[position])
             continue
@@ -73,19 +74,99 @@ def effective(
                 yield told.resource_name, {each.name: each.value for each in told.configs if each.value is not None}
 
 
-def other_configs(wire: Wire) -> tuple[tuple[str, str], ...]:
-    """(kind, name) of groups and client metrics with configs (since 4.1, 3.7); empty when brokers do not return
-    them."""
-    kinds = {16: "client metrics", 32: "group"}
+_TYPES: Mapping[ResourceType, int] = {"CLIENT_METRICS": 16, "GROUP": 32, "BROKER": _BROKER}
+"""org.apache.kafka.common.config.ConfigResource.Type."""
+_ON_ITSELF = frozenset({3, 7, 8})
+"""ConfigSource: dynamic configs of all brokers, of client metrics, and of groups."""
+_SET = 0
+"""org.apache.kafka.clients.admin.AlterConfigOp.OpType."""
+_GROUPS_HAVE_SOME = (4, 0)
+"""KIP-848. They are listed since 4.1 (KIP-1142)."""
+_ALL_BROKERS = ""
+_DYNAMIC_SINCE = (1, 1)
+"""KIP-226."""
+
+
+def other_configs(wire: Wire, groups: Collection[str] = ()) -> tuple[tuple[OtherConfigs, ...] | None, tuple[Gap, ...]]:
+    """The configs that are set at run time on all brokers, client metrics and groups (since 1.1, 3.7, 4.0), as far as
+    the brokers return them. None when they could not be read.
+
+    `groups` are those that may have some. Brokers of 4.0 do not list the groups that have configs.
+    """
+    gaps: list[Gap] = []
+    found: list[OtherConfigs] = []
     try:
-        answer = wire.ask(ListConfigResourcesRequest(resource_types=list(kinds)))
-    except Unanswered:
-        return ()
-    return tuple(
-        sorted((kinds[told.resource_type], told.resource_name) for told in answer.config_resources)
-        if answer.error_code == 0
-        else ()
-    )
+        for kind, names in _with_configs(wire, groups).items():
+            for name, configs in _set_on(wire, kind, sorted(names)):
+                made = OtherConfigs(resource_type=kind, name=name, configs={})
+                if isinstance(configs, Unanswered):
+                    gaps.append(Remark(resource=made.resource, reason=configs.reason))
+                elif configs:
+                    found.append(replace(made, configs=configs))
+    except Unanswered as silence:
+        return None, (Remark(resource=Resource("other configs"), reason=silence.reason),)
+    return tuple(sorted(found, key=lambda each: (each.resource_type, each.name))), tuple(gaps)
+
+
+def _with_configs(wire: Wire, groups: Collection[str]) -> dict[ResourceType, Collection[str]]:
+    """The names of the resources that may have configs. Raises `Unanswered`."""
+    names: dict[ResourceType, Collection[str]] = {}
+    if wire.release is None or wire.release >= _DYNAMIC_SINCE:
+        names["BROKER"] = [_ALL_BROKERS]
+    if not wire.speaks(ListConfigResourcesRequest):
+        return names
+    lists_groups = wire.speaks(ListConfigResourcesRequest, 1)
+    kinds: list[ResourceType] = ["CLIENT_METRICS", "GROUP"] if lists_groups else ["CLIENT_METRICS"]
+    answer = wire.ask(ListConfigResourcesRequest(resource_types=[_TYPES[kind] for kind in kinds]))
+    if answer.error_code:
+        raise Unanswered(error_text(answer.error_code))
+    for kind in kinds:
+        told = (each for each in answer.config_resources if each.resource_type == _TYPES[kind])
+        names[kind] = [each.resource_name for each in told]
+    if not lists_groups and wire.release is not None and wire.release >= _GROUPS_HAVE_SOME:
+        names["GROUP"] = groups
+    return names
+
+
+def _set_on(wire: Wire, kind: ResourceType, names: Sequence[str]) -> Iterator[tuple[str, dict[str, str] | Unanswered]]:
+    """Each resource with the configs that are set on it, without sensitive ones. Raises `Unanswered`."""
+    for start in range(0, len(names), _TOPICS_A_REQUEST):
+        answer = wire.ask(_request(_TYPES[kind], names[start : start + _TOPICS_A_REQUEST]))
+        for told in answer.results:
+            if told.error_code:
+                yield told.resource_name, Unanswered(error_text(told.error_code, told.error_message))
+                continue
+            own = (entry for entry in told.configs if entry.config_source in _ON_ITSELF and not entry.is_sensitive)
+            yield told.resource_name, {entry.name: entry.value for entry in own if entry.value is not None}
+
+
+def set_configs(wire: Wire, changes: Sequence[OtherConfigs]) -> list[Unanswered | None]:
+    """For each resource, in order: None when these configs are set now, else why not. Each resource once. Raises
+    `Unanswered`."""
+    request = IncrementalAlterConfigsRequest
+    resource = request.AlterConfigsResource
+    resources = [
+        resource(
+            resource_type=_TYPES[change.resource_type],
+            resource_name=change.name,
+            configs=[
+                resource.AlterableConfig(name=name, config_operation=_SET, value=value)
+                for name, value in sorted(change.configs.items())
+            ],
+        )
+        for change in changes
+    ]
+    answer = wire.ask(request(resources=resources, validate_only=False))
+    told = {(each.resource_type, each.resource_name): each for each in answer.responses}
+    return [_outcome(told.get((_TYPES[change.resource_type], change.name))) for change in changes]
+
+
+def _outcome(told: Any) -> Unanswered | None:
+    if told is None:
+        return Unanswered("the broker did not say what became of it")
+    if told.error_code == 0:
+        return None
+    return Unanswered(error_text(told.error_code, told.error_message), retriable=is_retriable(told.error_code))
 
 
 def broker_configs(wire: Wire) -> dict[int, dict[str, Config] | Unanswered]:

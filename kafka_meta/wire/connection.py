@@ -16,6 +16,7 @@ from kafka import errors
 from kafka.future import Future
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
+from kafka.protocol.metadata import ApiVersionsRequest
 
 from kafka_meta.wire.logins import Logins
 
@@ -30,8 +31,18 @@ _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 1.0
 """Seconds after which a wait for answers checks again whether the loop still runs."""
 _CLOSING_SECONDS = 3.0
+_PROBE_MS = 2000
+"""How long a broker that was silent for a whole request has to answer the smallest one, before it is asked again."""
 _GRACE_SECONDS = 0.2
 """TCP has its own timeout and a better error message; it ends first."""
+
+_SILENCE = (
+    errors.RequestTimedOutError,
+    errors.KafkaTimeoutError,
+    errors.NodeNotReadyError,
+    errors.KafkaConnectionError,
+)
+"""Somebody has not answered, or cannot be reached."""
 
 _LIBRARY = logging.getLogger("kafka")
 
@@ -92,15 +103,26 @@ class Wire:
     """A cluster that has been reached. Made by `connect`; a context manager that closes its connections.
 
     `version` is that of the broker that was reached first: "3.9", None when it is newer than the versions known here.
-    `kraft` says whether that broker runs in KRaft mode.
+    `kraft` says whether that broker runs in KRaft mode, `features` the finalized level of each feature (KIP-584).
     """
 
-    def __init__(self, net: NetworkSelector, manager: Manager, *, version: str | None, kraft: bool) -> None:
+    def __init__(
+        self,
+        net: NetworkSelector,
+        manager: Manager,
+        *,
+        version: str | None,
+        kraft: bool,
+        features: Mapping[str, int] | None = None,
+    ) -> None:
         self._net = net
         self._manager = manager
         self._logins = Logins()
+        self._silent: set[BrokerId] = set()
+        """Brokers that were asked last in vain: they are frozen, cut off, or dead."""
         self.version = version
         self.kraft = kraft
+        self.features = features or {}
 
     def __enter__(self) -> Wire:
         return self
@@ -138,12 +160,26 @@ class Wire:
         known = self._manager.broker_version_data.api_versions.get(api_key)
         return known is not None and known[0] <= highest and lowest <= known[1]
 
+    @property
+    def timeout_seconds(self) -> float:
+        """How long a broker has to answer a request."""
+        return float(self._manager.config["request_timeout_ms"]) / 1000
+
     def ask(self, request: Any, broker: BrokerId | None = None) -> Any:
-        """One answer, from `broker` or from any broker. Raises `Unanswered`."""
+        """One answer, from `broker` or from any broker; then another one is asked where the first is silent. Raises
+        `Unanswered`."""
         (answer,) = self.ask_all([(broker, request)])
         if isinstance(answer, Unanswered):
             raise answer
         return answer
+
+    def reaches(self, broker: BrokerId) -> bool:
+        """Whether this broker answers the smallest request."""
+        try:
+            self.ask(ApiVersionsRequest(max_version=0), broker)
+        except Unanswered:
+            return False
+        return True
 
     def ask_all(self, requests: Sequence[tuple[BrokerId | None, Any]]) -> list[Any]:
         """An answer or an `Unanswered` for each request, in their order."""
@@ -152,9 +188,11 @@ class Wire:
             answers[position] = answer
         return answers
 
-    def ask_each(self, requests: Sequence[tuple[BrokerId | None, Any]]) -> Iterator[tuple[int, Any]]:
+    def ask_each(
+        self, requests: Sequence[tuple[BrokerId | None, Any]], *, elsewhere: bool = False
+    ) -> Iterator[tuple[int, Any]]:
         """Position and answer (or `Unanswered`) of each request as they arrive, so that the caller need not keep them
-        all.
+        all. `elsewhere`: any broker can answer. Where the named one is silent, another one is asked.
 
         All brokers are asked at once. Each one works on a request while the answer before it is decoded.
         """
@@ -168,7 +206,7 @@ class Wire:
                 position = positions.popleft()
                 broker, request = requests[position]
                 try:
-                    answer = await self._send(request, broker)
+                    answer = await self._answer(request, broker, elsewhere=elsewhere or broker is None)
                     self._logins.accepted(broker)
                     arrived.put((position, answer))
                 except errors.UnknownBrokerIdError:
@@ -199,17 +237,57 @@ class Wire:
             # Each request has its timeout, but only while the loop runs: this raises the error that has ended the loop.
             self._net.call_soon_threadsafe(_nothing)
 
+    async def _answer(self, request: Any, broker: BrokerId | None, *, elsewhere: bool) -> Any:
+        asked = self._manager.least_loaded_node() if broker is None else broker
+        if elsewhere and asked in self._silent:
+            asked = self._other(asked) or asked
+        try:
+            return await self._send(request, asked)
+        except _SILENCE:
+            other = self._other(asked) if elsewhere else None
+            if other is None:
+                raise
+            return await self._send(request, other)
+
+    def _other(self, broker: BrokerId | None) -> int | None:
+        """A broker that is not known to be silent, and is not this one."""
+        return next((each for each in self.broker_ids if each != broker and each not in self._silent), None)
+
     async def _send(self, request: Any, broker: BrokerId | None) -> Any:
         """Sends again for a while: kafka-python refuses a request to a connection that is throttled, busy, or just
-        failed."""
-        deadline = time.monotonic() + self._manager.config["request_timeout_ms"] / 1000
+        failed. A broker that was silent must first show that it is there."""
+        if broker in self._silent:
+            await self._probe(broker)
+            self._silent.discard(broker)
+        deadline = time.monotonic() + self.timeout_seconds
         while True:
             try:
                 return await self._manager.send(request, node_id=broker)
             except errors.NodeNotReadyError:
                 if time.monotonic() > deadline:
+                    self._note_silence(broker)
                     raise
                 await self._net.sleep(_PAUSE_SECONDS)
+            except _SILENCE:
+                self._note_silence(broker)
+                raise
+
+    async def _probe(self, broker: BrokerId | None) -> None:
+        """Raises KafkaError when the broker does not answer within two seconds."""
+        deadline = time.monotonic() + _PROBE_MS / 1000
+        while True:
+            try:
+                request = ApiVersionsRequest(max_version=0)
+                await self._manager.send(request, node_id=broker, request_timeout_ms=_PROBE_MS)
+                return
+            except errors.NodeNotReadyError:  # the connection is being made, or has just failed
+                if time.monotonic() > deadline:
+                    raise
+                await self._net.sleep(_PAUSE_SECONDS)
+
+    def _note_silence(self, broker: BrokerId | None) -> None:
+        if broker is not None:
+            self._silent.add(broker)
 
 
 def hang_up(net: NetworkSelector, manager: Manager) -> None:

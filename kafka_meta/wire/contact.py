@@ -10,14 +10,15 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from kafka import errors
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport
+from kafka.protocol.broker_version_data import BrokerVersionData
 from kafka.protocol.metadata import ApiVersionsRequest
 
 from kafka_meta.errors import KafkaMetaError
@@ -56,8 +57,9 @@ def connect(settings: ClusterSettings) -> Wire:
     for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
         share = time.monotonic() + max(1.0, (deadline - time.monotonic()) / left)
         try:
-            _greet(settings, address, context, share)
-            return _log_in(settings, address, [each for each in addresses if each != address], context, share)
+            versions = _greet(settings, address, context, share)
+            later = [each for each in addresses if each != address]
+            return _log_in(settings, address, later, context, share, versions)
         except KafkaMetaError as failure:
             failures.append(failure)
     first = failures[0]
@@ -102,15 +104,18 @@ def ssl_context(settings: ClusterSettings) -> ssl.SSLContext | None:
     return context
 
 
-def _greet(settings: ClusterSettings, address: Address, context: ssl.SSLContext | None, deadline: float) -> None:
-    """TCP, TLS, and one request that every Kafka broker answers."""
+Versions: TypeAlias = Mapping[int, tuple[int, int]]
+"""API key → the lowest and the highest version of the request that a broker supports."""
+
+
+def _greet(settings: ClusterSettings, address: Address, context: ssl.SSLContext | None, deadline: float) -> Versions:
+    """TCP, TLS, and one request that every Kafka broker answers, with what it supports."""
     plain = dial(settings, address, deadline)
     with plain:
         if context is None:
-            _ask_versions(settings, address, plain, deadline)
-        else:
-            with shake_hands(settings, address, plain, context, deadline) as secured:
-                _ask_versions(settings, address, secured, deadline)
+            return _ask_versions(settings, address, plain, deadline)
+        with shake_hands(settings, address, plain, context, deadline) as secured:
+            return _ask_versions(settings, address, secured, deadline)
 
 
 def dial(settings: ClusterSettings, address: Address, deadline: float) -> socket.socket:
@@ -181,12 +186,12 @@ def _unknown_client(settings: ClusterSettings, where: str) -> KafkaMetaError:
     )
 
 
-def _ask_versions(settings: ClusterSettings, address: Address, connection: socket.socket, deadline: float) -> None:
+def _ask_versions(settings: ClusterSettings, address: Address, connection: socket.socket, deadline: float) -> Versions:
     where = f"no Kafka broker answers for the {side_of(settings)} at {address}"
     connection.settimeout(_left(deadline))
     try:
         connection.sendall(_API_VERSIONS_0)
-        answer = connection.recv(8)
+        answer = _received(connection, 8)
     except TimeoutError as error:
         message = f"{where}: it accepts the connection but does not answer; is it a broker's port?"
         raise KafkaMetaError(message, _protocol_hint(settings)) from error
@@ -203,6 +208,24 @@ def _ask_versions(settings: ClusterSettings, address: Address, connection: socke
         raise KafkaMetaError(f"{where}: {cause}", _protocol_hint(settings))
     if len(answer) == 8 and struct.unpack_from(">i", answer, 4) != (1,):
         raise KafkaMetaError(f"{where}: it is not a broker", _protocol_hint(settings))
+    try:
+        # Its length, its correlation id; then an error, and each request with its versions.
+        body = _received(connection, min(struct.unpack_from(">i", answer)[0] - 4, _LONGEST_GREETING))
+        (code,) = struct.unpack_from(">h", body)
+        return {} if code else {key: (low, high) for key, low, high in struct.iter_unpack(">hhh", body[6:])}
+    except (OSError, struct.error):
+        return {}  # then the client library asks again
+
+
+_LONGEST_GREETING = 64 * 1024
+
+
+def _received(connection: socket.socket, size: int) -> bytes:
+    """Bytes as they come, until there are as many, or no more. Raises OSError."""
+    found = b""
+    while len(found) < size and (part := connection.recv(size - len(found))):
+        found += part
+    return found
 
 
 def _log_in(
@@ -211,8 +234,10 @@ def _log_in(
     others: Sequence[Address],
     context: ssl.SSLContext | None,
     deadline: float,
+    supported: Versions,
 ) -> Wire:
-    """`others` are tried later, when the brokers that are known by then cannot be reached."""
+    """`others` are tried later, when the brokers that are known by then cannot be reached. `supported` is what the
+    broker has said; empty: nothing."""
     configs: dict[str, Any] = {
         **settings.kafka_python(),
         "bootstrap_servers": [str(each) for each in (address, *others)],
@@ -222,9 +247,13 @@ def _log_in(
     }
     net = NetworkSelector(**configs)
     manager = Manager(net, **configs)
+    if supported:
+        # kafka-python asks for the versions in the newest way first, as KIP-511 allows. Some services that are not
+        # Apache Kafka close the connection then.
+        manager.broker_version_data = BrokerVersionData(api_versions=dict(supported))
     met = _node_of(manager, address)
 
-    async def meet() -> tuple[dict[int, tuple[int, int]], int | None]:
+    async def meet() -> tuple[dict[int, tuple[int, int]], Any]:
         # Not with the manager's own bootstrap(): it reports every cause as a timeout.
         connection = manager.get_connection(met, timeout_ms=_left(deadline) * 1000, refresh_metadata_on_err=False)
         await connection
@@ -237,17 +266,20 @@ def _log_in(
             features = await connection.send_request(request)
         await manager.wait_for(manager.call_soon(manager.cluster.refresh_metadata, met), _left(deadline) * 1000)
         await _meet_any(manager, settings, address, deadline)
-        return versions.api_versions, _metadata_version(features)
+        return versions.api_versions, features
 
     net.start()
     try:
-        api_versions, metadata_version = manager.run(meet)
+        api_versions, features = manager.run(meet)
     except BaseException as error:
         hang_up(net, manager)
         if isinstance(error, errors.KafkaError):
             raise _no_login(settings, address, error) from error
         raise
-    return Wire(net, manager, version=release(api_versions, metadata_version), kraft=metadata_version is not None)
+    metadata_version = _metadata_version(features)
+    finalized = {each.name: int(each.max_version_level) for each in getattr(features, "finalized_features", None) or ()}
+    version = release(api_versions, metadata_version)
+    return Wire(net, manager, version=version, kraft=metadata_version is not None, features=finalized)
 
 
 def _node_of(manager: Manager, address: Address) -> str:
@@ -257,11 +289,12 @@ def _node_of(manager: Manager, address: Address) -> str:
 
 
 async def _meet_any(manager: Manager, settings: ClusterSettings, address: Address, deadline: float) -> None:
-    """Connects to one of the brokers at its advertised address: the bootstrap address may be another one."""
-    brokers = manager.cluster.brokers()
-    for broker in brokers:
+    """Connects to one of the brokers at its advertised address: the bootstrap address may be another one. The one that
+    answers goes first, and one that is silent leaves time for the others."""
+    brokers = sorted(manager.cluster.brokers(), key=lambda each: (each.host, each.port) != (address.host, address.port))
+    for left, broker in zip(range(len(brokers), 0, -1), brokers, strict=True):
         try:
-            await manager.get_connection(broker.node_id, timeout_ms=_left(deadline) * 1000)
+            await manager.get_connection(broker.node_id, timeout_ms=_left(deadline) / left * 1000)
         except (errors.KafkaConnectionError, errors.KafkaTimeoutError, errors.NodeNotReadyError):
             continue
         return

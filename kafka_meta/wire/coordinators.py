@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 from kafka.protocol.admin import DescribeGroupsRequest
@@ -28,6 +28,8 @@ _PAUSE_SECONDS = 0.5
 _GROUPS_A_REQUEST = 100
 _UNKNOWN_TOPIC = 3
 _GROUP_ID_NOT_FOUND = 69
+_UNSTABLE = 88
+"""UNSTABLE_OFFSET_COMMIT: a transaction that has not ended will set the position."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +40,12 @@ class Described:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Positions:
-    """`lost`: partitions whose position the coordinator did not return, with the error."""
+    """`lost`: partitions whose position the coordinator did not return, with the error. `pending`: a transaction that
+    has not ended is about to set some of them."""
 
     offsets: tuple[CommittedOffset, ...] = ()
     lost: tuple[str, ...] = ()
+    pending: bool = False
 
 
 def described(wire: Wire, groups: Sequence[str], *, tries: int = TRIES) -> dict[str, Described | Unanswered]:
@@ -68,31 +72,51 @@ def described(wire: Wire, groups: Sequence[str], *, tries: int = TRIES) -> dict[
 
 
 def positions(wire: Wire, groups: Sequence[str], *, tries: int = TRIES) -> dict[str, Positions | Unanswered]:
-    """Committed offsets of each group on all topics; empty for a group that does not exist."""
+    """Committed offsets of each group on all topics; empty for a group that does not exist.
+
+    A position that a transaction is about to change is not the group's any more, and the new one not yet (KIP-447,
+    since 2.5). It is waited for, some seconds; then it is among `lost`.
+    """
+    pending: dict[str, Positions] = {}
+
+    def told(group: str, code: int, topics: Sequence[Any]) -> Told[Positions]:
+        found = _positions(topics)
+        codes = {told.error_code for topic in topics for told in topic.partitions}
+        if code == 0 and _UNSTABLE in codes:
+            pending[group] = replace(found, pending=True)
+            return group, _UNSTABLE, found
+        pending.pop(group, None)
+        return group, 0 if code == _GROUP_ID_NOT_FOUND else code, found
+
     if wire.speaks(OffsetFetchRequest, 8):  # several groups in one request: KIP-709, since 3.0
-        return _ask(wire, groups, _fetch_of_many, _told_of_many, tries, size=_GROUPS_A_REQUEST)
-    return _ask(
-        wire,
-        groups,
-        lambda some: OffsetFetchRequest(group_id=some[0], topics=None, min_version=2, max_version=7),
-        lambda answer, some: iter([(some[0], answer.error_code, _positions(answer.topics))]),
-        tries,
-        size=1,
-    )
+
+        def of_many(answer: Any, _: Sequence[str]) -> Iterator[Told[Positions]]:
+            return (told(each.group_id, each.error_code, each.topics) for each in answer.groups)
+
+        answers = _ask(wire, groups, _fetch_of_many, of_many, tries, size=_GROUPS_A_REQUEST)
+    else:
+
+        def of_one(answer: Any, some: Sequence[str]) -> Iterator[Told[Positions]]:
+            yield told(some[0], answer.error_code, answer.topics)
+
+        answers = _ask(wire, groups, lambda some: _fetch_of_one(wire, some[0]), of_one, tries, size=1)
+    return answers | pending
+
+
+def _fetch_of_one(wire: Wire, group: str) -> Any:
+    stable = wire.speaks(OffsetFetchRequest, 7)
+    return OffsetFetchRequest(group_id=group, topics=None, require_stable=stable, min_version=2, max_version=7)
 
 
 def _fetch_of_many(groups: Sequence[str]) -> Any:
     group = OffsetFetchRequest.OffsetFetchRequestGroup
     # From v10 topics are named by their ids only.
     return OffsetFetchRequest(
-        groups=[group(group_id=name, topics=None) for name in groups], min_version=8, max_version=9
+        groups=[group(group_id=name, topics=None) for name in groups],
+        require_stable=True,
+        min_version=8,
+        max_version=9,
     )
-
-
-def _told_of_many(answer: Any, _: Sequence[str]) -> Iterator[Told[Positions]]:
-    for group in answer.groups:
-        gone = group.error_code == _GROUP_ID_NOT_FOUND
-        yield group.group_id, 0 if gone else group.error_code, _positions(group.topics)
 
 
 def _positions(topics: Sequence[Any]) -> Positions:
@@ -166,10 +190,14 @@ def _ask(
     *,
     size: int,
 ) -> dict[str, T | Unanswered]:
-    """Asks each group's coordinator about up to `size` groups at once. Waits for a coordinator that moves or loads."""
+    """Asks each group's coordinator about up to `size` groups at once. Waits for a coordinator that moves or loads; for
+    one that is silent until another one can have taken its groups, no longer than for two request time-outs."""
     found: dict[str, T | Unanswered] = {}
     waiting = list(groups)
+    until = time.monotonic() + max(tries * _PAUSE_SECONDS, wire.timeout_seconds)
     for attempt in range(tries):
+        if attempt > 1 and time.monotonic() > until:
+            break
         if attempt:
             time.sleep(_PAUSE_SECONDS)
         requests: list[tuple[int, Any]] = []

@@ -44,11 +44,13 @@ def groups(wire: Wire) -> tuple[tuple[Listing, ...] | None, tuple[Gap, ...]]:
     return tuple(sorted(listings.values())), gaps
 
 
-def transactional_ids(wire: Wire) -> tuple[str, ...]:
-    """Ids of the producers that brokers keep a transaction state for (KIP-664, since 3.0); empty when they return
-    none."""
-    answers, _ = _ask_brokers(wire, ListTransactionsRequest, "transactions")
-    return tuple(sorted({told.transactional_id for answer in answers for told in answer.transaction_states}))
+def transactional_ids(wire: Wire) -> tuple[tuple[str, ...], tuple[Gap, ...]]:
+    """Ids of the producers that brokers keep a transaction state for (KIP-664, since 3.0). Brokers leave out those that
+    the caller may not describe, without an error."""
+    if not wire.speaks(ListTransactionsRequest):
+        return (), ()
+    answers, gaps = _ask_brokers(wire, ListTransactionsRequest, "transactional producers")
+    return tuple(sorted({told.transactional_id for answer in answers for told in answer.transaction_states})), gaps
 
 
 def _ask_brokers(wire: Wire, request: Any, section: str) -> tuple[list[Any], tuple[Gap, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
@@ -16,7 +17,7 @@ from kafka.protocol.consumer import ListOffsetsRequest
 from kafka.protocol.metadata import MetadataRequest
 
 from kafka_meta.events import Emit, Waiting, silent
-from kafka_meta.model import Broker, Gap, LogDirs, Partition, Remark, Resource, Topic, Volume
+from kafka_meta.model import Broker, Gap, LogDirs, Partition, Remark, Resource, Topic, Volume, internal_to
 from kafka_meta.wire.connection import Unanswered, Wire, authorized, error_text, is_retriable
 
 Place: TypeAlias = tuple[str, int]
@@ -78,7 +79,7 @@ def metadata(wire: Wire, names: Iterable[str] | None = None, broker: int | None 
             topics[told.name] = Topic(
                 name=told.name,
                 id=topic_id(told.topic_id),
-                internal=bool(told.is_internal),
+                internal=bool(told.is_internal) or internal_to(told.name) is not None,
                 partitions=tuple(_partition(partition) for partition in partitions),
                 configs=None,
             )
@@ -93,6 +94,17 @@ def metadata(wire: Wire, names: Iterable[str] | None = None, broker: int | None 
         gaps=tuple(gaps),
         cluster_operations=_cluster_operations(wire, answer),
     )
+
+
+def absent_brokers(wire: Wire, metadata: Metadata) -> tuple[int, ...]:
+    """The brokers that have replicas, or are registered and fenced (KIP-1073, since 4.0), and are not there."""
+    partitions = (partition for topic in metadata.topics.values() for partition in topic.partitions)
+    named = {replica for partition in partitions for replica in partition.replicas}
+    if wire.speaks(DescribeClusterRequest, 2):
+        with suppress(Unanswered):  # then replicas alone tell
+            answer = wire.ask(DescribeClusterRequest(include_fenced_brokers=True))
+            named |= {int(broker.broker_id) for broker in answer.brokers or ()}
+    return tuple(sorted(named - {broker.id for broker in metadata.brokers}))
 
 
 def unseen(wire: Wire, names: Collection[str]) -> tuple[Gap, ...]:
@@ -178,14 +190,16 @@ def offsets(
     """The offset of each partition's first record at or after `at`: milliseconds since 1970, `EARLIEST` or `LATEST`.
 
     `LATEST` is the high watermark: records of open transactions count. None: no record is that young. The second part
-    has the reasons why an offset is not known. Leaders that are moving or being elected are waited for, some seconds.
+    has the reasons why an offset is not known. Leaders that are moving or being elected are waited for, some seconds;
+    silent ones no longer than for two request time-outs.
     """
     found: dict[Place, int | None] = {}
     failed: dict[Place, str] = {}
     wanted = dict(leaders)
+    until = time.monotonic() + max(tries * _PAUSE_SECONDS, wire.timeout_seconds)
     for attempt in range(tries):
         moving = _ask_offsets(wire, wanted, at, found, failed)
-        if not moving or attempt == tries - 1:
+        if not moving or attempt == tries - 1 or (attempt and time.monotonic() > until):
             break
         reason = f"the leaders of {len(moving)} partitions are not ready ({failed[min(moving)]})"
         emit(Waiting(reason=reason, seconds=_PAUSE_SECONDS))

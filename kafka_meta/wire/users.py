@@ -23,7 +23,10 @@ from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriabl
 
 _MECHANISMS: Mapping[int, str] = {1: "SCRAM-SHA-256", 2: "SCRAM-SHA-512"}
 _RESOURCE_NOT_FOUND = 91
-_ASK_ZOOKEEPER = "ZooKeeper does (--source-zk-connect, --dest-zk-connect)"
+_NOT_SUPPORTED = (
+    "the brokers do not support {} (Kafka does since {}); a ZooKeeper of theirs tells: --source-zk-connect, "
+    "--dest-zk-connect"
+)
 _KINDS: Mapping[str, str] = {"user": "user", "client-id": "clientId", "ip": "ip"}
 """Kinds of entities, in the brokers' spelling and in ours (`org.apache.kafka.common.quota.ClientQuotaEntity`)."""
 
@@ -46,9 +49,7 @@ def users(wire: Wire) -> tuple[tuple[User, ...] | None, tuple[Gap, ...]]:
     """Users with a SCRAM credential, without keys (KIP-554, since 2.7); None when brokers do not return them."""
     if not wire.speaks(DescribeUserScramCredentialsRequest):
         return None, (
-            Remark(
-                resource=Resource("users"), reason=f"brokers before 2.7 do not return SCRAM users; {_ASK_ZOOKEEPER}"
-            ),
+            Remark(resource=Resource("users"), reason=_NOT_SUPPORTED.format("DescribeUserScramCredentials", "2.7")),
         )
     try:
         # Empty and null both mean all users. A broker that refuses the request fails on null and never answers (seen on
@@ -101,9 +102,7 @@ def _are_nodes(wire: Wire, names: Sequence[str]) -> bool:
 def quotas(wire: Wire) -> tuple[tuple[Quota, ...] | None, tuple[Gap, ...]]:
     """Quotas of users, client ids, both together, and addresses (KIP-546); None before 2.6, and after an error."""
     if not wire.speaks(DescribeClientQuotasRequest):
-        return None, (
-            Remark(resource=Resource("quotas"), reason=f"brokers before 2.6 do not return quotas; {_ASK_ZOOKEEPER}"),
-        )
+        return None, (Remark(resource=Resource("quotas"), reason=_NOT_SUPPORTED.format("DescribeClientQuotas", "2.6")),)
     try:
         answer = wire.ask(DescribeClientQuotasRequest(components=[], strict=False))
     except Unanswered as silence:

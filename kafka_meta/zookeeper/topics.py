@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kafka_meta.model import INTERNAL_TOPICS, Partition, Remark, Resource, Topic
+from kafka_meta.model import Partition, Remark, Resource, Topic, internal_to
 from kafka_meta.zookeeper import payloads
 from kafka_meta.zookeeper.payloads import Assignment, PartitionState
 from kafka_meta.zookeeper.reading import Reading
@@ -40,7 +40,7 @@ def topics(reading: Reading, *, states: bool) -> tuple[Topic, ...] | None:
         Topic(
             name=name,
             id=assignment.topic_id,
-            internal=name in INTERNAL_TOPICS,
+            internal=internal_to(name) is not None,
             partitions=tuple(
                 _partition(number, replicas, states_by_partition.get((name, number)))
                 for number, replicas in assignment.replicas.items()
@@ -57,8 +57,8 @@ def _chosen(reading: Reading, names: list[str]) -> list[str]:
     for name in filter(reading.selection.topic, names):
         if name in doomed:
             reading.left_out.append(Remark(resource=_resource(name), reason="it is being deleted"))
-        elif name in INTERNAL_TOPICS and not reading.selection.include_internal:
-            reading.left_out.append(Remark(resource=_resource(name), reason="internal to Kafka"))
+        elif (owner := internal_to(name)) is not None and not reading.selection.include_internal:
+            reading.left_out.append(Remark(resource=_resource(name), reason=f"internal to {owner}"))
         else:
             chosen.append(name)
     return chosen

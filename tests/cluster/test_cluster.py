@@ -44,6 +44,7 @@ from kafka_meta.model import (
     Acl,
     CommittedOffset,
     Group,
+    OtherConfigs,
     Remark,
     Resource,
     Selection,
@@ -311,7 +312,7 @@ def test_configs_that_were_set_at_run_time_are_a_sign(two_brokers: Cluster) -> N
     assert Remark(resource=Resource("broker configs"), reason=reason) in read(settings_of(two_brokers)).signs
 
 
-def test_share_groups_and_configs_of_groups_are_signs(dest: Cluster) -> None:
+def test_share_groups_are_signs_and_their_configs_are_read(dest: Cluster) -> None:
     """Nobody can ask for a share group's members with our libraries; that is a gap while it has some."""
     create(admin(dest), NewTopic("reader-share", 1, 1))
     dest.tool(
@@ -326,10 +327,9 @@ def test_share_groups_and_configs_of_groups_are_signs(dest: Cluster) -> None:
     told = group(snapshot, "reader-share")
     assert (told.type, told.offsets) == ("share", ())
     reasons = [sign.reason for sign in snapshot.signs if str(sign.resource) == "group reader-share"]
-    assert reasons == [
-        "it has configs of its own, which do not move",
-        "share group: its positions are not committed offsets and do not move",
-    ]
+    assert reasons == ["share group: its positions are not committed offsets and do not move"]
+    own = OtherConfigs(resource_type="GROUP", name="reader-share", configs={"share.auto.offset.reset": "earliest"})
+    assert own in (snapshot.other_configs or ())
 
 
 def test_partitions_on_two_brokers_are_read_from_their_leaders(two_brokers: Cluster) -> None:
@@ -819,7 +819,7 @@ def test_signs_name_what_does_not_move_by_itself() -> None:
         Group(id="orders-reader", protocol="consumer"),
     ]
     transactional_ids = ("tx-1", "tx-2", "tx-3", "tx-4")
-    found = signs(topics, groups, transactional_ids, [("client metrics", "latency")], delegation_tokens=True)
+    found = signs(topics, groups, transactional_ids, delegation_tokens=True)
     assert [str(sign.resource) for sign in found] == [
         "topic _schemas",
         "topic connect-configs",
@@ -829,7 +829,6 @@ def test_signs_name_what_does_not_move_by_itself() -> None:
         "group shared",
         "group app",
         "transactional producers",
-        "client metrics latency",
         "delegation tokens",
     ]
     assert "2 changelog and repartition topics" in found[6].reason

@@ -228,6 +228,7 @@ ENDS_WITH = {
     "everything.sh": "equal",
     "mirror.sh": "equal",
     "one-team.sh": "equal",
+    "principals.sh": "equal",
     "rename.sh": "equal",
     "reviewed-plan.sh": "equal",
     "secured.sh": "equal",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import stat
 import subprocess
 import sys
@@ -45,7 +46,7 @@ from kafka_meta.plan import (
 )
 from tests.support.examples import many
 from tests.support.plans import actions, plans
-from tests.support.snapshots import any_snapshots, words
+from tests.support.snapshots import any_snapshots, snapshot, words
 
 BAD = Path(__file__).parents[1] / "cases" / "files"
 REWRITE = "KAFKA_META_REWRITE_CASES"
@@ -259,6 +260,25 @@ def test_any_text_is_json_or_refused(text: str) -> None:
         assert error.message.startswith("it")
     else:
         assert json.loads(text) == tree
+
+
+def test_two_credentials_of_one_mechanism_are_refused_with_their_place(tmp_path: Path) -> None:
+    credentials = [{"mechanism": "SCRAM-SHA-256", "iterations": number} for number in (4096, 8192)]
+    document = encode_metadata(snapshot(), created_by="test")
+    document["users"] = [{"name": "alice", "credentials": credentials}]
+    path = tmp_path / "m.json"
+    path.write_text(dumps(document))
+    place = re.escape("$.users[0].credentials[1]: a second credential of SCRAM-SHA-256")
+    with pytest.raises(UsageError, match=place):
+        read_metadata(path)
+
+
+def test_a_saved_plan_that_asks_for_no_replica_is_refused(tmp_path: Path) -> None:
+    action = CreateTopic(topic="t", partitions=1, replication_factor=0, configs={}, compacted=False)
+    path = tmp_path / "plan.json"
+    path.write_text(dumps(encode_plan(Plan(source_id=None, dest_id=None, actions=(action,)))))
+    with pytest.raises(UsageError, match=re.escape("$.actions[0].replicationFactor: 0 does not follow not")):
+        read_plan(path)
 
 
 @settings(max_examples=many(100), deadline=None)

@@ -172,12 +172,43 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
 
 def history(broker: Broker) -> dict[str, object] | None:
     broker("broker.id=1", "listeners=PLAINTEXT://localhost:9093")
-    figures = host.figures([KafkaBroker(id=1, host="localhost", port=9093)])
+    figures = host.figures([KafkaBroker(id=1, host="localhost", port=9093)], "a-cluster")
     assert figures is not None
     validate({"collectedAt": "2026-11-21T00:00:00Z", "figures": {}, "host": figures}, "stats", called="host")
     told = figures["history"]
     assert told is None or isinstance(told, dict)
     return told
+
+
+def test_figures_are_of_the_broker_that_is_meant(broker: Broker, tmp_path: Path) -> None:
+    """Two clusters at one port, each at an address of its own, and with the same id of a broker."""
+    for cluster, address in (("one", "127.0.0.2"), ("two", "127.0.0.3")):
+        logs = tmp_path / cluster
+        logs.mkdir()
+        (logs / "meta.properties").write_text(f"version=0\nbroker.id=1\ncluster.id={cluster}\n")
+        broker("broker.id=1", f"listeners=PLAINTEXT://{address}:9093", f"log.dirs={logs}")
+
+    def volumes(cluster: str, address: str) -> list[str] | None:
+        told = host.figures([KafkaBroker(id=1, host=address, port=9093)], cluster)
+        return None if told is None else [each["path"] for each in told["volumes"]]
+
+    assert volumes("one", "127.0.0.2") == [str(tmp_path / "one")]
+    assert volumes("two", "elsewhere") == [str(tmp_path / "two")], "its clients may know it by another name"
+    assert volumes("three", "127.0.0.2") is None
+
+
+def test_without_a_log_directory_that_can_be_read_the_address_counts(broker: Broker, tmp_path: Path) -> None:
+    broker("broker.id=1", "listeners=PLAINTEXT://127.0.0.2:9093", f"log.dirs={tmp_path / 'hidden'}")
+    broker("broker.id=2", "listeners=PLAINTEXT://:9094")
+
+    def told(id: int, address: str, port: int) -> list[int] | None:
+        found = host.figures([KafkaBroker(id=id, host=address, port=port)], "a-cluster")
+        return None if found is None else found["brokers"]
+
+    assert told(1, "127.0.0.2", 9093) == [1]
+    assert told(1, "127.0.0.3", 9093) is None
+    assert told(2, "localhost", 9094) == [2]
+    assert told(2, "far.away", 9094) is None
 
 
 def test_the_week_that_sysstat_wrote_down_is_told_with_its_busiest_moment(

@@ -50,6 +50,7 @@ from kafka_meta.plan import (
     SetConfigs,
     Traces,
     home_of,
+    needed,
     parse_renames,
     partitions_to_measure,
     recheck,
@@ -58,8 +59,11 @@ from kafka_meta.plan import (
 )
 from kafka_meta.plan.access import in_order, may_alter_cluster, overlap
 from kafka_meta.plan.actions import describe_acl, describe_entity
+from kafka_meta.plan.compare.acls import is_super_user
 from kafka_meta.plan.configs import _SINCE as CONFIG_NAMES
 from kafka_meta.plan.configs import Home, fit, parse_version, same_value
+from kafka_meta.plan.policy import SECTIONS
+from kafka_meta.plan.scope import without
 from kafka_meta.playground import jars
 from kafka_meta.settings import policy_options
 from tests.support.brokers import fetch
@@ -522,7 +526,7 @@ def test_two_topics_of_one_new_name_are_not_mixed() -> None:
     assert [action.topic for action in plan.actions if isinstance(action, CreateTopic)] == ["one"]
     assert reasons(plan.refused) == {"topic b": "--rename gives it the name one, which another topic has already"}
     committed = next(action for action in plan.actions if isinstance(action, CommitOffsets))
-    assert committed.offsets == (CommittedOffset(topic="one", partition=0, offset=3, metadata="kafka-meta:same"),)
+    assert committed.offsets == (CommittedOffset(topic="one", partition=0, offset=3),)
 
 
 def test_a_group_whose_new_name_another_group_has_is_refused_by_both_names() -> None:
@@ -840,7 +844,7 @@ def test_an_existing_position_is_never_changed() -> None:
     desired = snapshot(topics=[topic("t", 2)], groups=[group("g", ("t", 0, 7), ("t", 1, 8))])
     actual = dest(topics=[topic("t", 2, end=9)], groups=[group("g", ("t", 0, 5))])
     plan = plan_of(desired, actual, "--group-offsets", "same", "--on-drift", "set")
-    missing = CommittedOffset(topic="t", partition=1, offset=8, metadata="kafka-meta:same")
+    missing = CommittedOffset(topic="t", partition=1, offset=8)
     assert plan.actions == (CommitOffsets(group="g", offsets=(missing,)),)
     assert [(each.aspect, each.source, each.dest, each.reason) for each in plan.drift] == [
         ("offset t-0", 7, 5, "set by a consumer or by mirror; left alone")
@@ -1014,6 +1018,7 @@ def test_a_prefix_that_no_longer_covers_its_topics_is_named(prefix: str, rename:
         (True, True, None),
         (False, True, "resources without an ACL are open on the destination"),
         (True, False, "resources without an ACL are closed on the destination"),
+        (None, False, None),
         (None, True, "could not be read on the source"),
         (True, None, "could not be read on the destination"),
         (None, None, "could not be read on both sides"),
@@ -1161,6 +1166,7 @@ def test_a_report_counts_every_kind_in_its_section() -> None:
         "acls": {"equal": 1, "missing": 1},
         "users": {},
         "quotas": {},
+        "otherConfigs": {},
     }
 
 
@@ -1295,6 +1301,28 @@ def test_nothing_of_a_saved_plan_is_carried_out_blindly() -> None:
     assert {str(remark.resource) for remark in broken} == {"topic new", "topic old", "group g"}
 
 
+@pytest.mark.parametrize(
+    ("principal", "operations", "rules", "is_one"),
+    [
+        ("User:admin", None, [], True),
+        ("User:ops", {"ALTER"}, [], True),
+        ("User:ops", {"ALL"}, [], True),
+        ("User:ops", {"DESCRIBE"}, [], False),
+        ("User:ops", None, [], False),
+        ("User:ops", {"ALTER"}, [acl("ALLOW", "User:ops", "ALTER", "CLUSTER kafka-cluster")], False),
+        (None, {"ALTER"}, [], False),
+    ],
+)
+def test_only_who_may_alter_the_cluster_without_an_acl_is_taken_for_a_super_user(
+    principal: str | None, operations: set[str] | None, rules: list[Acl], is_one: bool
+) -> None:
+    operator = Operator(principal=principal, cluster_operations=None if operations is None else frozenset(operations))
+    hidden = Security(authorizer="x", allow_everyone_if_no_acl_found=False, super_users=("User:admin",))
+    assert is_super_user(operator, dest(acls=rules, security=hidden)) is is_one
+    unknown = replace(hidden, allow_everyone_if_no_acl_found=None, super_users=None)
+    assert not is_super_user(operator, dest(acls=rules, security=unknown))
+
+
 def test_rules_go_first_when_they_cannot_end_the_rights_of_the_operator() -> None:
     desired = snapshot(topics=[topic("t")], groups=[group("g", ("t", 0, 0))], acls=[TOPIC_RULE])
     known = Security(authorizer="StandardAuthorizer", allow_everyone_if_no_acl_found=False)
@@ -1304,6 +1332,16 @@ def test_rules_go_first_when_they_cannot_end_the_rights_of_the_operator() -> Non
     assert [type(action) for action in plan.actions] == [CreateAcl, CreateTopic, CommitOffsets]
     somebody = Operator(principal="User:ANONYMOUS", cluster_operations=frozenset({"DESCRIBE"}))
     plan = planned(desired, actual, policy_of([]), operator=somebody)
+    assert [type(action) for action in plan.actions] == [CreateAcl, CreateTopic, CommitOffsets]
+    for more, others in (
+        ([acl("DENY", "User:*", "WRITE", "TOPIC t")], known),
+        ([], replace(known, allow_everyone_if_no_acl_found=None)),
+        ([], replace(known, allow_everyone_if_no_acl_found=True)),
+    ):
+        harmful = replace(desired, acls=(TOPIC_RULE, *more))
+        plan = planned(harmful, dest(security=others), policy_of([]), operator=somebody)
+        assert [type(action) for action in plan.actions][:2] == [CreateTopic, CommitOffsets]
+    plan = planned(desired, actual, policy_of([]), operator=Operator())
     assert [type(action) for action in plan.actions] == [CreateTopic, CommitOffsets, CreateAcl]
 
 
@@ -1457,3 +1495,25 @@ def test_a_rule_that_would_allow_more_under_new_names_is_refused_unless_it_is_na
     assert refused not in refusals(plan)
     assert refused in {describe_acl(action.acl) for action in plan.actions if isinstance(action, CreateAcl)}
     assert because in reasons(plan.warnings)[f"acl {refused}"]
+
+
+@pytest.mark.parametrize(
+    ("only", "read"),
+    [
+        ("topics", {"topics"}),
+        ("groups", {"topics", "groups"}),
+        ("acls", {"topics", "groups", "acls"}),
+        ("users,quotas", {"users", "quotas"}),
+        ("other-configs", {"other-configs"}),
+    ],
+)
+def test_of_a_destination_only_what_a_comparison_needs_is_read(only: str, read: set[str]) -> None:
+    """A rule may cover topics and groups that only the destination has."""
+    assert needed(policy_of(["--only", only]).only) == read
+
+
+def test_the_sections_that_can_be_compared_are_offered_where_others_could_not_be_read() -> None:
+    sections = policy_of([]).only
+    assert without([Resource("users"), Resource("quotas")], sections) == ("topics", "groups", "acls", "other-configs")
+    assert without([Resource("user", "alice")], sections) == SECTIONS, "one user is no section"
+    assert without([Resource("cluster")], sections) == ("acls", "users", "quotas", "other-configs")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -24,6 +28,7 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from kazoo.client import KazooClient
 
+from kafka_meta import metrics
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.model import Secret
 from kafka_meta.settings import (
@@ -815,6 +820,52 @@ def test_a_token_endpoint_that_refuses_is_named(token_endpoint: Any, status: int
         ClientCredentials(url=url, client_id="app", client_secret=Secret("s3cret-pw"))()
     assert url in caught.value.message and "s3cret" not in rendering(caught.value)
     assert len(asked) == 1  # a redirect is not followed: it would carry the secret along
+
+
+@pytest.fixture
+def no_http() -> Iterator[str]:
+    """The address of a service that says something else than HTTP."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(1024)
+                        connection.sendall(b"220 mail.example.org ESMTP\r\n" * 3)
+
+        Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
+
+
+def test_an_endpoint_that_speaks_no_http_is_named(no_http: str) -> None:
+    with pytest.raises(KafkaMetaError, match="does not speak HTTP") as caught:
+        ClientCredentials(url=no_http, client_id="app", client_secret=Secret("s3cret-pw"))()
+    assert no_http in caught.value.message
+    assert metrics.read(no_http) == metrics.Unread(url=no_http, reason="it does not speak HTTP")
+
+
+@pytest.mark.parametrize(("given", "waits"), [("305000", 300_000), ("300000", 300_000), ("5", 5)])
+def test_a_request_timeout_that_a_library_does_not_take_is_shortened(given: str, waits: int) -> None:
+    settings = from_properties(f"bootstrap.servers=h:1\nrequest.timeout.ms={given}")
+    assert settings.request_timeout_ms == waits
+    AdminClient(settings.librdkafka())
+    assert [note for note in settings.notes if "request.timeout.ms" in note] == (
+        ["old.properties, line 2: request.timeout.ms is 305000; kafka-meta waits 300000 ms at most"]
+        if given == "305000"
+        else []
+    )
+
+
+def test_a_token_tells_whose_it_is() -> None:
+    def token(claims: object) -> str:
+        return f"x.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()}.y"
+
+    soon = time.time() + 600
+    assert TokenProvider(lambda: token({"sub": "alice", "exp": soon})).subject() == "alice"
+    assert TokenProvider(lambda: token({"exp": soon})).subject() is None
+    assert TokenProvider(lambda: "no token").subject() is None
 
 
 def test_an_unreachable_token_endpoint_is_named() -> None:

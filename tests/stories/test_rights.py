@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +16,9 @@ from kafka_meta import playground, wire
 from kafka_meta.cluster import Vault, Writer, read
 from kafka_meta.events import silent
 from kafka_meta.files import read_metadata
-from kafka_meta.model import EVERYTHING, Acl, Secret, Snapshot
+from kafka_meta.model import EVERYTHING, Acl, PatternType, Secret, Selection, Snapshot
 from kafka_meta.plan import Action, CreateAcl, CreateTopic, Operator, Policy, Result, UpsertUser, parse_renames
+from kafka_meta.plan.policy import parse_principals
 from kafka_meta.playground import Cluster, Design
 from kafka_meta.settings import ClusterSettings, Sasl, ZooKeeperSettings
 from kafka_meta.wire.rights import topic_operations
@@ -25,7 +28,8 @@ from tests.support.plans import planned
 from tests.support.shop import until
 from tests.support.snapshots import acl
 
-USERS = ("alice", "bob", "carol", "dave")
+USERS = ("alice", "bob", "carol", "dave", "stranger")
+"""No rule names the last one."""
 TOPICS = ("a.x", "ab", "b", "c", "d", "e", "open", "secret")
 RENAMES = ("b=a.b", "d=c", "e=new", "secret=hidden")
 RULES = (
@@ -129,6 +133,152 @@ def test_nobody_may_do_more_under_new_names_than_the_source_allowed(
         assert after[key] == before[key]
     refused = [each for each in plan.refused if each.resource.kind == "acl" and own in str(each.resource)]
     assert len(refused) == 4, refused
+
+
+def universe(seed: int, own: str) -> tuple[list[str], list[str], list[Acl], Policy]:
+    """Topics of the source, topics that only the destination has, rules of the source, and what the operator decides:
+    names that begin like others, every pattern, both permissions, renames, principals and a selection."""
+    dice = random.Random(seed)
+    names = ["a", "a.b", "a.bc", "ab", "b", "b.a", "c"]
+    dice.shuffle(names)
+    topics, theirs = names[:4], [f"{name}.theirs" for name in names[:2]] + names[5:6]
+
+    def pattern() -> tuple[str, PatternType]:
+        name = dice.choice(names)
+        return (name, "LITERAL") if dice.random() < 0.5 else (name[: dice.randint(0, len(name))], "PREFIXED")
+
+    rules = []
+    for _ in range(12):
+        name, kind = pattern()
+        rules.append(
+            acl(
+                "DENY" if dice.random() < 0.3 else "ALLOW",
+                dice.choice([*(f"User:{user}" for user in USERS[:-1]), "User:*"]),
+                dice.choice(["READ", "WRITE", "DESCRIBE", "ALL", "ALTER_CONFIGS"]),
+                f"TOPIC {own}{name}",
+                pattern=kind,
+            )
+        )
+    renames = [
+        f"{own}{re.escape(old)}={own}{new}" for old, new in zip(dice.sample(names, 2), ("new", "a.new"), strict=True)
+    ]
+    mapping = dice.choice([[], ["User:(alice|bob)=User:carol"], ["User:dave=User:bob"]])
+    selection = dice.choice(
+        [
+            Selection(),
+            Selection(include_topics=re.compile(re.escape(own) + "a.*")),
+            Selection(exclude_topics=re.compile(re.escape(own) + "b.*")),
+            Selection(include_principals=re.compile("alice|dave")),
+        ]
+    )
+    policy = Policy(
+        only=frozenset({"topics", "acls"}),
+        selection=selection,
+        renames=parse_renames(dice.choice([[], renames])),
+        principals=parse_principals(mapping),
+    )
+    return [own + name for name in topics], [own + name for name in theirs], list(dict.fromkeys(rules)), policy
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_is_decided_nobody_may_do_more_than_before_anywhere(pair: Mapping[str, Cluster], seed: int) -> None:
+    source, dest = pair["zookeeper" if seed % 2 else "kraft"], pair["kraft" if seed % 2 else "zookeeper"]
+    topics, theirs, rules, policy = universe(seed, f"any-{seed}-")
+    carry_out(
+        source,
+        *(CreateTopic(topic=name, partitions=1, replication_factor=1) for name in topics),
+        *(CreateAcl(acl=rule) for rule in rules),
+    )
+    carry_out(dest, *(CreateTopic(topic=name, partitions=1, replication_factor=1) for name in theirs))
+    there_before = rights(dest, {name: name for name in theirs})
+    # What both have is the source's topic as it was found there: it counts as moved.
+    desired, actual = seen(source), seen(dest)
+    plan = planned(desired, actual, policy, operator=Operator(principal="User:ANONYMOUS"))
+    carry_out(dest, *plan.actions)
+    moved = {name: policy.topic_name(name) for name in topics if policy.selection.topic(name)}
+    only_theirs = {name: name for name in theirs if name not in moved.values() and name not in topics}
+    before = rights(source, {name: name for name in moved})
+    for (user, name), operations in rights(dest, moved).items():
+        stands_for = [who for who in USERS if policy.principal(f"User:{who}") == f"User:{user}"]
+        for who in stands_for:
+            assert operations <= before[who, name], f"{user} may do more on {moved[name]} than {who} might on {name}"
+        if not stands_for:
+            assert operations <= before["stranger", name], "nobody of the source has this name there"
+    after_there = rights(dest, only_theirs)
+    assert {key: value - there_before[key] for key, value in after_there.items() if value - there_before[key]} == {}
+
+
+SHARED_RULES = (
+    acl("ALLOW", "User:alice", "READ", "TOPIC shop.", pattern="PREFIXED"),
+    acl("ALLOW", "User:alice", "WRITE", "TRANSACTIONAL_ID shop", pattern="PREFIXED"),
+    acl("ALLOW", "User:bob", "ALL", "TOPIC ", pattern="PREFIXED"),
+    acl("DENY", "User:bob", "WRITE", "TOPIC shop.secret"),
+    acl("ALLOW", "User:carol", "READ", "TOPIC bank.accounts"),
+    acl("ALLOW", "User:carol", "ALTER", "CLUSTER kafka-cluster"),
+    acl("ALLOW", "User:dave", "READ", "TOPIC shop", pattern="PREFIXED"),
+    acl("ALLOW", "User:carol", "READ", "TOPIC sh", pattern="PREFIXED"),
+    acl("DENY", "User:*", "READ", "TOPIC shop.s", pattern="PREFIXED"),
+)
+SHARED_TOPICS = ("shop.orders", "shop.secret", "bank.accounts", "shopping")
+THEIRS = ("shopping.theirs", "theirs")
+
+
+@pytest.mark.parametrize(("here", "there"), [("zookeeper", "kraft"), ("kraft", "zookeeper")])
+def test_a_part_of_a_cluster_gives_nobody_more_on_a_destination_that_others_use(
+    pair: Mapping[str, Cluster], here: str, there: str
+) -> None:
+    """One team's topics move under a selection and new principals. Everybody's rights on everything that the
+    destination has are as before, or fewer."""
+    source, dest = pair[here], pair[there]
+    own = f"part-of-{here}."
+
+    def named(rule: Acl) -> Acl:
+        return rule if rule.resource_type == "CLUSTER" else replace(rule, resource_name=own + rule.resource_name)
+
+    carry_out(
+        source,
+        *(CreateTopic(topic=own + name, partitions=1, replication_factor=1) for name in SHARED_TOPICS),
+        *(CreateAcl(acl=named(rule)) for rule in SHARED_RULES),
+    )
+    carry_out(dest, *(CreateTopic(topic=own + name, partitions=1, replication_factor=1) for name in THEIRS))
+    theirs = {own + name: own + name for name in THEIRS}
+    before_there = {**rights(dest, theirs), **clustered(dest)}
+    policy = Policy(
+        only=frozenset({"topics", "acls"}),
+        selection=Selection(include_topics=re.compile(re.escape(f"{own}shop.") + ".*")),
+        principals=parse_principals(["User:(alice|bob)=User:dave"]),
+    )
+    desired = seen(source)
+    plan = planned(desired, seen(dest), policy, operator=Operator(principal="User:ANONYMOUS"))
+    carry_out(dest, *plan.actions)
+    moved = {own + name: own + name for name in ("shop.orders", "shop.secret")}
+    stands_for = {"alice": "dave", "bob": "dave"}
+    before = rights(source, moved)
+    until(lambda: bool(rights(dest, moved)["dave", f"{own}shop.orders"]), "the rules are in force")
+    after = rights(dest, moved)
+    for (user, name), operations in after.items():
+        those = [who for who in USERS if stands_for.get(who, who) == user] or [user]
+        for who in those:
+            assert operations <= before[who, name], f"{user} may do more on {name} than {who} might"
+    assert after["dave", f"{own}shop.orders"] == before["alice", f"{own}shop.orders"] != frozenset()
+    assert {**rights(dest, theirs), **clustered(dest)} == before_there, "what others have there is as it was"
+    reasons = {str(each.resource): each.reason for each in (*plan.refused, *plan.skipped) if own in str(each.resource)}
+    assert "User:bob becomes User:dave" in str(plan.refused)
+    assert any("which only the destination has" in reason for reason in reasons.values())
+
+
+def clustered(cluster: Cluster) -> dict[tuple[str, str], frozenset[str]]:
+    """What each user may do on the cluster itself."""
+    found = {}
+    for user in USERS:
+        with wire.connect(as_user(cluster, user)) as connection:
+            found[user, "the cluster"] = wire.metadata(connection, ()).cluster_operations or frozenset()
+    return found
+
+
+def test_what_a_caller_may_not_ask_is_a_gap(pair: Mapping[str, Cluster]) -> None:
+    found = read(as_user(pair["kraft"], "bob"), EVERYTHING, emit=silent, taken_at_ms=0)
+    assert {"other configs", "users", "quotas"} <= {gap.resource.kind for gap in found.gaps}
 
 
 @pytest.mark.parametrize("saved", [False, True], ids=["a plan of today", "a saved plan"])

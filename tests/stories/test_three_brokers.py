@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from kafka_meta.events import Waiting
 from kafka_meta.model import Acl
 from kafka_meta.plan import CreateAcl, Result
 from kafka_meta.playground import Cluster
+from kafka_meta.playground.cluster import Broker
 from kafka_meta.settings import ClusterSettings
 from tests.support.commands import Cli, clean_environment
 from tests.support.mirroring import Log, assert_same, fill, read
 from tests.support.shop import until
 from tests.support.three import frozen, killed, leader, until_in_sync, until_shown
-from tests.support.traffic import commit, committed, config, create, watermarks
+from tests.support.traffic import admin, commit, committed, config, create, watermarks
 from tests.support.witness import acl_tool, told_by
 
 pytestmark = pytest.mark.guard
@@ -118,7 +119,7 @@ class Moving:
 @pytest.fixture(params=["three_source", "three_kraft_source"])
 def moving(cli: Cli, three_dest: Cluster, tmp_path: Path, request: pytest.FixtureRequest) -> Moving:
     source: Cluster = request.getfixturevalue(request.param)
-    name = f"{request.node.originalname[5:40]}-{request.param}".replace("_", "-")
+    name = f"{request.node.originalname[5:40]}-{request.node.callspec.id}".replace("_", "-")
     return Moving(cli, source, three_dest, tmp_path, name)
 
 
@@ -203,3 +204,99 @@ def test_a_broker_of_each_side_that_dies_in_the_midst_of_the_copy_costs_time_onl
         *("--topic", moving.topic, "--time", "latest"),
     )  # fmt: skip
     assert sorted(ends.split()) == [f"{moving.topic}:{partition}:{EACH}" for partition in range(PARTITIONS)]
+
+
+SOON = "request.timeout.ms=4000\n"
+
+
+@pytest.mark.parametrize("how", [frozen, killed], ids=["frozen", "killed"])
+def test_a_broker_that_does_not_answer_is_named_and_nothing_waits_for_it_for_long(
+    moving: Moving, how: Callable[[Broker], AbstractContextManager[None]]
+) -> None:
+    """Of each side, in export, check, import and verify. The bound is two request time-outs a question."""
+    moving.moved()
+    for side, cluster in (("source", moving.source), ("dest", moving.dest)):
+        (moving.folder / f"{side}.properties").write_text(f"bootstrap.servers={cluster.bootstrap_servers}\n{SOON}")
+    from_source, to_dest = ("--source-config", "source.properties"), ("--dest-config", "dest.properties")
+    environment = {"XDG_STATE_HOME": str(moving.folder)}
+
+    def run(*words: str) -> tuple[int, dict[str, Any]]:
+        done = moving.cli(*moving.command(*words), env=environment, timeout=90)
+        assert done.stdout, done.stderr
+        return done.returncode, json.loads(done.stdout)
+
+    mine = (*moving.mine, "--no-evaluate")
+    # The groups that a broker coordinates are known to it alone until another one takes over.
+    client = admin(moving.source.bootstrap_servers)  # what is asked of one that is gone is never answered
+    coordinator = client.describe_consumer_groups([moving.group])[moving.group].result(30).coordinator.id
+    away = next(broker for broker in moving.source.brokers if broker.id != coordinator)
+    with how(away):
+        status, document = run("export", *from_source, *mine, "--fileName", "two.json")
+        assert (status, document["totals"]["topics"], document["totals"]["groups"]) == (0, 1, 1)
+        named = {(each["kind"], each["name"]) for each in document["gaps"]}
+        assert named & {("configs of broker", str(away.id)), ("broker", str(away.id))}, document["gaps"]
+        written = json.loads((moving.folder / "two.json").read_text())
+        (group,) = written["groups"]
+        assert {(each["topic"], each["partition"]): each["offset"] for each in group["offsets"]} == moving.positions
+        assert written["topics"][0]["configs"] == {"retention.ms": "-1"}, "another broker is asked"
+    away = moving.dest.brokers[-1]
+    with how(away):
+        status, document = run("check", *from_source, *to_dest, "--for", "import")
+        assert status == 1
+        assert ("broker", str(away.id)) in {(each["kind"], each["name"]) for each in document["findings"]}
+        only = ("--only", "topics,groups", *moving.mine)
+        status, document = run("import", "--fileName", "two.json", *to_dest, *only)
+        assert status == 0
+        assert ("broker", str(away.id)) in {(each["kind"], each["name"]) for each in document["warnings"]}
+        status, document = run("import", "--fileName", "two.json", *to_dest, *only, "--commit")
+        assert {each["outcome"] for each in document["results"]} <= {"done"}, document
+        assert (status == 0) == (document["unread"] == []), "what could not be compared is told"
+        status, document = run("verify", "--fileName", "two.json", *to_dest, *only, "--ignore-extra")
+        assert (status, document["verdict"]) in ((0, "equal"), (1, "inconclusive"), (3, "different")), document
+        assert (status == 0) <= (document["unread"] == [])
+    until(
+        lambda: run("export", *from_source, *mine, "--fileName", "two.json")[1]["gaps"] == [], "the source is whole", 60
+    )
+    until(lambda: run("import", "--fileName", "two.json", *to_dest, *only, "--commit")[0] == 0, "all is there", 60)
+    status, document = run("verify", "--fileName", "two.json", *to_dest, *only, "--ignore-extra")
+    assert (status, document["verdict"]) == (0, "equal"), document
+    assert committed(moving.dest.bootstrap_servers, moving.group) == dict.fromkeys(moving.positions, 0)
+
+
+def test_two_exports_of_one_cluster_are_equal(moving: Moving) -> None:
+    """A KRaft cluster names any broker as its controller (KIP-590)."""
+    found = []
+    for number in range(4):
+        moving.run("export", *moving.from_source, *moving.mine, "--no-evaluate", "--fileName", f"{number}.json")
+        document = json.loads((moving.folder / f"{number}.json").read_text())
+        found.append({name: value for name, value in document.items() if name != "createdAt"})
+    assert all(each == found[0] for each in found)
+    controller = found[0]["cluster"]["controllerId"]
+    assert (controller is None) == (found[0]["cluster"]["mode"] == "kraft")
+
+
+def test_a_topic_does_not_get_fewer_replicas_since_a_broker_is_down_now(
+    cli: Cli, three_kraft_source: Cluster, three_dest: Cluster, tmp_path: Path
+) -> None:
+    create(three_kraft_source.bootstrap_servers, {"fewer.t": 1}, replicas=3)
+    until_in_sync(three_kraft_source, "fewer.t")
+    mine = ("--include-topics", r"fewer\..*", "--only", "topics")
+    to_dest = ("--dest-bootstrap-servers", three_dest.bootstrap_servers)
+    source = ("--source-bootstrap-servers", three_kraft_source.bootstrap_servers)
+    assert cli("export", *source, "--include-topics", r"fewer\..*", "--no-evaluate").returncode == 0
+    with killed(three_dest.brokers[-1]):
+        client = admin(three_dest.bootstrap_servers)
+        until(lambda: 3 not in client.list_topics(timeout=30).brokers, "the cluster does not count on it any more")
+        done = cli("import", *to_dest, *mine, "--commit")
+        assert done.returncode == 1, done.stdout
+        assert "it has 3 replicas, and 1 broker of the destination (3) cannot be reached" in done.stdout
+        assert "fewer.t" not in told_by_brokers(three_dest)
+        done = cli("import", *to_dest, *mine, "--replication-factor", "2", "--commit")
+        assert done.returncode == 0, done.stdout
+    assert three_dest.brokers[-1].id == 3
+    replicas = admin(three_dest.bootstrap_servers).list_topics(timeout=30).topics["fewer.t"].partitions[0].replicas
+    assert len(replicas) == 2
+
+
+def told_by_brokers(cluster: Cluster) -> set[str]:
+    return set(admin(cluster.bootstrap_servers).list_topics(timeout=30).topics)

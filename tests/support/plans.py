@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from kafka_meta.files.metadata import resource_of_words
-from kafka_meta.model import CommittedOffset, Remark, Snapshot
+from kafka_meta.model import CommittedOffset, Remark, Resource, Snapshot
 from kafka_meta.plan import (
     AddPartitions,
     CommitOffsets,
@@ -38,7 +38,7 @@ actions = st.one_of(
         CreateTopic,
         topic=topic_names,
         partitions=_partitions,
-        replication_factor=st.integers(-1, 32767),
+        replication_factor=st.just(-1) | st.integers(1, 32767),
         configs=_configs,
         compacted=st.booleans(),
     ),
@@ -78,4 +78,5 @@ plans = st.builds(
     refused=remarks,
     unread=remarks,
     warnings=remarks,
+    there=st.frozensets(st.builds(Resource, st.sampled_from(("topic", "group")), topic_names), max_size=2),
 )

@@ -172,6 +172,21 @@ class Hiding(Proxy):
         return frame[:4] + _without(frame[4:], version, self.highest)
 
 
+class Abrupt(Hiding):
+    """It closes a connection that asks for its versions in a newer way than it knows, as Azure Event Hubs does."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+        super().__init__()
+        self.highest[_API_VERSIONS] = 1
+
+    def _seen(self, frame: bytes) -> None:
+        api_key, version = struct.unpack_from(">hh", frame)
+        if api_key == _API_VERSIONS and version > self.highest[_API_VERSIONS]:
+            self.closed += 1
+            raise ConnectionError
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A FetchRequest as it passed. `session` is its id and epoch; None before v7."""

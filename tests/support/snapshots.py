@@ -15,6 +15,7 @@ from kafka_meta.model import (
     CommittedOffset,
     Group,
     Member,
+    OtherConfigs,
     Partition,
     PatternType,
     Permission,
@@ -35,6 +36,7 @@ from kafka_meta.plan import (
     CreateAcl,
     CreateTopic,
     SetConfigs,
+    SetOtherConfigs,
     SetQuota,
     UpsertUser,
 )
@@ -103,6 +105,7 @@ def snapshot(
     acls: Iterable[Acl] | None = (),
     users: Iterable[User] | None = (),
     quotas: Iterable[Quota] | None = (),
+    other_configs: Iterable[OtherConfigs] | None = (),
     defaults: Mapping[str, str] | None = None,
     id: str | None = "source",
     version: str | None = "3.9",
@@ -125,6 +128,7 @@ def snapshot(
         acls=None if acls is None else tuple(acls),
         users=None if users is None else tuple(users),
         quotas=None if quotas is None else tuple(quotas),
+        other_configs=None if other_configs is None else tuple(other_configs),
         defaults={"default.replication.factor": "1"} if defaults is None else defaults,
         gaps=gaps,
     )
@@ -137,6 +141,7 @@ def carried_out(actual: Snapshot, actions: Iterable[Action]) -> Snapshot:
     acls = dict.fromkeys(actual.acls or ())
     users = {user.name: user for user in actual.users or ()}
     quotas = {tuple(sorted(quota.entity.items(), key=str)): quota for quota in actual.quotas or ()}
+    others = list(actual.other_configs or ())
     for action in actions:
         match action:
             case CreateTopic():
@@ -176,6 +181,14 @@ def carried_out(actual: Snapshot, actions: Iterable[Action]) -> Snapshot:
                 for name, value in action.previous.items():
                     assert values.get(name) == value, f"{name} is {values.get(name)}"
                 quotas[key] = Quota(entity=action.entity, values={**values, **action.values})
+            case SetOtherConfigs():
+                other = {each.resource: each for each in others}
+                now = other[action.resource].configs if action.resource in other else {}
+                assert {name: now.get(name) for name in action.previous} == action.previous
+                made = OtherConfigs(
+                    resource_type=action.resource_type, name=action.name, configs={**now, **action.configs}
+                )
+                others = [*(each for each in others if each.resource != action.resource), made]
             case _:
                 assert_never(action)
     return replace(
@@ -185,6 +198,7 @@ def carried_out(actual: Snapshot, actions: Iterable[Action]) -> Snapshot:
         acls=None if actual.acls is None else tuple(acls),
         users=None if actual.users is None else tuple(users.values()),
         quotas=None if actual.quotas is None else tuple(quotas.values()),
+        other_configs=None if actual.other_configs is None else tuple(others),
     )
 
 

@@ -17,15 +17,16 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from kafka.net.selector import NetworkSelector
 from kafka.protocol.admin import ListGroupsRequest
 
-from kafka_meta import wire
+from kafka_meta import playground, wire
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.model import Secret
-from kafka_meta.playground import Cluster
+from kafka_meta.playground import Cluster, Design
 from kafka_meta.settings import ClusterSettings, Sasl
 from kafka_meta.wire import connection as wires
 from kafka_meta.wire.versions import release
 from tests.support.brokers import kraft_cluster
 from tests.support.guarded import Guarded, by_tls
+from tests.support.proxy import Abrupt, known_as
 from tests.support.three import killed
 
 pytest_plugins = ["tests.support.guarded"]
@@ -249,6 +250,19 @@ def test_a_version_is_told_by_the_metadata_versions_and_never_guessed_beyond_the
     metadata_version: int, version: str | None
 ) -> None:
     assert release({}, metadata_version) == version
+
+
+@pytest.mark.brokers
+def test_a_service_that_ends_connections_at_new_requests_is_asked_in_the_old_way() -> None:
+    with (
+        Abrupt() as proxy,
+        playground.running(Design(version="3.9.1", mode="kraft", settings=known_as(proxy))) as (cluster,),
+    ):
+        proxy.target = cluster.brokers[0].port
+        with wire.connect(plain(f"127.0.0.1:{proxy.port}")) as connection:
+            assert wire.metadata(connection).topics == {}
+            assert connection.broker_ids == (1,)
+        assert proxy.closed == 0
 
 
 def test_asking_for_a_topic_does_not_create_it(source: Cluster) -> None:

@@ -37,15 +37,6 @@ class WrittenFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Internal:
-    heading: ClassVar = "Filters"
-
-    include_internal: Annotated[
-        bool, typer.Option("--include-internal", help="Export internal topics, such as __consumer_offsets, too.")
-    ] = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
     heading: ClassVar = "Users"
 
@@ -89,8 +80,8 @@ class Statistics:
     ] = None
 
 
-@takes(given.Source, WrittenFile, given.TopicFilters, given.GroupFilters, Evaluate)
-def export(session: Session, internal: Internal, keys: Keys, statistics: Statistics) -> int:
+@takes(given.Source, WrittenFile, given.TopicFilters, given.GroupFilters, given.PrincipalFilters, Evaluate)
+def export(session: Session, internal: given.Internal, keys: Keys, statistics: Statistics) -> int:
     """Read the metadata of a cluster (topics, configs, groups, positions, ACLs, users, quotas), and write a file.
 
     It is read from the brokers, from ZooKeeper, or from both and merged. Without an address, brokers and ZooKeeper that

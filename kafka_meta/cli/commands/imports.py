@@ -64,6 +64,7 @@ class SavedPlan:
     given.Sections,
     given.TopicFilters,
     given.GroupFilters,
+    given.PrincipalFilters,
     given.Renames,
     given.TopicPolicies,
     given.GroupPolicies,
@@ -71,7 +72,12 @@ class SavedPlan:
     Passwords,
 )
 def import_(
-    session: Session, plan: SavedPlan, same_id: given.SameId, journal: given.Journal, commit: given.Commit
+    session: Session,
+    internal: given.Internal,
+    plan: SavedPlan,
+    same_id: given.SameId,
+    journal: given.Journal,
+    commit: given.Commit,
 ) -> int:
     """Show what a metadata file would create on the destination. With --commit, create it.
 
@@ -80,4 +86,11 @@ def import_(
     """
     from kafka_meta.cli.imports import import_
 
-    return import_(session, plan, journal=journal.journal, same_id=same_id.allow_same_cluster_id, commit=commit.commit)
+    return import_(
+        session,
+        plan,
+        include_internal=internal.include_internal,
+        journal=journal.journal,
+        same_id=same_id.allow_same_cluster_id,
+        commit=commit.commit,
+    )

@@ -51,12 +51,13 @@ class Comparison:
     given.Sections,
     given.TopicFilters,
     given.GroupFilters,
+    given.PrincipalFilters,
     given.Renames,
     given.TopicPolicies,
     given.GroupPolicies,
     given.AclPolicies,
 )
-def verify(session: Session, comparison: Comparison, journal: given.Journal) -> int:
+def verify(session: Session, internal: given.Internal, comparison: Comparison, journal: given.Journal) -> int:
     """Compare the destination with a metadata file, or with the live source if its address is given.
 
     Give the same filters and policies as to import. The exit status is 0 if both are equal, 3 if they differ, and 1 if
@@ -64,4 +65,4 @@ def verify(session: Session, comparison: Comparison, journal: given.Journal) -> 
     """
     from kafka_meta.cli.verify import verify
 
-    return verify(session, comparison, journal=journal.journal)
+    return verify(session, comparison, include_internal=internal.include_internal, journal=journal.journal)

@@ -6,14 +6,17 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from kafka_meta.model import Resource, Snapshot
-from kafka_meta.plan.compare.acls import Operator, compare_acls, is_super_user
+from kafka_meta.plan.actions import CreateAcl
+from kafka_meta.plan.compare.acls import Operator, compare_acls, may_go_first
 from kafka_meta.plan.compare.groups import compare_groups
+from kafka_meta.plan.compare.other_configs import compare_other_configs
 from kafka_meta.plan.compare.quotas import compare_quotas
 from kafka_meta.plan.compare.topics import compare_topics
 from kafka_meta.plan.compare.users import Passwords, compare_users
 from kafka_meta.plan.desired import Desired
 from kafka_meta.plan.differences import Difference
-from kafka_meta.plan.draft import Draft, PartitionKey, Plan
+from kafka_meta.plan.draft import Draft, PartitionKey, Plan, names_there
+from kafka_meta.plan.pattern import Pattern
 from kafka_meta.plan.policy import OnDrift
 from kafka_meta.plan.scope import is_about, is_selected
 from kafka_meta.plan.traces import NO_TRACES, Traces
@@ -36,8 +39,8 @@ def compare(
 
     `positions_at` is for `--group-offsets time:…`: the offset of each existing destination partition at that time.
     `traces` is what a mirror between the two clusters has set on the destination. The order of the actions is safe to
-    carry out: topics, partitions, configs, positions, DENY, ALLOW, users, quotas. The ACLs come first when they cannot
-    end the operator's own rights.
+    carry out: topics, partitions, configs, positions, DENY, ALLOW, users, quotas, other configs. The ACLs come first
+    when they cannot end the operator's own rights.
     """
     draft = Draft(
         as_intended=_by_resource(desired),
@@ -56,11 +59,27 @@ def compare(
         compare_users(desired, actual, passwords, draft)
     if "quotas" in desired.sections:
         compare_quotas(desired, actual, on_drift, draft)
+    if "other-configs" in desired.sections:
+        compare_other_configs(desired, actual, on_drift, draft)
+    _compare_features(desired.features, actual.cluster.features, draft)
     for gap in actual.gaps:
         compared = is_about(gap.resource, desired.sections, actual.cluster.security)
         if compared and is_selected(gap.resource, desired.selection):
             draft.cannot_compare(gap.resource, f"not read on the destination: {gap.reason}")
-    return draft.plan(desired.source_id, actual.cluster.id, rules_first=is_super_user(operator, actual))
+    new = [action.acl for action in draft.acls if isinstance(action, CreateAcl)]
+    first = may_go_first(operator, actual, new)
+    # A rule on many names may cover more when a saved plan is carried out than when it was made.
+    many = any(acl.permission == "ALLOW" and Pattern.of(acl).is_many for acl in new)
+    there = names_there(actual) if many else frozenset()
+    return draft.plan(desired.source_id, actual.cluster.id, rules_first=first, there=there)
+
+
+def _compare_features(source: Mapping[str, int], dest: Mapping[str, int], draft: Draft) -> None:
+    """What the source's cluster can do, and the destination's cannot: an operator raises it (kafka-features)."""
+    for name, level in sorted(source.items()):
+        if dest and dest.get(name, 0) < level:
+            reason = f"level {level} on the source, {dest.get(name, 0)} on the destination"
+            draft.warn(Resource("feature", name), reason)
 
 
 def _by_resource(desired: Desired) -> Mapping[Resource, list[Difference]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kafka_meta.model import Acl, Resource, Security, Snapshot
-from kafka_meta.plan.access import in_order, may_alter_cluster
+from kafka_meta.plan.access import in_order, includes, may_alter_cluster
 from kafka_meta.plan.actions import CreateAcl, describe_acl
 from kafka_meta.plan.desired import Desired
 from kafka_meta.plan.draft import Draft, plural
-from kafka_meta.plan.scope import why_left_out
+from kafka_meta.plan.pattern import Pattern
+from kafka_meta.plan.rules import Rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +44,61 @@ def compare_acls(desired: Desired, actual: Snapshot, operator: Operator, draft: 
         draft.differs_as_intended(Resource("acl", describe_acl(acl)))
     draft.present.extend(Resource("acl", describe_acl(acl)) for acl in wanted if acl in there)
     draft.equal["acls"] += len(wanted.keys() & there)
-    for acl in sorted(there - wanted.keys()):
-        if why_left_out(acl, desired.selection) is None:
+    names = {kind: sorted(own) for kind, own in desired.names.items() if own is not None}
+    for acl in sorted(there - wanted.keys() - desired.other_rules):
+        # Under a selection, a rule that only the destination has is extra where it covers what is selected.
+        if not desired.selection.narrows or Pattern.of(acl).among(names.get(acl.resource_type, [])):
             draft.only_there(Resource("acl", describe_acl(acl)), acl.permission)
     _compare_openness(desired.security, security, draft)
     _compare_super_users(desired.security, security, draft)
-    new = in_order(wanted.keys() - there)
+    wider = frozenset(_wider_there(wanted.keys() - there, desired, actual, draft))
+    new = in_order(wanted.keys() - there - wider)
     draft.acls.extend(CreateAcl(acl=acl) for acl in _without_lockout(new, actual, operator, draft))
+
+
+def _wider_there(new: Iterable[Acl], desired: Desired, actual: Snapshot, draft: Draft) -> Iterator[Acl]:
+    """The rules that would allow more than on the source: they cover what only the destination has, and others use."""
+    allows = [acl for acl in actual.acls or () if acl.permission == "ALLOW"]
+    there = {kind: Rules((acl for acl in allows if acl.resource_type == kind), lambda acl: acl) for kind in _OTHERS}
+    foreign = {kind: _foreign(kind, desired, actual) for kind in _OTHERS}
+    for acl in sorted(new):
+        if acl.permission == "DENY" or acl.resource_type not in foreign:
+            continue
+        pattern, (names, unseen) = Pattern.of(acl), foreign[acl.resource_type]
+        covered = (name for name in pattern.among(names) if not _is_allowed(acl, name, there[acl.resource_type]))
+        if (name := next(covered, None)) is not None:
+            why = f"it would allow more than on the source: it covers {name}, which only the destination has"
+        elif unseen is not None and pattern.is_many:
+            why = f"it may allow more than on the source: it covers more than one name, and {unseen}"
+        else:
+            continue
+        if not draft.allow_wider(acl, why, desired.wider_rights):
+            yield acl
+
+
+_OTHERS = {"TOPIC": "topic", "GROUP": "group"}
+
+
+def _is_allowed(acl: Acl, name: str, rules: Rules[Acl]) -> bool:
+    return any(includes(each, acl) for each in rules.covering(name))
+
+
+def _foreign(resource_type: str, desired: Desired, actual: Snapshot) -> tuple[list[str], str | None]:
+    """The names that only the destination has, in order; and why there may be more of them."""
+    kind = _OTHERS[resource_type]
+    topics = None if actual.topics is None else {each.name for each in actual.topics if not each.internal}
+    groups = None if actual.groups is None else {each.id for each in actual.groups}
+    there = topics if kind == "topic" else groups
+    gaps = {"topics", "topic", "cluster"} if kind == "topic" else {"groups", "cluster"}
+    unseen = None
+    if desired.names[resource_type] is None:
+        unseen = f"the source's {kind}s are not known"
+    elif there is None or any(gap.resource.kind in gaps for gap in actual.gaps):
+        unseen = f"the destination's {kind}s could not all be read"
+    own = (desired.names[resource_type] or frozenset()) | {
+        each.name for each in desired.left_behind if each.kind == kind and each.name is not None
+    }
+    return ([] if desired.names[resource_type] is None else sorted((there or set()) - own)), unseen
 
 
 _CLUSTER = Resource("cluster")
@@ -123,6 +173,16 @@ def _without_lockout(new: list[Acl], actual: Snapshot, operator: Operator, draft
             "allow it ALTER on the cluster there, or make it a super user",
         )
     return [acl for acl in new if acl.resource_type != "CLUSTER"]
+
+
+def may_go_first(operator: Operator, actual: Snapshot, new: Iterable[Acl]) -> bool:
+    """Whether these ACLs certainly take no right from the operator, who creates topics and positions after them."""
+    if is_super_user(operator, actual):
+        return True
+    # Where a resource without an ACL is open to everyone, its first ALLOW closes it.
+    denied = {acl.principal for acl in new if acl.permission == "DENY"}
+    closed = actual.cluster.security.allow_everyone_if_no_acl_found is False
+    return closed and operator.principal is not None and denied.isdisjoint((operator.principal, "User:*"))
 
 
 def is_super_user(operator: Operator, actual: Snapshot) -> bool:

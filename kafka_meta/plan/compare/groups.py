@@ -138,15 +138,15 @@ def _compare_group(
             )
         elif key in found:
             differs = True
-            note = draft.intend if live else draft.drifts
-            reason = "its consumers are running on the destination" if live else _who_set(found[key])
-            note(resource, f"offset {key[0]}-{key[1]}", wanted, found[key].offset, reason)
+            why = _why_elsewhere(found[key], traces.positions.get((group.id, *key)), live=bool(live))
+            note = draft.drifts if why is None else draft.intend
+            note(resource, f"offset {key[0]}-{key[1]}", wanted, found[key].offset, why or _who_set(found[key]))
         else:
             same = decided.position == "same"
             end = bounds[key][1]
             if same and end is not None and wanted > end:
                 beyond.append(f"{key[0]}-{key[1]}")
-            metadata = decided.metadata
+            metadata = position.metadata if same else decided.metadata
             to_commit.append(CommittedOffset(topic=key[0], partition=key[1], offset=wanted, metadata=metadata))
     for topic in sorted(unseen):
         draft.cannot_compare(resource, f"its positions on topic {topic}: {UNSEEN}")
@@ -192,6 +192,16 @@ def _as_wanted(found: CommittedOffset, wanted: int | None, decided: GroupOffsets
     if found.offset == wanted:
         return True
     return decided.position != "same" and found.metadata == decided.metadata
+
+
+def _why_elsewhere(found: CommittedOffset, mirrored: int | None, *, live: bool) -> str | None:
+    """Why a group may stand elsewhere than where it ought to be set: consumers work there, or have worked there. None
+    where nobody knows. `mirrored`: where a mirror has set it."""
+    if live:
+        return "its consumers are running on the destination"
+    if mirrored is not None and found.offset > mirrored:
+        return f"its consumers have moved on: mirror had set it to {mirrored}"
+    return None
 
 
 def _who_set(found: CommittedOffset) -> str:

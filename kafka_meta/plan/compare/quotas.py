@@ -25,8 +25,11 @@ def compare_quotas(desired: Desired, actual: Snapshot, on_drift: OnDrift, draft:
     takes_quotas = version is None or version >= (2, 6)  # KIP-546
     there = {_key(quota): quota.values for quota in actual.quotas if quota.values}
     for quota in desired.quotas:
+        draft.differs_as_intended(Resource("quota", describe_entity(quota.entity)))
         if quota.values:
             _compare(quota, there.get(_key(quota), {}), on_drift, draft, takes_quotas=takes_quotas)
+    if desired.selection.narrows_users:
+        return  # nobody said that the others ought not to be there
     wanted = {_key(quota): quota.values for quota in desired.quotas}
     for quota in actual.quotas:
         own = wanted.get(_key(quota), {})
@@ -56,7 +59,11 @@ def _compare(quota: Quota, found: Mapping[str, float], on_drift: OnDrift, draft:
             draft.drifts(resource, name, quota_text(value), quota_text(now), reason)
     if to_set and not takes_quotas:
         values = ",".join(f"{name}={quota_text(value)}" for name, value in to_set.items())
-        draft.refuse(resource, f"brokers before 2.6 do not accept quotas: set {values} with kafka-configs --zookeeper")
+        draft.refuse(
+            resource,
+            "the brokers do not support AlterClientQuotas (Kafka does since 2.6): "
+            f"set {values} with kafka-configs --zookeeper",
+        )
     elif to_set:
         previous = {name: found.get(name) for name in to_set}
         draft.quotas.append(SetQuota(entity=quota.entity, values=to_set, previous=previous))

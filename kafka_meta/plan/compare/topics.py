@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
-from kafka_meta.model import Resource, Snapshot, Topic
+from kafka_meta.model import Partition, Remark, Resource, Snapshot, Topic
 from kafka_meta.plan.actions import BROKER_DEFAULT, AddPartitions, CreateTopic, SetConfigs
 from kafka_meta.plan.configs import NOT_PINNED, differing_defaults, is_compacted, same_value
 from kafka_meta.plan.desired import Desired, DesiredTopic
-from kafka_meta.plan.draft import Draft, plural
+from kafka_meta.plan.draft import Draft, PartitionKey, plural
 from kafka_meta.plan.policy import OnDrift
 from kafka_meta.plan.traces import Traces
 
@@ -37,6 +37,35 @@ def compare_topics(desired: Desired, actual: Snapshot, on_drift: OnDrift, traces
         if not there[name].internal and not desired.keeps_out(Resource("topic", name)):
             draft.only_there(Resource("topic", name), len(there[name].partitions))
     _compare_defaults(desired.topics, desired.defaults, actual.defaults, draft)
+
+
+_MORE_PARTITIONS = "it gets more partitions: from then on, records of many keys go to another partition than before"
+
+
+def occupied(desired: Desired, actual: Snapshot, traces: Traces) -> tuple[Remark, ...]:
+    """The topics that an import finds with records in them which no mirror has copied: they may be somebody else's.
+    Topics whose offsets are not known are left out."""
+    wanted = {topic.name for topic in desired.topics or ()} - traces.copied
+    return tuple(
+        Remark(resource=Resource("topic", topic.name), reason=_OCCUPIED)
+        for topic in actual.topics or ()
+        if topic.name in wanted and any(map(_holds_records, topic.partitions))
+    )
+
+
+def existing_partitions(desired: Desired, actual: Snapshot) -> frozenset[PartitionKey]:
+    """The partitions that wanted topics have on the destination already."""
+    wanted = {topic.name for topic in desired.topics or ()}
+    topics = (topic for topic in actual.topics or () if topic.name in wanted)
+    return frozenset((topic.name, each.partition) for topic in topics for each in topic.partitions)
+
+
+_OCCUPIED = "it is there already and holds records: if it is not yours, give yours another name (--rename)"
+
+
+def _holds_records(partition: Partition) -> bool:
+    start, end = partition.start_offset, partition.end_offset
+    return start is not None and end is not None and end > start
 
 
 UNSEEN = "the destination does not show it: nobody knows what is there"
@@ -76,6 +105,7 @@ def _compare_existing(
     draft.equal["partitions"] += min(wanted, found)
     if wanted > found:
         draft.partitions.append(AddPartitions(topic=there.name, existing=found, total=wanted))
+        draft.warn(resource, _MORE_PARTITIONS)
     elif 0 < wanted < found:
         draft.drifts(resource, "partitions", wanted, found, "Kafka cannot remove partitions; left alone")
     same_factor = there.replication_factor in (topic.replication_factor, None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from kafka_meta.model import Resource, ScramCredential, Secret, Snapshot
 from kafka_meta.plan.actions import SecretOrigin, UpsertUser
 from kafka_meta.plan.configs import parse_version
-from kafka_meta.plan.desired import Desired
+from kafka_meta.plan.desired import Desired, DesiredUser
 from kafka_meta.plan.draft import Draft
 from kafka_meta.plan.scram import HASHES, fits, fitted_iterations
 
@@ -41,6 +41,7 @@ def compare_users(desired: Desired, actual: Snapshot, passwords: Passwords, draf
     there = {user.name: {each.mechanism: each for each in user.credentials} for user in actual.users}
     unseen = {gap.resource.name for gap in actual.gaps if gap.resource.kind == "user"}
     for user in sorted(desired.users, key=lambda user: user.name):
+        draft.differs_as_intended(Resource("user", user.name))
         for credential in sorted(user.credentials):
             found = there.get(user.name, {}).get(credential.mechanism)
             if user.name in unseen:
@@ -50,9 +51,11 @@ def compare_users(desired: Desired, actual: Snapshot, passwords: Passwords, draf
             elif found is not None:
                 _compare(user.name, credential, found, draft)
             else:
-                _create(user.name, credential, passwords, draft, takes_passwords=takes_passwords)
+                _create(user, credential, passwords, draft, takes_passwords=takes_passwords)
     if draft.equal["users"]:
         draft.warn(Resource("users"), _PASSWORDS_UNKNOWN)
+    if desired.selection.narrows_users:
+        return  # nobody said that the others ought not to be there
     wanted = {(user.name, credential.mechanism) for user in desired.users for credential in user.credentials}
     for name, credentials in sorted(there.items()):
         for mechanism in sorted(credentials):
@@ -76,15 +79,16 @@ def _compare(user: str, credential: ScramCredential, found: ScramCredential, dra
 _PASSWORDS_UNKNOWN = "those that are there may have another password: brokers do not show keys, so it is not compared"
 _PLAUSIBLE = 1_000_000
 _NEEDS_KEY = (
-    "brokers before 2.7 do not accept passwords: export its key (--secrets) and import with --dest-zk-connect, "
-    "or create the user with kafka-configs --zookeeper"
+    "the brokers do not support AlterUserScramCredentials (Kafka does since 2.7): export its key (--secrets) and "
+    "import with --dest-zk-connect, or create the user with kafka-configs --zookeeper"
 )
 _LIMITS = "brokers accept 4096 to 16384 iterations"
 
 
 def _create(
-    user: str, credential: ScramCredential, passwords: Passwords, draft: Draft, *, takes_passwords: bool
+    desired: DesiredUser, credential: ScramCredential, passwords: Passwords, draft: Draft, *, takes_passwords: bool
 ) -> None:
+    user, was = desired.name, desired.was
     resource, mechanism = Resource("user", user), credential.mechanism
     secret = _origin(user, credential, passwords)
     if mechanism not in HASHES:
@@ -103,7 +107,8 @@ def _create(
         draft.refuse(resource, "its name has a line break, which a file of passwords cannot hold")
     else:
         iterations = credential.iterations if secret == "key" else fitted_iterations(credential.iterations)
-        draft.users.append(UpsertUser(user=user, mechanism=mechanism, iterations=iterations, secret=secret))
+        former = was if was != user else None
+        draft.users.append(UpsertUser(user=user, mechanism=mechanism, iterations=iterations, secret=secret, was=former))
         if iterations != credential.iterations:
             draft.intend(resource, f"{mechanism} iterations", credential.iterations, iterations, _LIMITS)
         if secret == "passwords" and credential.stored_key is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kafka_meta.model import Resource, Snapshot, Topic
+from kafka_meta.model import INTERNAL_TOPICS, Resource, Snapshot, Topic, internal_to
 from kafka_meta.plan.actions import BROKER_DEFAULT
 from kafka_meta.plan.configs import Home, differing_defaults, fit
 from kafka_meta.plan.desired import DesiredTopic
@@ -29,23 +29,37 @@ def reshape_topics(
         resource = Resource("topic", topic.name)
         if not policy.selection.topic(topic.name):
             notes.skip(resource, "not selected")
-        elif topic.internal:
-            notes.skip(resource, "internal: every cluster has its own")
+        elif (reason := _why_stays(topic, policy)) is not None:
+            notes.skip(resource, reason)
         elif topic.name not in moving:
             name = policy.topic_name(topic.name)
             notes.refuse(resource, f"--rename gives it the name {name}, which another topic has already")
         else:
-            wanted.append(_reshape_topic(topic, moving[topic.name], pinned, policy, home, notes))
+            made = _reshape_topic(topic, moving[topic.name], pinned, policy, home, notes)
+            if (reason := _why_not_now(made, policy, home)) is not None:
+                notes.refuse(Resource("topic", made.name), reason)
+            else:
+                wanted.append(made)
     return tuple(wanted)
 
 
+def _why_stays(topic: Topic, policy: Policy) -> str | None:
+    """Why a topic does not move: every cluster has its own of that name."""
+    owner = internal_to(topic.name)
+    if topic.name in INTERNAL_TOPICS or (topic.internal and owner is None):
+        return "internal: every cluster has its own"
+    if owner is not None and not policy.selection.include_internal:
+        return f"internal to {owner}: every cluster has its own (--include-internal takes it)"
+    return None
+
+
 def destined(source: Snapshot, policy: Policy) -> dict[str, str]:
-    """Name on the source → name on the destination of the topics that move: selected and not internal. Of two topics
-    with the same name on the destination, only the first moves."""
+    """Name on the source → name on the destination of the topics that move: selected, and not a cluster's own. Of two
+    topics with the same name on the destination, only the first moves."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for topic in source.topics or ():
-        if policy.selection.topic(topic.name) and not topic.internal:
+        if policy.selection.topic(topic.name) and _why_stays(topic, policy) is None:
             name = policy.topic_name(topic.name)
             if name not in taken:
                 taken.add(name)
@@ -71,23 +85,35 @@ def _reshape_topic(
         name=name,
         partitions=len(topic.partitions),
         replication_factor=factor,
-        configs=_configs(resource, topic.configs or {}, pinned, home, there, notes),
+        configs=_configs(resource, _chosen(resource, topic, policy, pinned, notes), home, there, notes),
         configs_known=topic.configs is not None,
     )
 
 
-def _configs(
-    resource: Resource,
-    overrides: Mapping[str, str],
-    pinned: Mapping[str, str],
-    home: Home,
-    factor: int | None,
-    notes: Notes,
+def _chosen(
+    resource: Resource, topic: Topic, policy: Policy, pinned: Mapping[str, str], notes: Notes
 ) -> dict[str, str]:
-    """The topic's overrides, fitted to the destination, where its replication factor is `factor`."""
-    for config in sorted(pinned.keys() - overrides.keys()):
-        notes.intend(resource, config, None, pinned[config], "--pin-defaults: the source's broker default")
-    fitted, adjustments = fit({**pinned, **overrides}, home, replication_factor=factor)
+    """The overrides that the operator wants for the topic."""
+    overrides = topic.configs or {}
+    chosen = {**pinned, **overrides}
+    reasons = dict.fromkeys(pinned.keys() - overrides.keys(), "--pin-defaults: the source's broker default")
+    for config in policy.configs:
+        if config.applies(topic.name):
+            chosen.pop(config.name, None)
+            if config.value is not None:
+                chosen[config.name] = config.value
+            reasons[config.name] = config.option
+    for name in sorted(reasons):
+        if overrides.get(name) != chosen.get(name):
+            notes.intend(resource, name, overrides.get(name), chosen.get(name), reasons[name])
+    return chosen
+
+
+def _configs(
+    resource: Resource, chosen: Mapping[str, str], home: Home, factor: int | None, notes: Notes
+) -> dict[str, str]:
+    """The overrides, fitted to the destination, where the topic's replication factor is `factor`."""
+    fitted, adjustments = fit(chosen, home, replication_factor=factor)
     for adjustment in adjustments:
         if adjustment.value is None:
             notes.skip(resource, f"config {adjustment.name}: {adjustment.reason}")
@@ -106,6 +132,20 @@ def _replication_factor(topic: Topic, policy: Policy, home: Home) -> int | None:
             return min(topic.replication_factor, home.brokers or topic.replication_factor)
         case number:
             return number
+
+
+def _why_not_now(topic: DesiredTopic, policy: Policy, home: Home) -> str | None:
+    """Why a new topic cannot have its replicas while brokers of the destination are not there. With fewer of them it
+    would keep fewer replicas for ever."""
+    there = (home.brokers or 0) - len(home.absent)
+    factor = topic.replication_factor
+    if policy.replication_factor != "auto" or not home.absent or topic.name in home.factors or (factor or 0) <= there:
+        return None
+    missing = ", ".join(map(str, home.absent))
+    return (
+        f"it has {plural(factor or 0, 'replica')}, and {plural(len(home.absent), 'broker')} of the destination "
+        f"({missing}) cannot be reached: start it and run the same command again, or say --replication-factor {there}"
+    )
 
 
 def _known_factor(factor: int | None, home: Home) -> int | None:
