@@ -18,8 +18,8 @@ plan, verify reads it.
     notes.py      what is noted on the way: intended, skipped, refused, unread, warnings
     draft.py      a plan, and the draft that the comparisons write
     scram.py      a SCRAM credential: how it is made from a password, whether a password fits it
-    reshape/      source and policy → desired: topics, groups, acls; widening: which ACLs would allow more
-    compare/      desired and actual → plan: topics, groups, acls, users, quotas
+    reshape/      source and policy → desired: topics, groups, acls, other configs; widening: ACLs that would allow more
+    compare/      desired and actual → plan: topics, groups, acls, users, quotas, other configs
     preflight.py  what to know of a destination before the first write
     report.py     a plan as an answer: is the destination as it should be?
     identity.py   whether two clusters with one cluster id are one

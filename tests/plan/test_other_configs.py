@@ -107,6 +107,19 @@ def test_what_is_there_is_left_alone_unless_drift_is_to_be_set() -> None:
     assert action.previous == {"consumer.session.timeout.ms": "45000"}
 
 
+def test_what_is_there_as_it_should_be_is_present_and_what_differs_on_purpose_is_intended() -> None:
+    same = other("GROUP", "eu.g", consumer_session_timeout_ms="50000")
+    there = snapshot(id="dest", other_configs=[same, other("BROKER", "", log_retention_ms="5", num_io_threads="8")])
+    policy = Policy(renames=parse_renames(["group:g=eu.g"]), broker_configs=True)
+    plan = planned(SOURCE, there, policy)
+    assert {str(each) for each in plan.present} == {"configs of group eu.g", "configs of all brokers"}
+    assert [(str(each.resource), each.aspect, each.source, each.dest) for each in plan.intended] == [
+        ("configs of group eu.g", "name", "g", "eu.g")
+    ]
+    assert [(str(each.resource), each.aspect) for each in plan.extra] == [("configs of all brokers", "num.io.threads")]
+    assert "configs of group h" not in {str(each) for each in plan.present}
+
+
 def test_a_side_that_could_not_be_read_is_not_compared() -> None:
     hidden = snapshot(id="dest", other_configs=None)
     assert [str(each.resource) for each in planned(SOURCE, hidden, Policy()).unread] == ["other configs"]
