@@ -315,6 +315,14 @@ def test_lists_on_the_command_line_and_in_the_environment() -> None:
     assert (options.evaluate, options.all_data) == (False, True)
 
 
+def test_the_manual_names_every_option_that_a_settings_file_takes() -> None:
+    from kafka_meta.settings.toml import POLICY_OPTIONS
+
+    page = (Path(stores.__file__).parents[1] / "manual" / "settings.md").read_text()
+    listed = page[page.index("- `[policy]` takes") : page.index("- An unknown key")]
+    assert {name for name in POLICY_OPTIONS if f"`{name}`" not in listed} == set()
+
+
 def test_every_field_of_the_policy_has_an_option() -> None:
     from kafka_meta.settings.toml import POLICY_OPTIONS
 
