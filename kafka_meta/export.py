@@ -99,7 +99,7 @@ def read_dest(
         everything,
         emit=emit,
         taken_at_ms=taken_at_ms,
-        sections=frozenset(sections),
+        sections=sections,
         offsets=False,
         configured=configured,
     )

@@ -18,9 +18,9 @@ Reading never creates anything. Large answers come through `wire`, which has eac
 """
 
 from kafka_meta.cluster.positions import offsets_at, with_offsets
-from kafka_meta.cluster.reader import SECTIONS, read
+from kafka_meta.cluster.reader import read
 from kafka_meta.cluster.rights import Access, access
 from kafka_meta.cluster.vault import Vault
 from kafka_meta.cluster.writer import Writer, validate
 
-__all__ = ["SECTIONS", "Access", "Vault", "Writer", "access", "offsets_at", "read", "validate", "with_offsets"]
+__all__ = ["Access", "Vault", "Writer", "access", "offsets_at", "read", "validate", "with_offsets"]

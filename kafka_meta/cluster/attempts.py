@@ -5,7 +5,7 @@ Each function returns a verdict for each try, in order. If a precondition does n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -223,17 +223,15 @@ def upsert_users(tools: Tools, tries: Sequence[Try[UpsertUser]], vault: Vault) -
             else:
                 verdicts[action.user] = upsertion
     if wanted:
-        try:
+
+        def ask() -> list[Unanswered | None]:
             controller = wire.metadata(tools.wire, ()).controller_id
-            answers = wire.upsert_users(tools.wire, [upsertion for _, upsertion in wanted], controller)
-        except Unanswered as silence:
-            answers = [silence] * len(wanted)
-        for (attempt, _), error in zip(wanted, answers, strict=True):
-            action = attempt.action
-            if error is None:
-                tools.users.add((action.user, action.mechanism))
-            done = Result(action=action, outcome="done")
-            verdicts[action.user] = done if error is None else _silence(action, error)
+            return wire.upsert_users(tools.wire, [upsertion for _, upsertion in wanted], controller)
+
+        for (attempt, _), made in zip(wanted, _made([attempt for attempt, _ in wanted], ask), strict=True):
+            verdicts[attempt.action.user] = made
+            if isinstance(made, Result) and made.outcome == "done":
+                tools.users.add((attempt.action.user, attempt.action.mechanism))
     return [verdicts[attempt.action.user] for attempt in tries]
 
 
@@ -260,13 +258,8 @@ def set_quotas(tools: Tools, tries: Sequence[Try[SetQuota]]) -> list[Verdict]:
             wanted.append(attempt)
     if wanted:
         changes = [Quota(entity=attempt.action.entity, values=attempt.action.values) for attempt in wanted]
-        try:
-            answers = wire.set_quotas(tools.wire, changes)
-        except Unanswered as silence:
-            answers = [silence] * len(wanted)
-        for attempt, error in zip(wanted, answers, strict=True):
-            done = Result(action=attempt.action, outcome="done")
-            verdicts[_entity(attempt.action)] = done if error is None else _silence(attempt.action, error)
+        made = _made(wanted, lambda: wire.set_quotas(tools.wire, changes))
+        verdicts |= {_entity(attempt.action): each for attempt, each in zip(wanted, made, strict=True)}
     return [verdicts[_entity(attempt.action)] for attempt in tries]
 
 
@@ -300,13 +293,8 @@ def set_other_configs(tools: Tools, tries: Sequence[Try[SetOtherConfigs]]) -> li
             OtherConfigs(resource_type=each.action.resource_type, name=each.action.name, configs=each.action.configs)
             for each in wanted
         ]
-        try:
-            answers = wire.set_configs(tools.wire, changes)
-        except Unanswered as silence:
-            answers = [silence] * len(wanted)
-        for attempt, error in zip(wanted, answers, strict=True):
-            done = Result(action=attempt.action, outcome="done")
-            verdicts[attempt.action.resource] = done if error is None else _silence(attempt.action, error)
+        made = _made(wanted, lambda: wire.set_configs(tools.wire, changes))
+        verdicts |= {attempt.action.resource: each for attempt, each in zip(wanted, made, strict=True)}
     return [verdicts[attempt.action.resource] for attempt in tries]
 
 
@@ -404,6 +392,18 @@ def _broken(action: Action, said: str) -> Result:
 
 def _silence(action: Action, silence: Unanswered) -> Verdict:
     return Again(reason=silence.reason, unsure=True) if silence.retriable else _broken(action, silence.reason)
+
+
+def _made(tries: Sequence[Try[A]], ask: Callable[[], list[Unanswered | None]]) -> list[Verdict]:
+    """What became of these attempts, which are asked for in one request. `ask` returns None for what was done."""
+    try:
+        answers = ask()
+    except Unanswered as silence:
+        return _all(tries, silence)
+    return [
+        Result(action=attempt.action, outcome="done") if error is None else _silence(attempt.action, error)
+        for attempt, error in zip(tries, answers, strict=True)
+    ]
 
 
 def _all(tries: Sequence[Try[A]], silence: Unanswered) -> list[Verdict]:

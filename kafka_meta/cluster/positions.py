@@ -25,8 +25,9 @@ def with_offsets(
 
     A leader that is not ready is waited for. For partitions that are `at_once` only, it is not.
     """
-    leaders = {place: leader for place, leader in _leaders(snapshot).items() if place in places}
-    others = {place: leader for place, leader in _leaders(snapshot).items() if place in at_once}
+    led = _leaders(snapshot)
+    leaders = {place: leader for place, leader in led.items() if place in places}
+    others = {place: leader for place, leader in led.items() if place in at_once}
     starts: dict[Place, int | None] = {}
     ends: dict[Place, int | None] = {}
     with wire.connect(settings) as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 
 from kafka_meta import wire
@@ -26,10 +26,10 @@ from kafka_meta.model import (
     internal_to,
     sorted_remarks,
 )
+from kafka_meta.plan import SECTIONS
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Metadata, Place, Unanswered, Wire
 
-SECTIONS = frozenset({"topics", "groups", "acls", "users", "quotas", "other-configs"})
 _TOPICS_AN_EVENT = 200
 
 
@@ -39,7 +39,7 @@ def read(
     *,
     emit: Emit,
     taken_at_ms: int,
-    sections: frozenset[str] = SECTIONS,
+    sections: Set[str] = frozenset(SECTIONS),
     offsets: bool = True,
     sizes: bool = True,
     configured: Collection[str] = (),

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from kafka.protocol.admin import DescribeConfigsRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest
 
 from kafka_meta.model import Gap, OtherConfigs, Remark, Resource, ResourceType
-from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
+from kafka_meta.wire.connection import Unanswered, Wire, error_text, outcome
 
 Origin: TypeAlias = Literal["topic", "broker", "brokers", "file", "default", "unknown"]
 
@@ -158,15 +158,7 @@ def set_configs(wire: Wire, changes: Sequence[OtherConfigs]) -> list[Unanswered 
     ]
     answer = wire.ask(request(resources=resources, validate_only=False))
     told = {(each.resource_type, each.resource_name): each for each in answer.responses}
-    return [_outcome(told.get((_TYPES[change.resource_type], change.name))) for change in changes]
-
-
-def _outcome(told: Any) -> Unanswered | None:
-    if told is None:
-        return Unanswered("the broker did not say what became of it")
-    if told.error_code == 0:
-        return None
-    return Unanswered(error_text(told.error_code, told.error_message), retriable=is_retriable(told.error_code))
+    return [outcome(told.get((_TYPES[change.resource_type], change.name))) for change in changes]
 
 
 def broker_configs(wire: Wire) -> dict[int, dict[str, Config] | Unanswered]:

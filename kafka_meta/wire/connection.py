@@ -325,6 +325,15 @@ def is_retriable(code: int) -> bool:
     return bool(errors.for_code(code).retriable)
 
 
+def outcome(told: Any) -> Unanswered | None:
+    """What an answer says of one of the changes that were asked for: None when it was made, else why not."""
+    if told is None:
+        return Unanswered("the broker did not say what became of it")
+    if told.error_code == 0:
+        return None
+    return Unanswered(error_text(told.error_code, told.error_message), retriable=is_retriable(told.error_code))
+
+
 def _reason(error: errors.KafkaError) -> str:
     match error:
         case errors.IncompatibleBrokerVersion():

@@ -19,7 +19,7 @@ from kafka.protocol.admin import (
 )
 
 from kafka_meta.model import Gap, Quota, Remark, Resource, ScramCredential, User
-from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
+from kafka_meta.wire.connection import Unanswered, Wire, error_text, outcome
 
 _MECHANISMS: Mapping[int, str] = {1: "SCRAM-SHA-256", 2: "SCRAM-SHA-512"}
 _RESOURCE_NOT_FOUND = 91
@@ -149,7 +149,7 @@ def upsert_users(wire: Wire, changes: Sequence[Upsertion], controller: int | Non
         controller,
     )
     told = {result.user: result for result in answer.results}
-    return [_outcome(told.get(change.user)) for change in changes]
+    return [outcome(told.get(change.user)) for change in changes]
 
 
 def set_quotas(wire: Wire, changes: Sequence[Quota]) -> list[Unanswered | None]:
@@ -169,16 +169,8 @@ def set_quotas(wire: Wire, changes: Sequence[Quota]) -> list[Unanswered | None]:
     ]
     answer = wire.ask(request(entries=entries, validate_only=False))
     told = {_entity(entry): entry for entry in answer.entries}
-    return [_outcome(told.get(_entity(entry))) for entry in entries]
+    return [outcome(told.get(_entity(entry))) for entry in entries]
 
 
 def _entity(entry: Any) -> frozenset[tuple[str, str | None]]:
     return frozenset((part.entity_type, part.entity_name) for part in entry.entity)
-
-
-def _outcome(told: Any) -> Unanswered | None:
-    if told is None:
-        return Unanswered("the broker did not say what became of it")
-    if told.error_code == 0:
-        return None
-    return Unanswered(error_text(told.error_code, told.error_message), retriable=is_retriable(told.error_code))

@@ -9,7 +9,7 @@ from kafka_meta.model import Acl, Resource, Security, Snapshot
 from kafka_meta.plan.access import in_order, includes, may_alter_cluster
 from kafka_meta.plan.actions import CreateAcl, describe_acl
 from kafka_meta.plan.desired import Desired
-from kafka_meta.plan.draft import Draft, plural
+from kafka_meta.plan.draft import Draft, names_there, plural
 from kafka_meta.plan.pattern import Pattern
 from kafka_meta.plan.rules import Rules
 
@@ -86,19 +86,16 @@ def _is_allowed(acl: Acl, name: str, rules: Rules[Acl]) -> bool:
 def _foreign(resource_type: str, desired: Desired, actual: Snapshot) -> tuple[list[str], str | None]:
     """The names that only the destination has, in order; and why there may be more of them."""
     kind = _OTHERS[resource_type]
-    topics = None if actual.topics is None else {each.name for each in actual.topics if not each.internal}
-    groups = None if actual.groups is None else {each.id for each in actual.groups}
-    there = topics if kind == "topic" else groups
+    own = desired.names[resource_type]
+    if own is None:
+        return [], f"the source's {kind}s are not known"
+    section = actual.topics if kind == "topic" else actual.groups
     gaps = {"topics", "topic", "cluster"} if kind == "topic" else {"groups", "cluster"}
     unseen = None
-    if desired.names[resource_type] is None:
-        unseen = f"the source's {kind}s are not known"
-    elif there is None or any(gap.resource.kind in gaps for gap in actual.gaps):
+    if section is None or any(gap.resource.kind in gaps for gap in actual.gaps):
         unseen = f"the destination's {kind}s could not all be read"
-    own = (desired.names[resource_type] or frozenset()) | {
-        each.name for each in desired.left_behind if each.kind == kind and each.name is not None
-    }
-    return ([] if desired.names[resource_type] is None else sorted((there or set()) - own)), unseen
+    others = names_there(actual) - desired.left_behind - {Resource(kind, name) for name in own}
+    return sorted(each.name or "" for each in others if each.kind == kind), unseen
 
 
 _CLUSTER = Resource("cluster")
