@@ -22,6 +22,9 @@ T = TypeVar("T")
 Told: TypeAlias = "tuple[str, int, T]"
 """Group, error code, and what the coordinator returned for it."""
 
+OF_GROUPS, OF_TRANSACTIONS = 0, 1
+"""What is asked for in FindCoordinator."""
+
 TRIES = 30
 """How often a coordinator that moves or loads is asked, before its error is the result."""
 _PAUSE_SECONDS = 0.5
@@ -202,7 +205,7 @@ def _ask(
             time.sleep(_PAUSE_SECONDS)
         requests: list[tuple[int, Any]] = []
         parts: list[Sequence[str]] = []
-        for broker, some in _coordinators(wire, waiting, found).items():
+        for broker, some in coordinators(wire, waiting, found).items():
             for start in range(0, len(some), size):
                 parts.append(some[start : start + size])
                 requests.append((broker, request(parts[-1])))
@@ -220,32 +223,36 @@ def _ask(
 
 def wake(wire: Wire) -> None:
     """Makes the brokers create their offsets topic if it does not exist, without waiting for it."""
-    _coordinators(wire, [""], {})
+    coordinators(wire, [""], {})
 
 
 def _may_change(told: object) -> bool:
     return isinstance(told, Unanswered) and told.retriable
 
 
-def _coordinators(wire: Wire, groups: Sequence[str], failed: dict[str, Any]) -> dict[int, list[str]]:
-    """Groups by coordinator. Why a group has none is added to `failed`. The first such request on a cluster creates its
-    offsets topic."""
+def coordinators(
+    wire: Wire, keys: Sequence[str], failed: dict[str, Any], *, key_type: int = OF_GROUPS
+) -> dict[int, list[str]]:
+    """Groups, or transactional ids, by coordinator. Why one has none is added to `failed`. The first such request on a
+    cluster creates the topic in which coordinators keep their state."""
     found: dict[int, list[str]] = {}
     if wire.speaks(FindCoordinatorRequest, 4):  # many keys: KIP-699, since 3.0
-        parts = [groups[start : start + _GROUPS_A_REQUEST] for start in range(0, len(groups), _GROUPS_A_REQUEST)]
-        requests = [FindCoordinatorRequest(key_type=0, coordinator_keys=list(part), min_version=4) for part in parts]
+        parts = [keys[start : start + _GROUPS_A_REQUEST] for start in range(0, len(keys), _GROUPS_A_REQUEST)]
+        requests = [
+            FindCoordinatorRequest(key_type=key_type, coordinator_keys=list(part), min_version=4) for part in parts
+        ]
     else:
-        parts = [[group] for group in groups]
-        requests = [FindCoordinatorRequest(key=group, key_type=0, max_version=3) for group in groups]
+        parts = [[key] for key in keys]
+        requests = [FindCoordinatorRequest(key=key, key_type=key_type, max_version=3) for key in keys]
     for part, answer in zip(parts, wire.ask_all([(None, request) for request in requests]), strict=True):
         if isinstance(answer, Unanswered):
             failed |= dict.fromkeys(part, answer)
             continue
         several = answer.coordinators if answer.version >= 4 else ()
-        for group, told in [(told.key, told) for told in several] or [(part[0], answer)]:
+        for key, told in [(told.key, told) for told in several] or [(part[0], answer)]:
             if told.error_code:
                 reason = error_text(told.error_code, told.error_message)
-                failed[group] = Unanswered(reason, retriable=is_retriable(told.error_code))
+                failed[key] = Unanswered(reason, retriable=is_retriable(told.error_code))
             else:
-                found.setdefault(told.node_id, []).append(group)
+                found.setdefault(told.node_id, []).append(key)
     return found
