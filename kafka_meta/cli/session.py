@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from kafka_meta import host
 from kafka_meta.cli.screen import Screen
 from kafka_meta.errors import UsageError
 from kafka_meta.settings import ClusterSettings, PolicyOptions, Toml, find_toml, policy_options, resolve
@@ -45,6 +44,8 @@ class Session:
         settings = self._resolve("source", self.flags)
         if settings.bootstrap_servers or settings.zookeeper is not None:
             return settings
+        from kafka_meta import host  # its library takes a while to import
+
         addresses = host.find_addresses()
         found = {
             "source-bootstrap-servers": addresses.bootstrap_servers,

@@ -2,11 +2,14 @@
 
 A copier from a source is a live member of the group `kafka-meta-mirror.<source cluster id>`. A second copier joins the
 group as well. Then the group's leader tells all members who holds the lease: the member that says it does, else the
-first by name. A member that does not hold it leaves. A dead copier loses its membership when its session ends, and the
+leader itself. A member that does not hold it leaves. A dead copier loses its membership when its session ends, and the
 next copier's join waits for that.
 
 A broker waits `group.initial.rebalance.delay.ms` (3 s as shipped) before it answers the first join of an empty group.
-So a copier joins early (`join`), looks at both clusters meanwhile, and enters the lease when it wants to write.
+A copier does not wait for it. It asks for the members meanwhile, on a second connection. If it is the only one, it came
+first: so it will be the group's leader, and has the lease already. While the join has no answer, each look that still
+finds it among the members counts as a heartbeat. A coordinator that moves forgets a group that is about to begin; the
+join then fails at once, and the lease ends until the next join.
 
 A copier may send only while its last answered heartbeat is younger than the session. So a process that was stopped and
 wakes up knows by its clock, before it sends anything, that another copier may have the lease.
@@ -20,11 +23,11 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
-from typing import Any
 
 from kafka_meta.cluster.clients import background
 from kafka_meta.errors import KafkaMetaError
@@ -40,6 +43,10 @@ SESSION_SECONDS = 10.0
 _HEARTBEATS = 5
 """Heartbeats in a session. The lease counts as ended one interval before the session ends at the coordinator."""
 _PAUSE_SECONDS = 0.2
+_LOOK_SECONDS = 0.1
+_ALONE_SECONDS = 3.0
+"""How long the lease holds after a look that has found us in a group that is about to begin. No broker takes over from
+one that does not answer as soon as that."""
 _SETTLE_SECONDS = 15.0
 """How long a coordinator has to load its groups, and a group to settle, before nobody knows who has the lease."""
 _PARTING_SECONDS = 2.0
@@ -78,6 +85,8 @@ class Lease:
         self._stop = threading.Event()
         self._answered = threading.Event()
         """Set when the lease is taken or refused."""
+        self._joined_once = threading.Event()
+        """Set when our first join has its answer, or will never have one."""
         self._refusal: Exception | None = None
         self._member_id = ""
         self._thread: threading.Thread | None = None
@@ -86,7 +95,7 @@ class Lease:
     def join(self) -> None:
         """Begins to take the lease. Raises `KafkaMetaError` when the destination cannot be reached."""
         # A coordinator that is down should be noticed soon, but joining may take as long as a session.
-        patience_ms = round(self._session_seconds * 1000) + 2000
+        patience_ms = round(self._session_seconds * 1000) + 5000
         self._wire = connect(replace(self._dest, request_timeout_ms=min(patience_ms, self._dest.request_timeout_ms)))
         try:
             self._member = Membership(wire=self._wire, group=self._group, kind=_KIND)
@@ -128,7 +137,7 @@ class Lease:
 
     def _part(self) -> None:
         assert self._thread is not None
-        if not self._answered.is_set():
+        if not self._joined_once.is_set():
             self._leave_while_joining()
         self._thread.join()
         if self._holding and self._lost is None:
@@ -145,11 +154,18 @@ class Lease:
         try:
             self._take()
         except Exception as error:
-            self._refusal = error
+            self._end(error)
             return
         finally:
+            self._joined_once.set()
             self._answered.set()
         self._keep()
+
+    def _end(self, error: Exception) -> None:
+        self._valid_until, self._holding = 0.0, False
+        if self._answered.is_set():  # we came first, and the group has begun without us
+            self._lost = f"the lease on the destination is lost: {error}"
+        self._refusal = error
 
     def holds(self) -> bool:
         """Whether a byte may be sent now. It sends no request, so it can be called before every byte."""
@@ -182,8 +198,9 @@ class Lease:
                 self._join()
                 return
             except (Rebalancing, Expelled):
-                continue
+                self._valid_until, self._holding = 0.0, False
             except Unanswered as silence:
+                self._valid_until, self._holding = 0.0, False
                 if not silence.retriable or time.monotonic() + _PAUSE_SECONDS > until:
                     raise KafkaMetaError(
                         f"the lease on the destination cannot be taken: group {self._group}: {silence.reason}",
@@ -201,12 +218,13 @@ class Lease:
         self._member_id = member_id or self._member.new_member_id(self._coordinator, says=says, session_ms=session_ms)
         if self._stop.is_set():
             raise Expelled  # who closes the lease knows this id from now on, and makes the group forget it
-        joined = self._member.join(self._coordinator, member_id=self._member_id, says=says, session_ms=session_ms)
+        with self._looking():
+            joined = self._member.join(self._coordinator, member_id=self._member_id, says=says, session_ms=session_ms)
         self._member_id = joined.member_id
         self._joined = joined
         # The session starts again with the coordinator's answer to the join.
         asked = _now()
-        holder = json.loads(self._member.sync(self._coordinator, joined, _holder))
+        holder = json.loads(self._member.sync(self._coordinator, joined, self._choose))
         if holder["name"] != self._name:
             with suppress(Unanswered):
                 self._member.leave(self._coordinator, joined.member_id)
@@ -218,6 +236,41 @@ class Lease:
             self._holding = True
             self.term += 1
         self._extend(asked)
+
+    def _choose(self, members: Mapping[str, bytes]) -> bytes:
+        """The group's leader sends this to all members: what the member that has the lease said, else what it says."""
+        said = [json.loads(says) for says in members.values()]
+        return json.dumps(next((each for each in said if each["holding"]), self._says)).encode()
+
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """While our first join has no answer, looks whether we came first."""
+        if self._joined_once.is_set() or not self._member_id:
+            yield
+            return
+        ends = threading.Event()
+        looks = background(partial(self._look_whether_alone, ends))
+        try:
+            yield
+        finally:
+            ends.set()
+            with suppress(KafkaMetaError, Unanswered, Rebalancing, Expelled):
+                looks.result()
+
+    def _look_whether_alone(self, ends: threading.Event) -> None:
+        with connect(self._dest) as wire:
+            member = Membership(wire=wire, group=self._group, kind=_KIND)
+            while not ends.wait(_LOOK_SECONDS):
+                asked = _now()
+                members = member.member_ids(self._coordinator)
+                if ends.is_set():
+                    return
+                if not self._holding and members == {self._member_id}:
+                    self._holding = True
+                    self.term += 1
+                if self._holding and self._member_id in members:
+                    self._valid_until = asked + _ALONE_SECONDS
+                    self._answered.set()
 
     def _extend(self, asked: float) -> None:
         self._valid_until = asked + self._session_seconds - self._beat_seconds
@@ -291,8 +344,8 @@ def holder(dest: ClusterSettings, source_id: str) -> Holder | None:
     members = [json.loads(says) for says in said if says]
     if not members:
         return Holder(host=None, pid=None) if said else None
-    first = _first(members)
-    return Holder(host=first["host"], pid=first["pid"])
+    found = next((each for each in members if each["holding"]), members[0])
+    return Holder(host=found["host"], pid=found["pid"])
 
 
 def _has_the_lease(says: bytes) -> str:
@@ -301,15 +354,6 @@ def _has_the_lease(says: bytes) -> str:
         told = json.loads(says)
         who = f"process {told['pid']} on {told['host']}"
     return f"{who} has the lease on the destination"
-
-
-def _holder(members: Mapping[str, bytes]) -> bytes:
-    """The group's leader sends this to all members: what the member that has the lease said, else the first by name."""
-    return json.dumps(_first([json.loads(says) for says in members.values()])).encode()
-
-
-def _first(members: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    return min(members, key=lambda member: (not member["holding"], member["name"]))
 
 
 def _now() -> float:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from kafka_meta import cluster, wire
+from kafka_meta.cluster.clients import background
 from kafka_meta.cluster.identity import compare_identity
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit
@@ -62,7 +63,7 @@ class Preflight:
     first_look: Look
     """The first look at the source, before anything else. The last look comes right before positions are set."""
     quiet: bool
-    """Nobody wrote to or read from the source between two looks, a second apart."""
+    """Nobody wrote to or read from the source between the first two looks."""
     offsets_retention_ms: int | None
     history: Mapping[Place, Cut | Failure]
     """Partitions whose log on the source was cut back since they were copied: nothing more of them is copied. And those
@@ -93,10 +94,12 @@ def preflight(
 
     Raises KafkaMetaError when a cluster cannot be reached, or when both are one cluster.
     """
+    sections = frozenset({"topics", "groups"})
+    reading = background(lambda: cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=now_ms, sections=sections))
     first = look(source, prepared, decided.selection, emit=emit)
     found = Findings()
     known = {position.begun.place: position for position in positions}
-    actual = cluster.read(dest, EVERYTHING, emit=emit, taken_at_ms=now_ms, sections=frozenset({"topics", "groups"}))
+    actual = reading.result()
     _require_ids(prepared.source, actual)
     if prepared.source.cluster.id == actual.cluster.id:
         require_two_clusters(compare_identity(source, dest), actual.cluster.id, allowed=allowed.same_id)

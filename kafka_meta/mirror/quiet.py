@@ -28,7 +28,7 @@ from kafka_meta.wire.transactions import stable_offsets
 
 QUIET_SECONDS = 10.0
 """The default of `--quiet`."""
-GLANCE_SECONDS = 1.0
+GLANCE_SECONDS = 0.5
 """Between the first two looks: they find clients that write or commit without a pause, before the copy."""
 
 
@@ -125,9 +125,11 @@ def movements(
     transaction may stay open, as long as nothing is added to it. `cut`: partitions whose log was cut back; that is no
     sign of a client."""
     ends = {(each.topic, each.partition): each.end for each in prepared.unconsumed.ranges}
+    held = {(each.topic, each.partition) for each in prepared.open_transactions}
     found: list[Remark] = []
     for place in sorted(ends.keys() - set(cut)):
-        reason = _written(first.partitions[place], last.partitions[place], ends[place], until_lso=until_lso)
+        end, then, now = ends[place], first.partitions[place], last.partitions[place]
+        reason = _written(then, now, end, held=place in held, until_lso=until_lso)
         if reason is not None:
             found.append(Remark(resource=Resource.partition(*place), reason=reason))
     # Positions are translated as they were when the ranges were read: before the first look.
@@ -136,13 +138,16 @@ def movements(
     return sorted_remarks(found)
 
 
-def _written(then: Pulse | str, now: Pulse | str, end: int, *, until_lso: bool) -> str | None:
+def _written(then: Pulse | str, now: Pulse | str, end: int, *, held: bool, until_lso: bool) -> str | None:
+    """`held`: a transaction was open when the ranges were read, and they end at its first record."""
     for each in (then, now):
         if isinstance(each, str):
             return f"it is not known whether clients write to it: {each}"
     assert isinstance(then, Pulse) and isinstance(now, Pulse)
     last = now.high_watermark if now.log_end is None else now.log_end
     before = then.high_watermark if then.log_end is None else then.log_end
+    if not held and then.stable > end:
+        before = end  # the client has written before the first look
     if last != before:
         return f"a client writes to it on the source: its log ended at {before}, now it ends at {last}"
     if now.high_watermark < last:

@@ -5,7 +5,9 @@
     kafka-meta.toml ─┤      every value with its origin; a note for what is ignored or risky
     old.properties ──┘      properties, jaas, jks: formats · keys, java, login, tls: what a Java client's keys mean
 
-Only `stores` writes files: PEM files for the clients, private and removed at the end. Only `oauth` uses the network: it
+`renewal` reads a login again whose file has changed, at each new connection.
+
+Only `private_files` writes files: PEM files for the clients, removed at the end. Only `oauth` uses the network: it
 asks a token endpoint when a client logs in. Nothing from a file is evaluated, loaded or run.
 """
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from kafka_meta.model import Secret
 from kafka_meta.settings.oauth import TokenProvider
+from kafka_meta.settings.renewal import Renewal
 
 Role: TypeAlias = Literal["source", "dest"]
 SecurityProtocol: TypeAlias = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
@@ -118,12 +119,20 @@ class ClusterSettings:
     dns_lookup: Literal["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"] = "use_all_dns_ips"
     origins: Mapping[str, Origin] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    renewal: Renewal[Sasl | None] | None = field(default=None, compare=False, repr=False)
+    """Reads `sasl` again from a file that has changed since."""
 
     def __post_init__(self) -> None:
         if (self.tls is not None) != self.security_protocol.endswith("SSL"):
             raise ValueError(f"{self.security_protocol} and TLS material do not fit")
         if (self.sasl is not None) != self.security_protocol.startswith("SASL"):
             raise ValueError(f"{self.security_protocol} and a login do not fit")
+
+    @property
+    def login(self) -> Sasl | None:
+        """`sasl`, as its file has it by now: ask for it at each new connection."""
+        renewed = self.renewal.latest() if self.sasl and self.renewal else None
+        return renewed or self.sasl
 
     @property
     def mechanism(self) -> Mechanism | None:
@@ -184,13 +193,13 @@ class ClusterSettings:
                 arguments["ssl.key.location"] = self.tls.key_file
             if self.tls.key_password is not None:
                 arguments["ssl.key.password"] = self.tls.key_password.reveal()
-        if self.sasl is not None:
-            arguments["sasl.mechanism"] = self.sasl.mechanism
-            if self.sasl.tokens is not None:
-                arguments["oauth_cb"] = self.sasl.tokens.for_librdkafka
+        if (login := self.login) is not None:
+            arguments["sasl.mechanism"] = login.mechanism
+            if login.tokens is not None:
+                arguments["oauth_cb"] = login.tokens.for_librdkafka
             else:
-                arguments["sasl.username"] = self.sasl.username
-                arguments["sasl.password"] = _revealed(self.sasl.password)
+                arguments["sasl.username"] = login.username
+                arguments["sasl.password"] = _revealed(login.password)
         return arguments
 
     def kafka_python(self) -> dict[str, Any]:
@@ -214,14 +223,20 @@ class ClusterSettings:
                 "ssl_keyfile": self.tls.key_file,
                 "ssl_password": _revealed(self.tls.key_password),
             }
-        if self.sasl is not None:
-            arguments["sasl_mechanism"] = self.sasl.mechanism
-            if self.sasl.tokens is not None:
-                arguments["sasl_oauth_token_provider"] = self.sasl.tokens
+        arguments |= self.kafka_python_login()
+        return arguments
+
+    def kafka_python_login(self) -> dict[str, Any]:
+        """Those of `kafka_python` that may change while a command runs."""
+        arguments = ClientArguments()
+        if (login := self.login) is not None:
+            arguments["sasl_mechanism"] = login.mechanism
+            if login.tokens is not None:
+                arguments["sasl_oauth_token_provider"] = login.tokens
             else:
-                assert self.sasl.username is not None
-                arguments["sasl_plain_username"] = _sasl_name(self.sasl.username, self.sasl.mechanism)
-                arguments["sasl_plain_password"] = _revealed(self.sasl.password)
+                assert login.username is not None
+                arguments["sasl_plain_username"] = _sasl_name(login.username, login.mechanism)
+                arguments["sasl_plain_password"] = _revealed(login.password)
         return arguments
 
 

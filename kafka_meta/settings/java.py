@@ -9,8 +9,9 @@ from typing import Literal, TypeAlias, get_args
 
 from kafka_meta.errors import UsageError
 from kafka_meta.model import Secret
-from kafka_meta.settings import jaas, keys, stores
+from kafka_meta.settings import jaas, keys
 from kafka_meta.settings.connection import SECURITY_PROTOCOLS, Origin, SecurityProtocol
+from kafka_meta.settings.private_files import WritePrivate
 from kafka_meta.settings.properties import Properties
 from kafka_meta.settings.toml import nearest
 
@@ -25,7 +26,7 @@ class JavaProperties:
     Raises UsageError for keys that would load code or run a program.
     """
 
-    def __init__(self, properties: Properties, read_file: ReadFile, write: stores.WritePrivate) -> None:
+    def __init__(self, properties: Properties, read_file: ReadFile, write: WritePrivate) -> None:
         self._properties = properties
         self._read_file = read_file
         self.write = write

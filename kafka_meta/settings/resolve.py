@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from kafka_meta.errors import UsageError
-from kafka_meta.settings import login, properties, stores
-from kafka_meta.settings.connection import ClusterSettings, Origin, Role, ZooKeeperSettings
+from kafka_meta.settings import login, properties
+from kafka_meta.settings.connection import ClusterSettings, Origin, Role, Sasl, ZooKeeperSettings
 from kafka_meta.settings.java import JavaProperties, ReadFile
 from kafka_meta.settings.policy import environment_name
+from kafka_meta.settings.private_files import WritePrivate, write_private
+from kafka_meta.settings.renewal import Renewal
 from kafka_meta.settings.tls import tls, zookeeper_tls
 from kafka_meta.settings.toml import Toml
 
@@ -37,17 +39,17 @@ def resolve(
     environ: Mapping[str, str],
     toml: Toml | None,
     read_file: ReadFile = read_limited,
-    write_private: stores.WritePrivate = stores.write_private,
+    write: WritePrivate = write_private,
 ) -> ClusterSettings:
     """The settings of one side, each from the strongest place: flag, environment, `kafka-meta.toml`, `.properties`.
 
     `flags` has option names without dashes ("source-bootstrap-servers"), also those of the other side.
-    `write_private` writes the PEM files made from Java stores. Raises UsageError, with the place.
+    `write` writes the PEM files made from Java stores. Raises UsageError, with the place.
     """
     given = _Given(role, flags, environ, toml)
     config = given.value("config")
     found, notes = _properties(config, toml, read_file)
-    java = JavaProperties(found, read_file, write_private)
+    java = JavaProperties(found, read_file, write)
     origins: dict[str, Origin] = {}
 
     def stronger(option: str, key: str, field: str) -> str:
@@ -65,13 +67,20 @@ def resolve(
     brokers = stronger("bootstrap-servers", "bootstrap.servers", "bootstrap_servers")
     connect = _connect(stronger("zk-connect", "zookeeper.connect", "zookeeper"), origins)
     protocol = java.security_protocol()
+    own_login = login.sasl(java) if protocol.startswith("SASL") else None
+
+    def login_again() -> Sasl | None:
+        again = JavaProperties(_properties(config, toml, read_file)[0], read_file, write)
+        return login.sasl(again)
+
     return ClusterSettings(
         role=role,
         bootstrap_servers=_bootstrap_servers(brokers, origins),
         zookeeper=_zookeeper(connect, java) if connect else None,
         security_protocol=protocol,
         tls=tls(java) if protocol.endswith("SSL") else None,
-        sasl=login.sasl(java) if protocol.startswith("SASL") else None,
+        sasl=own_login,
+        renewal=Renewal(_path(config, toml), own_login, login_again) if own_login and config else None,
         client_id=java.text("client.id", "client_id") or "kafka-meta",
         request_timeout_ms=_request_timeout_ms(java, notes),
         dns_lookup=java.dns_lookup() or "use_all_dns_ips",
@@ -124,9 +133,7 @@ def _properties(
     """With notes. Java's tools take a file that others may read, so it is not refused."""
     if config is None:
         return properties.Properties(path=""), []
-    path, origin = config
-    if toml is not None and origin.startswith(f"{toml.path} ["):
-        path = os.path.join(os.path.dirname(toml.path), path)
+    path, origin = _path(config, toml), config[1]
     try:
         data = read_file(path)
     except (OSError, ValueError) as error:
@@ -136,6 +143,13 @@ def _properties(
     if any(map(_is_secret, found.entries)) and (mode := _file_mode(path)) & 0o077:
         return found, [f"{path} holds a password, and other users may read it (mode {mode:04o}): chmod 600 {path}"]
     return found, []
+
+
+def _path(config: tuple[str, Origin], toml: Toml | None) -> str:
+    """A path in `kafka-meta.toml` begins beside that file."""
+    path, origin = config
+    beside = toml is not None and origin.startswith(f"{toml.path} [")
+    return os.path.join(os.path.dirname(toml.path), path) if toml is not None and beside else path
 
 
 def _file_mode(path: str) -> int:

@@ -1,25 +1,17 @@
 """Java's key and trust stores (JKS, PKCS#12, PEM) → PEM files that every client can read.
 
-Only this module of settings writes files. They have mode 0600, lie in a directory of mode 0700, and are removed when
-the process ends. A private key in them is encrypted with a password that only this process knows: a file that a killed
-process leaves behind is of no use.
+A private key in them is encrypted with a password that only this process knows: a file that a killed process leaves
+behind is of no use.
 """
 
 from __future__ import annotations
 
-import atexit
-import os
 import re
 import secrets
-import shutil
 import ssl
-import tempfile
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -32,12 +24,10 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from kafka_meta.errors import KafkaMetaError, UsageError
+from kafka_meta.errors import UsageError
 from kafka_meta.model import Secret
 from kafka_meta.settings import jks
-
-WritePrivate: TypeAlias = Callable[[str, bytes], str]
-"""(file name, content) → path of a file that only we can read."""
+from kafka_meta.settings.private_files import WritePrivate
 
 _PEM_CERTIFICATE = re.compile(rb"-----BEGIN (TRUSTED )?CERTIFICATE-----.*?-----END \1?CERTIFICATE-----", re.DOTALL)
 _TO_PKCS12 = "-destkeystore new.p12 -deststoretype PKCS12"
@@ -108,31 +98,6 @@ def key_files(store: Store, write: WritePrivate) -> KeyFiles:
         key_file=write("key.pem", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)),
         key_password=password,
     )
-
-
-def write_private(name: str, content: bytes) -> str:
-    """Writes a new file with mode 0600 into this process's private directory. It is removed when the process ends.
-
-    Raises KafkaMetaError.
-    """
-    try:
-        path = Path(_directory(), f"{secrets.token_hex(4)}-{name}")
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-    except OSError as error:
-        raise KafkaMetaError(
-            f"what a keystore or truststore holds cannot be written into a temporary folder: {error.strerror}",
-            "Name a folder that has room and takes files: TMPDIR=FOLDER kafka-meta …",
-        ) from None
-    return str(path)
-
-
-@cache
-def _directory() -> str:
-    path = tempfile.mkdtemp(prefix="kafka-meta-pem-")
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
-    return path
 
 
 def _trusted(store: Store) -> tuple[bytes, ...]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kafka_meta.errors import UsageError
-from kafka_meta.settings import stores
 from kafka_meta.settings.connection import Tls
 from kafka_meta.settings.java import JavaProperties
+
+if TYPE_CHECKING:
+    from kafka_meta.settings import stores
 
 
 def tls(java: JavaProperties, prefix: str = "") -> Tls:
     """The settings in `ssl.…`; with the prefix "zookeeper." those in `zookeeper.ssl.…`. Raises UsageError."""
+    from kafka_meta.settings import stores  # its library takes a while to import
+
     trust = _store(java, f"{prefix}ssl.truststore", "certificates")
     key = _store(java, f"{prefix}ssl.keystore", "key")
     files = stores.key_files(key, java.write) if key else None
@@ -46,6 +52,8 @@ def _check_hostname(java: JavaProperties, prefix: str) -> bool:
 
 def _store(java: JavaProperties, prefix: str, inline: str) -> stores.Store | None:
     """The store at `<prefix>.location`, or the PEM text in `<prefix>.<inline>` (KIP-651; not for ZooKeeper)."""
+    from kafka_meta.settings import stores
+
     location = java.text(f"{prefix}.location")
     pem = java.text(f"{prefix}.{inline}") if prefix.startswith("ssl.") else None
     key = f"{prefix}.location" if location else f"{prefix}.{inline}"

@@ -259,12 +259,13 @@ class Channel:
             raise
 
     def _log_in(self) -> None:
-        name = str(self._settings.mechanism)
+        arguments = self._settings.kafka_python_login()
+        name = str(arguments["sasl_mechanism"])
         framed = _SASL_AUTHENTICATE in self._versions
         refusal = _code(self._call(_SASL_HANDSHAKE, int(framed), (_string(name),)))
         if refusal:
             raise self._login_refused(f": {error_text(refusal)}")
-        mechanism = get_sasl_mechanism(name)(host=self._address.host, **self._settings.kafka_python())
+        mechanism = get_sasl_mechanism(name)(host=self._address.host, **arguments)
         version = min(1, self._versions.get(_SASL_AUTHENTICATE, (0, 0))[1])
         while not mechanism.is_done():
             token = mechanism.auth_bytes()

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -64,7 +64,18 @@ class Manager(KafkaConnectionManager):  # type: ignore[misc]  # comes without ty
 
     A broker process that hangs still accepts connections: the operating system of its machine does that. kafka-python
     waits for the answer to a TLS handshake without a timeout, and so does every request to that broker.
+
+    `login` returns the arguments that kafka-python logs in with: for each connection anew, since passwords change.
     """
+
+    def __init__(self, net: NetworkSelector, *, login: Callable[[], Mapping[str, Any]], **configs: Any) -> None:
+        super().__init__(net, **configs)
+        self._login = login
+
+    def get_connection(self, node_id: BrokerId, *arguments: Any, **more: Any) -> Any:
+        if node_id not in self._conns:
+            self.config.update(self._login())
+        return super().get_connection(node_id, *arguments, **more)
 
     async def _build_transport(self, node: Any, timeout_at: float) -> Any:
         made, build = Future(), super()._build_transport

@@ -246,7 +246,7 @@ def _log_in(
         "ssl_context": context,
     }
     net = NetworkSelector(**configs)
-    manager = Manager(net, **configs)
+    manager = Manager(net, login=settings.kafka_python_login, **configs)
     if supported:
         # kafka-python asks for the versions in the newest way first, as KIP-511 allows. Some services that are not
         # Apache Kafka close the connection then.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kafka.protocol.admin import DescribeGroupsRequest
 from kafka.protocol.consumer import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
@@ -54,9 +55,17 @@ class Membership:
 
     def members(self, coordinator: int) -> tuple[bytes, ...]:
         """The metadata that each member sent; empty while the group is rebalancing."""
+        return tuple(bytes(member.member_metadata) for member in self._described(coordinator))
+
+    def member_ids(self, coordinator: int) -> frozenset[str]:
+        """Of all members that have joined, or wait for an answer to their join."""
+        return frozenset(member.member_id for member in self._described(coordinator))
+
+    def _described(self, coordinator: int) -> Sequence[Any]:
         (group,) = self.wire.ask(DescribeGroupsRequest(groups=[self.group], max_version=5), coordinator).groups
         _check(group.error_code)
-        return tuple(bytes(member.member_metadata) for member in group.members)
+        members: Sequence[Any] = group.members
+        return members
 
     def new_member_id(self, coordinator: int, *, says: bytes, session_ms: int) -> str:
         """The id to join with, which the coordinator returns at once (KIP-394, since 2.2). Empty for older brokers:

@@ -40,6 +40,7 @@ from kafka_meta.settings import (
     find_toml,
     jks,
     policy_options,
+    private_files,
     resolve,
     stores,
 )
@@ -886,20 +887,20 @@ def test_an_unreachable_token_endpoint_is_named() -> None:
 
 @pytest.mark.parametrize("name", ["trust.jks", "trust.p12", "trust-legacy.p12", "trust.pem"])
 def test_truststores_of_every_kind_become_the_same_pem(stores_made_by_java: JavaStores, name: str) -> None:
-    written = Path(stores.trust_file(stores_made_by_java.store(name), stores.write_private)).read_bytes()
+    written = Path(stores.trust_file(stores_made_by_java.store(name), private_files.write_private)).read_bytes()
     assert written.strip() == stores_made_by_java.path("trust.pem").read_bytes().strip()
 
 
 @pytest.mark.parametrize("name", ["key.jks", "key.p12", "key-legacy.p12", "key.pem"])
 def test_keystores_of_every_kind_give_key_and_chain(stores_made_by_java: JavaStores, name: str) -> None:
-    files = stores.key_files(stores_made_by_java.store(name), stores.write_private)
+    files = stores.key_files(stores_made_by_java.store(name), private_files.write_private)
     key = load_pem_private_key(Path(files.key_file).read_bytes(), files.key_password.reveal().encode())
     assert key.public_key() == stores_made_by_java.client_key.public_key()
     assert Path(files.certificate_file).read_bytes() == stores_made_by_java.client_chain
 
 
 def test_a_private_key_on_disk_opens_with_this_process_only(stores_made_by_java: JavaStores) -> None:
-    files = stores.key_files(stores_made_by_java.store("key.jks"), stores.write_private)
+    files = stores.key_files(stores_made_by_java.store("key.jks"), private_files.write_private)
     assert Path(files.key_file).read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
     for path in (files.key_file, files.certificate_file):
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
@@ -913,7 +914,7 @@ def test_private_files_are_0600_from_the_first_byte_under_any_umask_and_gone_at_
         "seen = []\n"
         "really = os.open\n"
         "os.open = lambda *a, **k: seen.append(a) or really(*a, **k)\n"
-        "from kafka_meta.settings.stores import write_private\n"
+        "from kafka_meta.settings.private_files import write_private\n"
         "path = write_private('key.pem', b'x')\n"
         "modes = [oct(os.stat(each).st_mode)[-3:] for each in (path, os.path.dirname(path))]\n"
         "assert modes == ['600', '700'], modes\n"
@@ -963,9 +964,9 @@ def test_a_file_that_others_may_read_and_that_holds_no_password_is_fine(tmp_path
 
 
 def test_a_temporary_folder_that_takes_no_file_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "_directory", lambda: str(tmp_path / "gone"))
+    monkeypatch.setattr(private_files, "_directory", lambda: str(tmp_path / "gone"))
     with pytest.raises(KafkaMetaError, match="cannot be written into a temporary folder: No such file or directory"):
-        stores.write_private("key.pem", b"x")
+        private_files.write_private("key.pem", b"x")
 
 
 @pytest.mark.parametrize(
@@ -994,24 +995,24 @@ def test_a_store_that_does_not_open_is_named(
     store = replace(stores_made_by_java.store(name), **change)
     use = stores.trust_file if name.startswith("trust") and "private key" not in message else stores.key_files
     with pytest.raises(UsageError) as caught:
-        use(store, stores.write_private)
+        use(store, private_files.write_private)
     assert name in caught.value.message and message in caught.value.message
 
 
 def test_without_its_password_a_jks_truststore_is_read_as_java_does(stores_made_by_java: JavaStores) -> None:
     store = replace(stores_made_by_java.store("trust.jks"), password=None)
-    assert stores.trust_file(store, stores.write_private)
+    assert stores.trust_file(store, private_files.write_private)
 
 
 def test_a_brokers_own_keystore_serves_as_truststore_as_in_java(stores_made_by_java: JavaStores) -> None:
     for name in ("key.jks", "key.p12"):
-        assert stores.trust_file(stores_made_by_java.store(name), stores.write_private)
+        assert stores.trust_file(stores_made_by_java.store(name), private_files.write_private)
 
 
 def test_an_empty_truststore_and_one_without_a_root_are_told(stores_made_by_java: JavaStores) -> None:
     empty = replace(stores_made_by_java.store("trust.pem"), data=b"-----BEGIN X509 CRL-----")
     with pytest.raises(UsageError, match="has no trusted certificate"):
-        stores.trust_file(empty, stores.write_private)
+        stores.trust_file(empty, private_files.write_private)
     settings = stores_made_by_java.resolve(
         f"security.protocol=SSL\nssl.truststore.type=PEM\nssl.truststore.location={stores_made_by_java.path('leaf.pem')}"
     )

@@ -125,7 +125,7 @@ def test_any_values_of_known_keys_give_settings_or_our_own_error(lines: list[tup
             environ={},
             toml=None,
             read_file=lambda path: text if path == "f.properties" else file,
-            write_private=lambda name, _: name,
+            write=lambda name, _: name,
         )
     except UsageError as error:
         assert error.message

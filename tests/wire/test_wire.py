@@ -349,7 +349,7 @@ def test_a_broker_that_dies_is_a_reason_and_answers_again_when_it_is_back(three_
 def looping(address: str, **configs: object) -> Iterator[wire.Wire]:
     """Nobody was met at that address yet."""
     net = NetworkSelector()
-    manager = wires.Manager(net, bootstrap_servers=[address], **configs)
+    manager = wires.Manager(net, login=dict, bootstrap_servers=[address], **configs)
     net.start()
     with wire.Wire(net, manager, version=None, kraft=True) as connection:
         yield connection
