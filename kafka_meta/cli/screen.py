@@ -8,17 +8,18 @@ import textwrap
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Literal, Self, assert_never
+from typing import TYPE_CHECKING, Any, Literal, Self, assert_never
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Column
 
 from kafka_meta import events
 from kafka_meta.cli.rates import COPYING, SHARES, Rates, share
 from kafka_meta.documents.event import encode_event, encode_note
 from kafka_meta.files import dumps
 from kafka_meta.render import visible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _STYLES = {"+": "green", "~": "yellow", "!": "bold yellow", "×": "bold red", "?": "yellow", "·": "dim"}
 _SECONDS_BETWEEN_LINES = 5.0
@@ -79,15 +80,7 @@ class Meter:
         self._last_line: dict[str, float] = {}
         self._rates = Rates()
         if screen.err.is_terminal and not screen.json:
-            self._bar = Progress(
-                TextColumn("  {task.description:<12}", markup=False, table_column=Column(no_wrap=True, min_width=14)),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[count]}", markup=False, table_column=Column(no_wrap=True)),
-                # Shortened where the terminal is narrow; the stage and its count are not.
-                TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
-                console=screen.err,
-                transient=False,
-            )
+            self._bar = _bar(screen.err)
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -160,6 +153,21 @@ class Meter:
         if now - last >= _SECONDS_BETWEEN_LINES:
             self._last_line[stage] = now
             self._screen.say(text)
+
+
+def _bar(console: Console) -> Progress:
+    from rich.progress import BarColumn, Progress, TextColumn  # it takes a while to import
+    from rich.table import Column
+
+    return Progress(
+        TextColumn("  {task.description:<12}", markup=False, table_column=Column(no_wrap=True, min_width=14)),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[count]}", markup=False, table_column=Column(no_wrap=True)),
+        # Shortened where the terminal is narrow; the stage and its count are not.
+        TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+        console=console,
+        transient=False,
+    )
 
 
 def _folded(line: str, width: int) -> list[str]:

@@ -10,12 +10,12 @@ Files, in the order of a run:
     preflight.py   everything that prevents the copy, found before the first byte
     bind.py        the place of each range on the destination
     quiet.py       whether clients write to the source or read from it: before the copy, and before positions are set
-    takes.py       records that a destination topic would refuse
+    limits.py      records that a destination topic would refuse
     migrate.py     one run, from the first byte to the last position
     lease.py       only one copier at a time
     guard.py       turns retention off on the destination; `--release` sets the old values again
     copy.py        the engine: batches from the source's leaders to the destination's, each sent once; its parts:
-                   settling.py, settle.py, fetching.py, sending.py, tracks.py, track.py
+                   settling.py, log_end.py, fetching.py, sending.py, partitions.py, track.py
     rolling.py     the check of what has arrived, beside the copy
     foreign.py     records of somebody else behind a complete copy
     groups.py      dest(c) = base + rank(c)

@@ -4,10 +4,10 @@
        ▲                                          │
        └────── anything but an acknowledgement ───┘
 
-settling   finds the leaders of the destination's partitions and the ends of their logs (`settle` asks for them)
+settling   finds the leaders of the destination's partitions and the ends of their logs (`log_end` asks for them)
 fetching   takes records from the source (`logs.reader` reads them) and prepares them to be sent
 sending    requests that carry a batch for each of many partitions, under the lease
-tracks     all partitions: their next steps, the memory, the rounds of the journal
+partitions all of them: their next steps, the memory, the rounds of the journal
 track      one partition: fetched batches → batches to send, each with its rank and boundary
 lease      one copier at a time
 
@@ -32,16 +32,23 @@ from kafka_meta.journal import Journal, Place, Position
 from kafka_meta.logs.reader import LogReader, Memory
 from kafka_meta.mirror.fetching import FETCH_BYTES, Fetching
 from kafka_meta.mirror.lease import Lease
+from kafka_meta.mirror.partitions import Outcome, PartitionDone, PartitionFailed, Partitions
 from kafka_meta.mirror.sending import PRODUCE_BYTES, Sending
 from kafka_meta.mirror.settling import Settling
 from kafka_meta.mirror.track import Track
-from kafka_meta.mirror.tracks import Outcome, PartitionDone, PartitionFailed, Tracks
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import broker_configs, connect
 from kafka_meta.wire.clock import clock_ahead_ms
 from kafka_meta.wire.connection import Unanswered, Wire
 from kafka_meta.wire.lines import Answers, Lines
-from kafka_meta.wire.partitions import Failure, Taking, new_producer, numbers_producers, producer_memory_ms, taking
+from kafka_meta.wire.partitions import (
+    Failure,
+    TopicLimits,
+    new_producer,
+    numbers_producers,
+    producer_memory_ms,
+    topic_limits,
+)
 from kafka_meta.wire.patience import Silence, patiently
 
 __all__ = ["GIVE_UP_AFTER_SECONDS", "IN_FLIGHT", "MEMORY_BYTES", "Outcome", "PartitionDone", "PartitionFailed", "copy"]
@@ -103,28 +110,28 @@ def copy(
         reader = LogReader(source, source_wire, answers, memory, request_bytes=FETCH_BYTES, emit=emit)
         # Two connections: a broker reads nothing from a connection while a request on it waits for the replicas.
         dest_lines = Lines(dest, count=2, depth=in_flight, most_bytes=PRODUCE_BYTES)
-        tracks = Tracks(journal, positions, memory, reader, emit)
-        fetching = Fetching(tracks, reader)
-        settling = Settling(tracks, dest_wire, answers)
+        partitions = Partitions(journal, positions, memory, reader, emit)
+        fetching = Fetching(partitions, reader)
+        settling = Settling(partitions, dest_wire, answers)
         timeout_ms = max(1000, dest.request_timeout_ms - _ACKNOWLEDGE_MARGIN_MS)
         sending = Sending(
-            tracks, dest_lines, lease, settling, answers, timeout_ms=timeout_ms, max_rate_bytes=max_rate_bytes
+            partitions, dest_lines, lease, settling, answers, timeout_ms=timeout_ms, max_rate_bytes=max_rate_bytes
         )
-        told = _Told(tracks, reader, dest_lines, emit)
-        tracks.open_all(_unfinished(journal, positions, dest_wire, in_flight))
-        stack.callback(tracks.write_down)
+        told = _Told(partitions, reader, dest_lines, emit)
+        partitions.open_all(_unfinished(journal, positions, dest_wire, in_flight))
+        stack.callback(partitions.write_down)
         stack.callback(reader.close)
         stack.callback(dest_lines.close)
-        while tracks.open:
+        while partitions.open:
             settling.go_on()
             fetching.go_on()
             sending.go_on()
             answers.take(min(_WAIT_SECONDS, sending.rest_seconds or _WAIT_SECONDS))
-            tracks.conclude()
-            _give_up(tracks, told, give_up_after_s)
+            partitions.conclude()
+            _give_up(partitions, told, give_up_after_s)
             told.go_on()
-            while tracks.outcomes:
-                yield tracks.outcomes.popleft()
+            while partitions.outcomes:
+                yield partitions.outcomes.popleft()
 
 
 @contextmanager
@@ -156,14 +163,14 @@ def _unfinished(journal: Journal, positions: Iterable[Position], dest: Wire, in_
     topics = {position.begun.dest_topic for position in positions}
     # Where the broker does not return a config, Kafka's default is assumed. The topic may be missing: settling reports
     # that.
-    takes = dict.fromkeys(topics, Taking(stamps=False, max_message_bytes=None))
-    takes |= _ask_patiently(lambda: taking(dest, topics))
+    limits = dict.fromkeys(topics, TopicLimits(stamps=False, max_message_bytes=None))
+    limits |= _ask_patiently(lambda: topic_limits(dest, topics))
     # Half of it: clocks differ a bit, and brokers remove old producers only from time to time.
     fresh_ms = 0
     if in_flight > 1:
         fresh_ms = (producer_memory_ms(broker_configs(dest).values()) or 0) // 2 - (clock_ahead_ms(dest) or 0)
     for position in positions:
-        topic = takes[position.begun.dest_topic]
+        topic = limits[position.begun.dest_topic]
         yield Track(
             begun=position.begun,
             destination=Destination(
@@ -193,53 +200,53 @@ def _new_producer(dest: Wire) -> Producer:
 class _Told:
     """Reports progress, a few times a second at most, and why nothing moves."""
 
-    def __init__(self, tracks: Tracks, reader: LogReader, dest_lines: Lines, emit: Emit) -> None:
-        self._tracks, self._reader, self._dest_lines, self._emit = tracks, reader, dest_lines, emit
+    def __init__(self, partitions: Partitions, reader: LogReader, dest_lines: Lines, emit: Emit) -> None:
+        self._partitions, self._reader, self._dest_lines, self._emit = partitions, reader, dest_lines, emit
         self._at = 0.0
         self._silence = Silence()
-        self._moved_at = tracks.moved_at
+        self._moved_at = partitions.moved_at
         self._rest_told_at = -_REST_TELL_SECONDS
 
     def go_on(self) -> None:
-        now, tracks = time.monotonic(), self._tracks
-        if now - self._at < _TELL_SECONDS and tracks.open:
+        now, partitions = time.monotonic(), self._partitions
+        if now - self._at < _TELL_SECONDS and partitions.open:
             return
         self._at = now
-        tracks.tell()
+        partitions.tell()
         rest = self._dest_lines.resting() or self._reader.rest
         if rest is not None and rest.seconds >= _TOLD_REST_SECONDS and now - self._rest_told_at > _REST_TELL_SECONDS:
             # Something moves all the same, so that this is not a wait.
             self._rest_told_at = now
             self._emit(Happened(text=rest.reason))
-        self._emit(Progress(stage="offsets", done=tracks.done_offsets, total=tracks.total_offsets))
-        self._emit(Progress(stage="bytes", done=tracks.sent_bytes, total=None))
-        if now - tracks.moved_at > _SILENCE_SECONDS:
-            self._emit(Waiting(reason=self.trouble or "no answer yet", seconds=now - tracks.moved_at))
+        self._emit(Progress(stage="offsets", done=partitions.done_offsets, total=partitions.total_offsets))
+        self._emit(Progress(stage="bytes", done=partitions.sent_bytes, total=None))
+        if now - partitions.moved_at > _SILENCE_SECONDS:
+            self._emit(Waiting(reason=self.trouble or "no answer yet", seconds=now - partitions.moved_at))
 
     @property
     def trouble(self) -> str:
         rest = self._dest_lines.resting()
         if rest is not None:
             return rest.reason
-        return self._reader.trouble if self._reader.resting else self._tracks.trouble or self._reader.trouble
+        return self._reader.trouble if self._reader.resting else self._partitions.trouble or self._reader.trouble
 
     @property
     def silent_seconds(self) -> float:
         """For how many seconds nothing has moved, as whoever asks again and again sees it. The time for which a broker
         throttles us does not count."""
         self._silence.look()
-        moved_at, self._moved_at = self._moved_at, self._tracks.moved_at
+        moved_at, self._moved_at = self._moved_at, self._partitions.moved_at
         if moved_at != self._moved_at or self._reader.resting or self._dest_lines.resting() is not None:
             self._silence.broken()
         return self._silence.seconds
 
 
-def _give_up(tracks: Tracks, told: _Told, after_seconds: float) -> None:
+def _give_up(partitions: Partitions, told: _Told, after_seconds: float) -> None:
     silence = told.silent_seconds
     if silence > after_seconds:
         reason = f"nothing moved for {silence:.0f} s: {told.trouble or 'no answer'}"
-        for track in tracks.by_place.values():
-            tracks.fail(track, reason, silent=True)
+        for track in partitions.by_place.values():
+            partitions.fail(track, reason, silent=True)
 
 
 def _ask_patiently(ask: Callable[[], T]) -> T:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from kafka_meta.batches import MalformedBatch, RecordTooLarge
 from kafka_meta.journal import Place
 from kafka_meta.logs.reader import Arrived, CutBack, Damaged, LogReader, Lost, Purged, Refused, Short
+from kafka_meta.mirror.partitions import Partitions
 from kafka_meta.mirror.track import Held, Prepared, Track, damaged
-from kafka_meta.mirror.tracks import Tracks
 
 FETCH_BYTES = 16 << 20
 """A dozen partitions get all they ask for with this: 1.1 times the throughput of half of it."""
 
 
 class Fetching:
-    def __init__(self, tracks: Tracks, reader: LogReader) -> None:
-        self._tracks, self._reader = tracks, reader
+    def __init__(self, partitions: Partitions, reader: LogReader) -> None:
+        self._partitions, self._reader = partitions, reader
 
     def go_on(self) -> None:
         """Takes the records that have arrived, and lets the reader ask for more."""
@@ -22,22 +22,22 @@ class Fetching:
             if isinstance(event, Arrived):
                 self._arrived(event)
             else:
-                self._lost(self._tracks.by_place[event.place], event)
+                self._lost(self._partitions.by_place[event.place], event)
         self._reader.go_on()
 
     def _arrived(self, arrived: Arrived) -> None:
         held = Held(size_bytes=arrived.size_bytes)
         prepared: dict[Place, Prepared] = {}
         for fetched in arrived.fetched:
-            track = self._tracks.by_place[fetched.topic, fetched.partition]
+            track = self._partitions.by_place[fetched.topic, fetched.partition]
             track.fetching = False
             prepared[track.place] = track.prepare(fetched, held)
-        self._tracks.keep({place: made for place, made in prepared.items() if made.ready}, held)
+        self._partitions.keep({place: made for place, made in prepared.items() if made.ready}, held)
         for place, made in prepared.items():
-            track = self._tracks.by_place[place]
+            track = self._partitions.by_place[place]
             if made.obstacle is not None:
                 self._obstructed(track, made.obstacle)
-            self._tracks.enlist(track)
+            self._partitions.enlist(track)
 
     def _obstructed(self, track: Track, error: MalformedBatch | RecordTooLarge) -> None:
         """A batch is fetched once more, since it may have been damaged on the way. If it is damaged again, the log
@@ -52,13 +52,13 @@ class Fetching:
         match lost:
             case Purged():
                 reason = f"lost offsets {lost.offset}–{lost.log_start}: the source deleted them before they were copied"
-                self._tracks.fail(track, reason, final=True)
+                self._partitions.fail(track, reason, final=True)
             case CutBack():
-                self._tracks.cut_back(track, lost.cut)
+                self._partitions.cut_back(track, lost.cut)
             case Short():
-                self._tracks.fail(track, f"the source has been truncated or replaced: {lost.reason}")
+                self._partitions.fail(track, f"the source has been truncated or replaced: {lost.reason}")
             case Damaged():
                 track.obstacle = damaged(lost.reason, track.next)
-                self._tracks.enlist(track)
+                self._partitions.enlist(track)
             case Refused():
-                self._tracks.fail(track, lost.reason, final=lost.recreated)
+                self._partitions.fail(track, lost.reason, final=lost.recreated)

@@ -22,11 +22,11 @@ from kafka_meta.mirror.bind import bind
 from kafka_meta.mirror.clock import look_at_clock
 from kafka_meta.mirror.findings import Allowed, Findings
 from kafka_meta.mirror.guard import looks_guarded
+from kafka_meta.mirror.limits import Candidate, limits, longest_copy_ms, refused_records
 from kafka_meta.mirror.prepare import OpenTransaction, Preparation
 from kafka_meta.mirror.quiet import GLANCE_SECONDS, Look, look, movements, wait_until
 from kafka_meta.mirror.rights import look_at_rights
 from kafka_meta.mirror.room import look_at_retention, look_at_room, look_at_what_may_vanish
-from kafka_meta.mirror.takes import Candidate, limits, longest_copy_ms, refused_records
 from kafka_meta.model import EVERYTHING, Remark, Resource, Snapshot, sorted_remarks
 from kafka_meta.plan import Policy, plural
 from kafka_meta.plan.compare.groups import liveness

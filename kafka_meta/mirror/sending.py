@@ -8,9 +8,9 @@ from typing import NamedTuple
 from kafka_meta.batches import unreadable
 from kafka_meta.journal import Place
 from kafka_meta.mirror.lease import Lease
+from kafka_meta.mirror.partitions import Partitions
 from kafka_meta.mirror.settling import Settling
 from kafka_meta.mirror.track import Ready, State, Track, damaged
-from kafka_meta.mirror.tracks import Tracks
 from kafka_meta.wire.connection import Unanswered, error_text, is_retriable
 from kafka_meta.wire.lines import Answers, Line, Lines
 from kafka_meta.wire.produce import Produce, Produced, Sent
@@ -37,7 +37,7 @@ class Sending:
 
     def __init__(
         self,
-        tracks: Tracks,
+        partitions: Partitions,
         lines: Lines,
         lease: Lease,
         settling: Settling,
@@ -46,7 +46,7 @@ class Sending:
         timeout_ms: int,
         max_rate_bytes: int | None,
     ) -> None:
-        self._tracks, self._lines, self._lease = tracks, lines, lease
+        self._partitions, self._lines, self._lease = partitions, lines, lease
         self._settling, self._answers = settling, answers
         self._timeout_ms = timeout_ms
         self._max_rate_bytes = max_rate_bytes
@@ -61,17 +61,19 @@ class Sending:
     def go_on(self) -> None:
         """Sends what is ready on every line that is not busy."""
         if self.rest_seconds:
-            self._tracks.moved_at = time.monotonic()  # waiting for the rate limit does not count as silence
+            self._partitions.moved_at = time.monotonic()  # waiting for the rate limit does not count as silence
             return
-        if not any(self._tracks.sendable.values()):
+        if not any(self._partitions.sendable.values()):
             return
         if not self._lease.check():
-            self._tracks.trouble = "the lease on the destination has expired: its group's coordinator does not answer"
+            self._partitions.trouble = (
+                "the lease on the destination has expired: its group's coordinator does not answer"
+            )
             return
         if self._lease.term != self._term:
             self._start_term()
             return
-        for sendable in self._tracks.sendable.values():
+        for sendable in self._partitions.sendable.values():
             while sendable and not self.rest_seconds:
                 leader = next(iter(sendable.values())).dest_leader
                 assert leader is not None
@@ -80,11 +82,11 @@ class Sending:
 
     def _start_term(self) -> None:
         """The lease was lost and has been taken again: somebody else may have copied in between."""
-        self._tracks.journal.check_claim()
+        self._partitions.journal.check_claim()
         self._term = self._lease.term
-        for track in self._tracks.by_place.values():
+        for track in self._partitions.by_place.values():
             if track.state is State.SETTLED:
-                self._tracks.unsettle(track, "the lease on the destination had expired")
+                self._partitions.unsettle(track, "the lease on the destination had expired")
 
     def _send(self, line: Line, sendable: dict[Place, Track]) -> bool:
         """Whether there was something for this line. While batches of a partition are under way, its next one goes on
@@ -114,7 +116,7 @@ class Sending:
             head, body = ready.outgoing.head, ready.outgoing.body
             batches.append(Sent(topic=begun.dest_topic, partition=begun.partition, head=head, body=body))
             asked[begun.dest_topic, begun.partition] = _Asked(track=track, era=track.era, ready=ready)
-            self._tracks.enlist(track)
+            self._partitions.enlist(track)
         if self._max_rate_bytes is not None:
             self._not_before = max(self._not_before, time.monotonic()) + size / self._max_rate_bytes
         line.under_way += 1
@@ -133,9 +135,9 @@ class Sending:
                 if each.track.era != each.era:
                     continue
                 if answer.retriable:
-                    self._tracks.unsettle(each.track, f"the destination: {answer.reason}")
+                    self._partitions.unsettle(each.track, f"the destination: {answer.reason}")
                 else:
-                    self._tracks.fail(each.track, f"the destination: {answer.reason}")
+                    self._partitions.fail(each.track, f"the destination: {answer.reason}")
             return
         for produced in answer:
             each = asked[produced.topic, produced.partition]
@@ -143,33 +145,33 @@ class Sending:
             if not track.open:
                 continue
             if not produced.error_code and produced.base_offset != track.begun.base + each.ready.rank:
-                self._tracks.misplaced(track, each.ready, produced.base_offset)
+                self._partitions.misplaced(track, each.ready, produced.base_offset)
             elif track.era != each.era:
                 continue  # the end of the destination's log will show that it has arrived
             elif produced.error_code:
                 self._refused(track, each.ready, produced)
             else:
-                self._tracks.acknowledge(track, each.ready)
+                self._partitions.acknowledge(track, each.ready)
 
     def _refused(self, track: Track, ready: Ready, produced: Produced) -> None:
         reason = error_text(produced.error_code, produced.error_message)
         assert track.acknowledged is not None
         at = track.acknowledged.source
         if track.sending[0] is ready and (seen := unreadable(ready.outgoing)) is not None:
-            self._tracks.fail(track, damaged(f"record batch at offset {at}: {seen}", at))
+            self._partitions.fail(track, damaged(f"record batch at offset {at}: {seen}", at))
         elif produced.error_code in _SECOND_LOOK:
-            if self._tracks.refused(track, f"the destination refuses the next batch: {reason}"):
-                self._tracks.unsettle(track, reason)
+            if self._partitions.refused(track, f"the destination refuses the next batch: {reason}"):
+                self._partitions.unsettle(track, reason)
         elif is_retriable(produced.error_code):
             self._settling.wait_a_moment()
-            self._tracks.unsettle(track, f"{track.name} on the destination: {reason}")
+            self._partitions.unsettle(track, f"{track.name} on the destination: {reason}")
         elif produced.error_code in _TOO_LARGE and track.halve(ready):
-            self._tracks.unsettle(track, f"{track.name} on the destination: {reason}")
+            self._partitions.unsettle(track, f"{track.name} on the destination: {reason}")
         elif produced.error_code in _TOO_LARGE:
-            self._tracks.fail(
+            self._partitions.fail(
                 track,
                 f"the destination refuses the last record before source offset {ready.outgoing.source_end}, compressed "
                 f"anew: {reason}. Raise max.message.bytes of topic {track.begun.dest_topic}",
             )
         else:
-            self._tracks.fail(track, f"the destination refuses the batch that follows source offset {at}: {reason}")
+            self._partitions.fail(track, f"the destination refuses the batch that follows source offset {at}: {reason}")

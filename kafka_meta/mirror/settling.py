@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from kafka_meta.journal import Place
-from kafka_meta.mirror.settle import LogEnd, look_at_destination
-from kafka_meta.mirror.tracks import Tracks
+from kafka_meta.mirror.log_end import LogEnd, look_at_destination
+from kafka_meta.mirror.partitions import Partitions
 from kafka_meta.wire.connection import Wire
 from kafka_meta.wire.lines import Answers
 from kafka_meta.wire.partitions import Failure, Recreated
@@ -21,16 +21,16 @@ _AFTER_LOSS_SECONDS = 0.5
 class Settling:
     """One look-up at a time, for all partitions that are unsettled."""
 
-    def __init__(self, tracks: Tracks, dest: Wire, answers: Answers) -> None:
-        self._tracks, self._dest, self._answers = tracks, dest, answers
+    def __init__(self, partitions: Partitions, dest: Wire, answers: Answers) -> None:
+        self._partitions, self._dest, self._answers = partitions, dest, answers
         self._asking = False
         self._not_before = 0.0
 
     def go_on(self) -> None:
-        tracks = self._tracks
-        if tracks.unsettled and not self._asking and time.monotonic() >= self._not_before:
+        partitions = self._partitions
+        if partitions.unsettled and not self._asking and time.monotonic() >= self._not_before:
             self._asking = True
-            unsettled = [tracks.by_place[place] for place in tracks.unsettled]
+            unsettled = [partitions.by_place[place] for place in partitions.unsettled]
             epochs = {track.place: track.dest_epoch for track in unsettled if track.dest_epoch is not None}
             look = partial(look_at_destination, self._dest, [track.begun for track in unsettled], epochs)
             self._answers.meanwhile(look, self._heard)
@@ -44,14 +44,14 @@ class Settling:
         self._not_before = max(self._not_before, time.monotonic() + _PAUSE_SECONDS)
         ends: dict[Place, LogEnd] = {}
         for place, told in found.items():
-            if place not in self._tracks.unsettled:
+            if place not in self._partitions.unsettled:
                 continue
-            track = self._tracks.by_place[place]
+            track = self._partitions.by_place[place]
             if isinstance(told, LogEnd):
                 ends[place] = told
             elif told.retriable:
-                self._tracks.trouble = f"{track.name} on the destination: {told.reason}"
+                self._partitions.trouble = f"{track.name} on the destination: {told.reason}"
             else:
-                self._tracks.fail(track, told.reason, final=isinstance(told, Recreated))
+                self._partitions.fail(track, told.reason, final=isinstance(told, Recreated))
         if ends:
-            self._tracks.settle(ends)
+            self._partitions.settle(ends)

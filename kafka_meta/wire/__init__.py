@@ -21,12 +21,15 @@
     membership   membership of a group, used as a lease
     abilities    which of these requests the brokers support
 
+    library      kafka-python without its clients
+
 librdkafka hides much: it lists only groups of consumers, has no log directories, and makes an object of each synonym of
 each config. Here an answer is complete, with its broker and its errors. Only `create_acls`, `upsert_users`,
 `set_quotas`, `set_configs`, `commit`, `wake` and `produce` change what is on a cluster. `membership` changes the
 members of a group.
 """
 
+from kafka_meta.wire import library as library  # before anything of kafka-python  # isort: split
 from kafka_meta.wire.acls import NO_AUTHORIZER, acls, create_acls
 from kafka_meta.wire.configs import Config, broker_configs, other_configs, overrides, set_configs
 from kafka_meta.wire.connection import OPERATIONS, Unanswered, Wire

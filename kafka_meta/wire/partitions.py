@@ -231,23 +231,23 @@ def youngest_records(wire: Wire, leaders: Mapping[Place, Leader]) -> dict[Place,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taking:
+class TopicLimits:
     """What a topic accepts: whether it sets the timestamps of its records itself, and how large a batch may be."""
 
     stamps: bool
     max_message_bytes: int | None
 
 
-def taking(wire: Wire, topics: Iterable[str]) -> dict[str, Taking]:
+def topic_limits(wire: Wire, topics: Iterable[str]) -> dict[str, TopicLimits]:
     """By topic, where the broker returns its configs. Raises `Unanswered` when it does not answer."""
-    found: dict[str, Taking] = {}
+    found: dict[str, TopicLimits] = {}
     for topic, configs in effective(wire, sorted(set(topics)), ("message.timestamp.type", "max.message.bytes")):
         if isinstance(configs, Unanswered):
             if configs.retriable:
                 raise configs
             continue
         limit = configs.get("max.message.bytes")
-        found[topic] = Taking(
+        found[topic] = TopicLimits(
             stamps=configs.get("message.timestamp.type") == "LogAppendTime",
             max_message_bytes=int(limit) if limit else None,
         )

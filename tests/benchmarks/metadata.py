@@ -22,8 +22,13 @@ TOPICS, PARTITIONS, GROUPS, OFFSETS, ACLS = 2000, 3, 500, 12, 1000
 ROUNDS = 3
 IN_ZOOKEEPER_ALONE = (2_500, 5_000, 10_000)
 
-KEPT_CLASSES = "-XX:SharedArchiveFile="
-"""Operators start the tools without what the playground keeps for a quicker start."""
+OF_THE_PLAYGROUND = ("-XX:SharedArchiveFile=", "-XX:TieredStopAtLevel=", "-XX:+UseSerialGC")
+"""What makes the tools start sooner in the playground. Kafka's scripts do without it."""
+OF_KAFKAS_SCRIPTS = (
+    *("-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"),
+    *("-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15", "-Djava.awt.headless=true"),
+)
+"""The options of `kafka-run-class.sh` (3.9.1)."""
 
 # What the four tools say is what an export holds: topics with partitions, overrides, rules, groups with offsets.
 OFFICIAL = (
@@ -70,7 +75,8 @@ def measure_pair(here: Path, source: playground.Cluster) -> None:
     for _ in range(ROUNDS):
         for runs, (main_class, *arguments) in zip(official, OFFICIAL, strict=True):
             command = source.tool_command(main_class, *(each.format(source.bootstrap_servers) for each in arguments))
-            runs.append(run([each for each in command if not each.startswith(KEPT_CLASSES)], cwd=here))
+            java, *rest = (each for each in command if not each.startswith(OF_THE_PLAYGROUND))
+            runs.append(run([java, *OF_KAFKAS_SCRIPTS, *rest], cwd=here))
         take("export, brokers and ZooKeeper", "export", *both, "--fileName", "metadata.json")
         take("export, brokers alone", "export", *both[:2], "--fileName", "brokers.json")
         take("export, ZooKeeper alone", "export", *both[2:], "--fileName", "zookeeper.json")

@@ -21,8 +21,8 @@ from kafka_meta.events import Event, Progress, silent
 from kafka_meta.journal import Journal
 from kafka_meta.logs.history import Untold
 from kafka_meta.mirror.copy import PartitionDone
+from kafka_meta.mirror.log_end import LogEnd, look_at_destination
 from kafka_meta.mirror.sending import Sending
-from kafka_meta.mirror.settle import LogEnd, look_at_destination
 from kafka_meta.playground import Cluster
 from kafka_meta.verify import cut_back
 from kafka_meta.wire import connect

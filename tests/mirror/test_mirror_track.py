@@ -13,8 +13,8 @@ from kafka_meta.batches import Batch, Destination, Producer, scan
 from kafka_meta.events import silent
 from kafka_meta.journal import Begun, Journal
 from kafka_meta.logs.reader import Memory
+from kafka_meta.mirror.partitions import PartitionDone, Partitions
 from kafka_meta.mirror.track import Held, State, Track
-from kafka_meta.mirror.tracks import PartitionDone, Tracks
 from kafka_meta.wire.fetch import Fetched
 
 COMPACTED = Path(__file__).parent.parent / "cases" / "batches" / "v2-compacted.log"
@@ -36,38 +36,40 @@ class NoReader:
 
 
 @pytest.fixture
-def copying(tmp_path: Path) -> tuple[Tracks, Track]:
+def copying(tmp_path: Path) -> tuple[Partitions, Track]:
     """All partitions of a copy: one, with nothing left to copy."""
     journal = Journal(tmp_path / "journal", source_id="s", dest_id="d")
     journal.begin([begun(0)])
     nobody: Any = NoReader()
-    tracks = Tracks(journal, list(journal.positions()), Memory(total_bytes=1 << 20, free_bytes=1 << 20), nobody, silent)
+    partitions = Partitions(
+        journal, list(journal.positions()), Memory(total_bytes=1 << 20, free_bytes=1 << 20), nobody, silent
+    )
     track = a_track(0)
-    tracks.open_all([track])
+    partitions.open_all([track])
     position = journal.settle({track.place: 0})[track.place]
     assert position is not None
     track.settle(position)
-    return tracks, track
+    return partitions, track
 
 
-def test_what_is_complete_neither_fails_nor_counts_twice(copying: tuple[Tracks, Track]) -> None:
-    tracks, track = copying
-    tracks.enlist(track)
-    tracks.enlist(track)
-    tracks.fail(track, "too late")
-    tracks.unsettle(track, "too late")
-    tracks.conclude()
-    tracks.fail(track, "too late")
-    assert (tracks.open, track.state) == (0, State.COMPLETE)  # -1 before: the copy never ended
-    assert [type(outcome) for outcome in tracks.outcomes] == [PartitionDone]
+def test_what_is_complete_neither_fails_nor_counts_twice(copying: tuple[Partitions, Track]) -> None:
+    partitions, track = copying
+    partitions.enlist(track)
+    partitions.enlist(track)
+    partitions.fail(track, "too late")
+    partitions.unsettle(track, "too late")
+    partitions.conclude()
+    partitions.fail(track, "too late")
+    assert (partitions.open, track.state) == (0, State.COMPLETE)  # -1 before: the copy never ended
+    assert [type(outcome) for outcome in partitions.outcomes] == [PartitionDone]
 
 
-def test_what_has_failed_fails_once(copying: tuple[Tracks, Track]) -> None:
-    tracks, track = copying
+def test_what_has_failed_fails_once(copying: tuple[Partitions, Track]) -> None:
+    partitions, track = copying
     for _ in range(2):
-        tracks.fail(track, "gone")
-    tracks.enlist(track)
-    assert (tracks.open, track.state, len(tracks.outcomes)) == (0, State.FAILED, 1)
+        partitions.fail(track, "gone")
+    partitions.enlist(track)
+    assert (partitions.open, track.state, len(partitions.outcomes)) == (0, State.FAILED, 1)
 
 
 @pytest.mark.parametrize("wrong", [Track.complete, lambda track: (track.fail(), track.fail())])

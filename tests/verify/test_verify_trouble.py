@@ -13,7 +13,7 @@ from kafka_meta import playground
 from kafka_meta.events import Event, Progress, Waiting, silent
 from kafka_meta.journal import Journal, Position
 from kafka_meta.logs import Span
-from kafka_meta.mirror.takes import NO_LIMIT, Candidate, Limits, refused_records
+from kafka_meta.mirror.limits import NO_LIMIT, Candidate, Limits, refused_records
 from kafka_meta.model import Resource
 from kafka_meta.playground import Broker, Cluster
 from kafka_meta.playground.design import Design

@@ -12,7 +12,7 @@ from kafka_meta.events import Emit, Happened
 from kafka_meta.journal import Boundary, Journal, Place, Position, Round
 from kafka_meta.logs.history import Cut
 from kafka_meta.logs.reader import LogReader, Memory
-from kafka_meta.mirror.settle import LogEnd
+from kafka_meta.mirror.log_end import LogEnd
 from kafka_meta.mirror.track import Held, Prepared, Ready, State, Track
 from kafka_meta.model import Broker
 
@@ -59,7 +59,7 @@ class PartitionFailed:
 Outcome: TypeAlias = PartitionDone | PartitionFailed
 
 
-class Tracks:
+class Partitions:
     """What fetching, sending and settling share. Every change of a track ends in one of these methods."""
 
     def __init__(
