@@ -226,7 +226,8 @@ def _validated(plan: Plan, dest: ClusterSettings) -> tuple[Plan, tuple[Result, .
 
 
 def _show(plan: Plan, screen: Screen) -> int:
-    screen.document(encode_plan(plan))
+    if screen.json:
+        screen.document(encode_plan(plan))
     screen.result(plan_lines(plan, verbose=screen.verbose))
     if plan.actions:
         screen.result(["", "Nothing was changed. To do it: the same command with --commit"])

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from kafka_meta.files.metadata import (
     decode_acl,
@@ -93,8 +93,15 @@ def encode_differences(differences: Iterable[Difference]) -> list[dict[str, Any]
 
 def encode_action(action: Action) -> dict[str, Any]:
     """Its type, then its fields by their names in camel case. What a mirror has set before is not part of a plan."""
-    names = [field.name for field in fields(action) if field.name != "replaces"]
-    return {"type": action.type, **{camel(name): _encode_value(getattr(action, name)) for name in names}}
+    told = {key: _encode_value(getattr(action, name)) for name, key in _NAMES[type(action)]}
+    return {"type": action.type, **told}
+
+
+_NAMES = {
+    kind: tuple((field.name, camel(field.name)) for field in fields(kind) if field.name != "replaces")
+    for kind in get_args(Action)
+}
+"""Each field's name, here and in a document."""
 
 
 def _encode_value(value: object) -> Any:

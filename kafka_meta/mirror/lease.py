@@ -6,10 +6,13 @@ leader itself. A member that does not hold it leaves. A dead copier loses its me
 next copier's join waits for that.
 
 A broker waits `group.initial.rebalance.delay.ms` (3 s as shipped) before it answers the first join of an empty group.
-A copier does not wait for it. It asks for the members meanwhile, on a second connection. If it is the only one, it came
-first: so it will be the group's leader, and has the lease already. While the join has no answer, each look that still
-finds it among the members counts as a heartbeat. A coordinator that moves forgets a group that is about to begin; the
-join then fails at once, and the lease ends until the next join.
+A copier does not wait for it. It looks meanwhile, on a second connection. When it has been the only member for a
+second, it came first: so it will be the group's leader, and has the lease already. Each look that still finds it among
+the members counts as a heartbeat, for a short time.
+
+A coordinator that moves forgets a group that has not begun, and the broker that had it may not notice at once. So a
+look counts only when every broker names the same coordinator. Whoever asks the next coordinator waits for longer than
+an earlier look counts.
 
 A copier may send only while its last answered heartbeat is younger than the session. So a process that was stopped and
 wakes up knows by its clock, before it sends anything, that another copier may have the lease.
@@ -42,11 +45,13 @@ from kafka_meta.wire.patience import patiently
 SESSION_SECONDS = 10.0
 _HEARTBEATS = 5
 """Heartbeats in a session. The lease counts as ended one interval before the session ends at the coordinator."""
+_GRACE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.2
 _LOOK_SECONDS = 0.1
-_ALONE_SECONDS = 3.0
-"""How long the lease holds after a look that has found us in a group that is about to begin. No broker takes over from
-one that does not answer as soon as that."""
+_ALONE_SECONDS = 1.0
+"""How long we must have been alone in a group that is about to begin, before we have the lease."""
+_LOOK_COUNTS_SECONDS = 0.6
+"""How long the lease holds after a look in that time: less than `_ALONE_SECONDS`, so that nobody has it twice."""
 _SETTLE_SECONDS = 15.0
 """How long a coordinator has to load its groups, and a group to settle, before nobody knows who has the lease."""
 _PARTING_SECONDS = 2.0
@@ -89,14 +94,14 @@ class Lease:
         """Set when our first join has its answer, or will never have one."""
         self._refusal: Exception | None = None
         self._member_id = ""
+        self._lock = threading.Lock()
+        """For what looks change: `_holding`, `term`, `_valid_until`."""
         self._thread: threading.Thread | None = None
         self._wire: Wire | None = None
 
     def join(self) -> None:
         """Begins to take the lease. Raises `KafkaMetaError` when the destination cannot be reached."""
-        # A coordinator that is down should be noticed soon, but joining may take as long as a session.
-        patience_ms = round(self._session_seconds * 1000) + 5000
-        self._wire = connect(replace(self._dest, request_timeout_ms=min(patience_ms, self._dest.request_timeout_ms)))
+        self._wire = connect(self._impatient())
         try:
             self._member = Membership(wire=self._wire, group=self._group, kind=_KIND)
             self._say_whom_we_wait_for()
@@ -105,6 +110,10 @@ class Lease:
             raise
         self._thread = threading.Thread(target=self._serve, name="lease", daemon=True)
         self._thread.start()
+
+    def _impatient(self) -> ClusterSettings:
+        """A coordinator that is down should be noticed soon, but joining may take as long as a session."""
+        return replace(self._dest, request_timeout_ms=round(1000 * (self._session_seconds + _GRACE_SECONDS)))
 
     def __enter__(self) -> Lease:
         if self._thread is None:
@@ -193,12 +202,17 @@ class Lease:
     def _take(self) -> None:
         # The lease of a dead copier ends with its session.
         until = time.monotonic() + max(self._dest.patience_s, 2 * self._session_seconds)
+        member_id = ""
         while time.monotonic() < until and not self._stop.is_set():
             try:
-                self._join()
+                self._join(member_id)
                 return
-            except (Rebalancing, Expelled):
+            except Rebalancing:
+                # Another copier has joined before we had what the leader sends. As the same member, we keep our place.
+                member_id = self._member_id
+            except Expelled:
                 self._valid_until, self._holding = 0.0, False
+                member_id = ""
             except Unanswered as silence:
                 self._valid_until, self._holding = 0.0, False
                 if not silence.retriable or time.monotonic() + _PAUSE_SECONDS > until:
@@ -206,6 +220,7 @@ class Lease:
                         f"the lease on the destination cannot be taken: group {self._group}: {silence.reason}",
                         "copying needs READ on that group",
                     ) from silence
+                member_id = self._member_id
                 time.sleep(_PAUSE_SECONDS)
         raise KafkaMetaError(f"the lease on the destination cannot be taken: group {self._group} does not settle")
 
@@ -244,33 +259,39 @@ class Lease:
 
     @contextmanager
     def _looking(self) -> Iterator[None]:
-        """While our first join has no answer, looks whether we came first."""
-        if self._joined_once.is_set() or not self._member_id:
-            yield
-            return
+        """While our first join has no answer, looks whether we came first. Nobody waits for a look."""
         ends = threading.Event()
-        looks = background(partial(self._look_whether_alone, ends))
+        if not self._joined_once.is_set() and self._member_id:
+            background(partial(self._look_whether_alone, self._coordinator, self._member_id, ends))
         try:
             yield
         finally:
-            ends.set()
-            with suppress(KafkaMetaError, Unanswered, Rebalancing, Expelled):
-                looks.result()
+            with self._lock:
+                ends.set()
 
-    def _look_whether_alone(self, ends: threading.Event) -> None:
-        with connect(self._dest) as wire:
+    def _look_whether_alone(self, coordinator: int, member_id: str, ends: threading.Event) -> None:
+        alone_since: float | None = None
+        with suppress(KafkaMetaError), connect(self._impatient()) as wire:
             member = Membership(wire=wire, group=self._group, kind=_KIND)
             while not ends.wait(_LOOK_SECONDS):
                 asked = _now()
-                members = member.member_ids(self._coordinator)
-                if ends.is_set():
-                    return
-                if not self._holding and members == {self._member_id}:
-                    self._holding = True
-                    self.term += 1
-                if self._holding and self._member_id in members:
-                    self._valid_until = asked + _ALONE_SECONDS
-                    self._answered.set()
+                members: frozenset[str] = frozenset()
+                with suppress(Unanswered, Rebalancing, Expelled):
+                    if member.coordinators() == {coordinator}:
+                        members = member.member_ids(coordinator)
+                with self._lock:
+                    if ends.is_set():
+                        return
+                    if members != {member_id}:
+                        alone_since = None
+                    elif alone_since is None:
+                        alone_since = asked
+                    elif not self._holding and asked - alone_since > _ALONE_SECONDS:
+                        self._holding = True
+                        self.term += 1
+                        self._answered.set()
+                    if self._holding and member_id in members:
+                        self._valid_until = asked + _LOOK_COUNTS_SECONDS
 
     def _extend(self, asked: float) -> None:
         self._valid_until = asked + self._session_seconds - self._beat_seconds

@@ -6,7 +6,9 @@ READ, WRITE, DELETE or ALTER implies DESCRIBE, one of ALTER_CONFIGS implies DESC
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from operator import attrgetter
 
 from kafka_meta.model import Acl
 from kafka_meta.plan.pattern import Pattern
@@ -79,7 +81,11 @@ def may_alter_cluster(principal: str, acls: Iterable[Acl], *, without_rules: boo
 def in_order(acls: Iterable[Acl]) -> list[Acl]:
     """DENY before ALLOW: otherwise a right would exist until its DENY is created. Within each, ACLs about the cluster
     come last: they may end our own right to create the others."""
-    return sorted(acls, key=lambda acl: (acl.permission != "DENY", acl.resource_type == "CLUSTER", acl))
+    return sorted(acls, key=lambda acl: (acl.permission != "DENY", acl.resource_type == "CLUSTER", as_tuple(acl)))
+
+
+as_tuple: Callable[[Acl], tuple[str, ...]] = attrgetter(*(field.name for field in fields(Acl)))
+"""What an ACL is ordered by. Of tens of thousands of ACLs, tuples are sorted much faster than dataclasses."""
 
 
 def _one_of(one: str, other: str, *, any_word: str) -> bool:

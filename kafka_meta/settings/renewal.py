@@ -11,7 +11,7 @@ from typing import Generic, TypeAlias, TypeVar
 from kafka_meta.errors import KafkaMetaError
 
 T = TypeVar("T")
-_Stamp: TypeAlias = "tuple[int, int, int] | None"
+Stamp: TypeAlias = "tuple[int, int, int] | None"
 
 
 class Renewal(Generic[T]):
@@ -21,24 +21,23 @@ class Renewal(Generic[T]):
     again at the next call. So does a pipe (`<(…)`), which can be read only once.
     """
 
-    def __init__(self, path: str, first: T, make: Callable[[], T]) -> None:
-        self._path = path
-        self._make = make
+    def __init__(self, path: str, seen: Stamp, first: T, make: Callable[[], T]) -> None:
+        """`seen`: the file's `stamp` from before it was read."""
+        self._path, self._seen = path, seen
+        self._latest, self._make = first, make
         self._lock = threading.Lock()
-        self._latest = first
-        self._seen = _stamp(path)
 
     def latest(self) -> T:
         with self._lock:
-            stamp = _stamp(self._path)
-            if stamp is not None and stamp != self._seen:
+            now = stamp(self._path)
+            if now is not None and now != self._seen:
                 with suppress(KafkaMetaError):
                     self._latest = self._make()
-                    self._seen = stamp
+                    self._seen = now
             return self._latest
 
 
-def _stamp(path: str) -> _Stamp:
+def stamp(path: str) -> Stamp:
     """Changes when a file is written or replaced; None where there is none, and for a pipe."""
     with suppress(OSError, ValueError):
         told = os.stat(path)

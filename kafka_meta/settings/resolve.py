@@ -14,7 +14,7 @@ from kafka_meta.settings.connection import ClusterSettings, Origin, Role, Sasl, 
 from kafka_meta.settings.java import JavaProperties, ReadFile
 from kafka_meta.settings.policy import environment_name
 from kafka_meta.settings.private_files import WritePrivate, write_private
-from kafka_meta.settings.renewal import Renewal
+from kafka_meta.settings.renewal import Renewal, stamp
 from kafka_meta.settings.tls import tls, zookeeper_tls
 from kafka_meta.settings.toml import Toml
 
@@ -48,6 +48,7 @@ def resolve(
     """
     given = _Given(role, flags, environ, toml)
     config = given.value("config")
+    seen = stamp(_path(config, toml)) if config else None
     found, notes = _properties(config, toml, read_file)
     java = JavaProperties(found, read_file, write)
     origins: dict[str, Origin] = {}
@@ -80,7 +81,7 @@ def resolve(
         security_protocol=protocol,
         tls=tls(java) if protocol.endswith("SSL") else None,
         sasl=own_login,
-        renewal=Renewal(_path(config, toml), own_login, login_again) if own_login and config else None,
+        renewal=Renewal(_path(config, toml), seen, own_login, login_again) if own_login and config else None,
         client_id=java.text("client.id", "client_id") or "kafka-meta",
         request_timeout_ms=_request_timeout_ms(java, notes),
         dns_lookup=java.dns_lookup() or "use_all_dns_ips",

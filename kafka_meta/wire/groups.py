@@ -105,18 +105,18 @@ def _list(wire: Wire, what: _Coordinated) -> tuple[list[Any], tuple[Gap, ...]]:
     """The answers of all brokers that answered. Waits some seconds for coordinators that move or load."""
     keys = _keys(wire, what)
     before, moving = _at_work(wire, what, keys)
-    answers: list[Any] = []
-    gaps: dict[int, str] = {}
-    for attempt in range(_TRIES):
-        if attempt:
-            time.sleep(_PAUSE_SECONDS)
+    until = time.monotonic() + max(_TRIES * _PAUSE_SECONDS, wire.timeout_seconds)
+    while True:
         answers, gaps, loading = _ask_brokers(wire, what, {*wire.broker_ids, *before})
         after, still = _at_work(wire, what, keys)
-        if not (loading or moving or still) and before == after:
+        sure = not (loading or moving or still) and before == after
+        if sure or time.monotonic() > until:
             break
+        time.sleep(_PAUSE_SECONDS)
         before, moving = after, still
     found = [f"broker {broker}: {reason}" for broker, reason in sorted(gaps.items())]
-    found += [] if moving is None else [f"some may be missing: their coordinator is not at work ({moving})"]
+    if not sure and not loading:
+        found.append(f"some may be missing: their coordinator is not at work ({still or moving or 'it moves'})")
     return answers, tuple(Remark(resource=Resource(what.section), reason=reason) for reason in found)
 
 
@@ -148,15 +148,35 @@ def _keys(wire: Wire, what: _Coordinated) -> Sequence[str]:
 
 
 def _at_work(wire: Wire, what: _Coordinated, keys: Sequence[str]) -> tuple[Mapping[int, Sequence[str]], str | None]:
-    """Keys by coordinator, and why one of them is not at work yet; None when all are. A broker that does not answer at
-    all does not answer with a list either: that is not told here."""
+    """Keys by coordinator, and why one of them is not at work yet; None when all are. One that does not answer has no
+    keys: it does not answer with a list either, unless it comes back meanwhile."""
     failed: dict[str, Unanswered] = {}
-    found = coordinators(wire, keys, failed, key_type=what.key_type)
+    asked = coordinators(wire, keys, failed, key_type=what.key_type)
+    if keys and not asked and not any(silence.retriable for silence in failed.values()):
+        return _leaders(wire, what)
     reasons = [silence.reason for silence in failed.values() if silence.retriable]
-    for answer in wire.ask_all([(broker, what.described(some)) for broker, some in found.items()]):
+    found: dict[int, Sequence[str]] = {}
+    answers = wire.ask_all([(broker, what.described(some)) for broker, some in asked.items()])
+    for (broker, some), answer in zip(asked.items(), answers, strict=True):
+        found[broker] = () if isinstance(answer, Unanswered) else some
         if not isinstance(answer, Unanswered):
             reasons += [error_text(code) for code in what.codes(answer) if code and is_retriable(code)]
-    return found, next(iter(sorted(reasons)), None)
+    return found, min(reasons, default=None)
+
+
+def _leaders(wire: Wire, what: _Coordinated) -> tuple[Mapping[int, Sequence[str]], str | None]:
+    """For a caller who may not describe any group or transactional id that a key could be: the partitions by leader.
+    It shows that a coordinator has moved, but not whether the next one has loaded what it needs."""
+    found: dict[int, list[str]] = {}
+    try:
+        topic = metadata(wire, [what.topic]).topics.get(what.topic)
+    except Unanswered as silence:
+        return {}, silence.reason
+    for partition in topic.partitions if topic is not None else ():
+        if partition.leader is None:
+            return {}, f"partition {partition.partition} of {what.topic} has no leader"
+        found.setdefault(partition.leader, []).append(str(partition.partition))
+    return found, None
 
 
 @cache

@@ -53,6 +53,17 @@ class Membership:
         _check(answer.error_code, answer.error_message)
         return int(answer.node_id)
 
+    def coordinators(self) -> frozenset[int]:
+        """What each broker says: one, unless it is moving. Raises `Unanswered` when one of them does not answer."""
+        request = FindCoordinatorRequest(key=self.group, key_type=_GROUP, coordinator_keys=[self.group], max_version=3)
+        found: set[int] = set()
+        for answer in self.wire.ask_all([(broker, request) for broker in self.wire.broker_ids]):
+            if isinstance(answer, Unanswered):
+                raise answer
+            _check(answer.error_code, answer.error_message)
+            found.add(int(answer.node_id))
+        return frozenset(found)
+
     def members(self, coordinator: int) -> tuple[bytes, ...]:
         """The metadata that each member sent; empty while the group is rebalancing."""
         return tuple(bytes(member.member_metadata) for member in self._described(coordinator))

@@ -56,14 +56,12 @@ def metadata(wire: Wire, names: Iterable[str] | None = None, broker: int | None 
     # Before v4 (0.11) naming a topic may create it.
     all_topics = wanted is None or (wanted and not wire.speaks(MetadataRequest, 4))
     named = [MetadataRequest.MetadataRequestTopic(name=name) for name in sorted(wanted or ())]
-    answer = wire.ask(
-        MetadataRequest(
-            topics=None if all_topics else named,
-            allow_auto_topic_creation=False,
-            include_cluster_authorized_operations=True,
-        ),
-        broker,
+    request = MetadataRequest(
+        topics=None if all_topics else named,
+        allow_auto_topic_creation=False,
+        include_cluster_authorized_operations=True,
     )
+    answer = _told(wire, request, broker)
     topics: dict[str, Topic] = {}
     gaps: list[Gap] = []
     for told in answer.topics:
@@ -96,6 +94,18 @@ def metadata(wire: Wire, names: Iterable[str] | None = None, broker: int | None 
     )
 
 
+def _told(wire: Wire, request: MetadataRequest, broker: int | None) -> Any:
+    """A broker that has just started beside ZooKeeper answers before its controller has told it anything: no brokers,
+    no topics, no error. It is asked again for some seconds."""
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(_PAUSE_SECONDS)
+        answer = wire.ask(request, broker)
+        if answer.brokers:
+            return answer
+    raise Unanswered("the broker does not know its cluster yet", retriable=True)
+
+
 def absent_brokers(wire: Wire, metadata: Metadata) -> tuple[int, ...]:
     """The brokers that have replicas, or are registered and fenced (KIP-1073, since 4.0), and are not there."""
     partitions = (partition for topic in metadata.topics.values() for partition in topic.partitions)
@@ -114,7 +124,7 @@ def unseen(wire: Wire, names: Collection[str]) -> tuple[Gap, ...]:
     if not names or not wire.speaks(MetadataRequest, 4):  # before v4 (0.11) naming a topic may create it
         return ()
     named = [MetadataRequest.MetadataRequestTopic(name=name) for name in sorted(names)]
-    answer = wire.ask(MetadataRequest(topics=named, allow_auto_topic_creation=False))
+    answer = _told(wire, MetadataRequest(topics=named, allow_auto_topic_creation=False), None)
     return tuple(
         Remark(resource=Resource("topic", told.name), reason=f"no right to DESCRIBE it: {error_text(told.error_code)}")
         for told in answer.topics

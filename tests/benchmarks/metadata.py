@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,6 +22,20 @@ from tests.benchmarks.measure import HEADER, Run, as_shipped, row, run
 TOPICS, PARTITIONS, GROUPS, OFFSETS, ACLS = 2000, 3, 500, 12, 1000
 ROUNDS = 3
 IN_ZOOKEEPER_ALONE = (2_500, 5_000, 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    topics: int
+    partitions: int = PARTITIONS
+    groups: int = 0
+    offsets: int = 0
+    """Of each group, on so many partitions."""
+    acls: int = 0
+    """Of each topic."""
+
+
+HUGE = Size(10_000, 10, groups=5_000, offsets=12, acls=6)
 
 OF_THE_PLAYGROUND = ("-XX:SharedArchiveFile=", "-XX:TieredStopAtLevel=", "-XX:+UseSerialGC")
 """What makes the tools start sooner in the playground. Kafka's scripts do without it."""
@@ -55,7 +70,10 @@ def main() -> None:
             )  # fmt: skip
             measure_pair(here, source)
             print("\n## ZooKeeper alone, by the number of topics (3 partitions, half with overrides)\n")
-            measure_zookeeper(here, str(source.zookeeper_connect).partition("/")[0])
+            address = str(source.zookeeper_connect).partition("/")[0]
+            measure_zookeeper(here, address)
+            with playground.running(as_shipped("4.3.1")) as (dest,):
+                measure_huge(here, address, dest)
 
 
 def measure_pair(here: Path, source: playground.Cluster) -> None:
@@ -118,7 +136,7 @@ def created_by_admin_client(dest: playground.Cluster) -> float:
 def measure_zookeeper(here: Path, address: str) -> None:
     print("| topics | wall clock, median (range) | ms a topic | peak memory |\n| --- | --- | --- | --- |")
     for topics in IN_ZOOKEEPER_ALONE:
-        with nodes(address, f"/bench-{topics}", topics) as connect:
+        with nodes(address, f"/bench-{topics}", Size(topics)) as connect:
             runs = [
                 kafka_meta(here, "export", "--source-zk-connect", connect, "--fileName", "big.json")
                 for _ in range(ROUNDS)
@@ -130,28 +148,35 @@ def measure_zookeeper(here: Path, address: str) -> None:
         )
 
 
+def measure_huge(here: Path, address: str, dest: playground.Cluster) -> None:
+    """A cluster that no machine like this one could run: its nodes in ZooKeeper, and an empty destination."""
+    print(
+        f"\n## {HUGE.topics:,} topics × {HUGE.partitions} partitions, {HUGE.groups:,} groups × {HUGE.offsets} offsets,"
+    )
+    print(f"{HUGE.topics * HUGE.acls:,} ACLs, from ZooKeeper; {ROUNDS} rounds\n\n{HEADER}")
+    rename = ("--rename", r"topic-(.*)=eu.topic-\1")
+    to_dest = ("--dest-bootstrap-servers", dest.bootstrap_servers, "--fileName", "huge.json")
+    with nodes(address, "/bench-huge", HUGE) as connect:
+        export = ("export", "--source-zk-connect", connect, "--fileName", "huge.json")
+        print(row("export", [kafka_meta(here, *export) for _ in range(ROUNDS)]), flush=True)
+    print(
+        row(
+            "import, dry run, everything renamed",
+            [kafka_meta(here, "import", *to_dest, *rename) for _ in range(ROUNDS)],
+        )
+    )
+
+
 @contextmanager
-def nodes(address: str, chroot: str, topics: int) -> Iterator[str]:
-    """The nodes that a cluster with so many topics has, under a chroot that no broker looks at."""
+def nodes(address: str, chroot: str, size: Size) -> Iterator[str]:
+    """The nodes that a cluster of this size has, under a chroot that no broker looks at."""
     client = KazooClient(hosts=address)
     client.start()
     try:
-        client.ensure_path(f"{chroot}/brokers/topics")
-        client.ensure_path(f"{chroot}/config/topics")
         client.create(f"{chroot}/brokers/ids/1", b'{"version":1,"host":"localhost","port":9092}', makepath=True)
         pending = []
-        for number in range(topics):
-            topic = f"{chroot}/brokers/topics/topic-{number:05}"
-            replicas = {str(partition): [1] for partition in range(PARTITIONS)}
-            pending.append(client.create_async(topic, json.dumps({"version": 1, "partitions": replicas}).encode()))
-            pending.append(client.create_async(f"{topic}/partitions"))
-            for partition in range(PARTITIONS):
-                state = b'{"version":1,"leader":1,"leader_epoch":0,"controller_epoch":1,"isr":[1]}'
-                pending.append(client.create_async(f"{topic}/partitions/{partition}"))
-                pending.append(client.create_async(f"{topic}/partitions/{partition}/state", state))
-            if number % 2:
-                config = b'{"version":1,"config":{"retention.ms":"3600000"}}'
-                pending.append(client.create_async(f"{chroot}/config/topics/topic-{number:05}", config))
+        for path, content in _nodes_of(size):
+            pending.append(client.create_async(f"{chroot}{path}", content))
             if len(pending) > 4000:
                 for each in pending:
                     each.get()
@@ -162,6 +187,48 @@ def nodes(address: str, chroot: str, topics: int) -> Iterator[str]:
     finally:
         client.stop()
         client.close()
+
+
+def _nodes_of(size: Size) -> Iterator[tuple[str, bytes]]:
+    """Each below the node before it, or below one that was before that."""
+    for path in ("/brokers/topics", "/config", "/config/topics", "/consumers", "/kafka-acl", "/kafka-acl/Topic"):
+        yield path, b""
+    for path in ("/kafka-acl-extended", "/kafka-acl-extended/prefixed"):
+        yield path, b""
+    replicas = {str(partition): [1] for partition in range(size.partitions)}
+    state = b'{"version":1,"leader":1,"leader_epoch":0,"controller_epoch":1,"isr":[1]}'
+    for number in range(size.topics):
+        name = f"topic-{number:05}"
+        yield f"/brokers/topics/{name}", json.dumps({"version": 1, "partitions": replicas}).encode()
+        yield f"/brokers/topics/{name}/partitions", b""
+        for partition in range(size.partitions):
+            yield f"/brokers/topics/{name}/partitions/{partition}", b""
+            yield f"/brokers/topics/{name}/partitions/{partition}/state", state
+        if number % 2:
+            yield f"/config/topics/{name}", b'{"version":1,"config":{"retention.ms":"3600000"}}'
+        if size.acls:
+            rules = [
+                {
+                    "principal": f"User:user-{(number + rule) % 50}",
+                    "permissionType": "Deny" if (number + rule) % 10 == 0 else "Allow",
+                    "operation": "Read" if rule % 2 else "Write",
+                    "host": "*" if rule < 2 else f"10.0.0.{rule}",
+                }
+                for rule in range(size.acls)
+            ]
+            yield f"/kafka-acl/Topic/{name}", json.dumps({"version": 1, "acls": rules}).encode()
+    for number in range(size.groups):
+        group = f"/consumers/group-{number:05}"
+        yield group, b""
+        yield f"{group}/offsets", b""
+        for place in range(size.offsets):
+            topic, partition = (
+                f"topic-{(2 * number + place // size.partitions) % size.topics:05}",
+                place % size.partitions,
+            )
+            if partition == 0:
+                yield f"{group}/offsets/{topic}", b""
+            yield f"{group}/offsets/{topic}/{partition}", b"0"
 
 
 def kafka_meta(here: Path, *arguments: str) -> Run:

@@ -25,7 +25,7 @@ from tests.support.traffic import commit, create, produce
 
 @pytest.fixture(scope="module")
 def slow() -> Iterator[Cluster]:
-    delay = {"group.initial.rebalance.delay.ms": "4000"}
+    delay = {"group.initial.rebalance.delay.ms": "5000"}
     with playground.running(Design(version="4.3.1", mode="kraft", as_shipped=True, settings=delay)) as (cluster,):
         yield cluster
 

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from kazoo.client import KazooClient
+from kazoo.security import OPEN_ACL_UNSAFE, make_digest_acl
 
 from kafka_meta import playground
 from kafka_meta.files.schemas import validate
@@ -473,3 +475,56 @@ def test_a_plan_whose_commit_was_killed_is_carried_on_where_it_stopped(
     assert totals["present"] >= 100
     narrow = ("--include-topics", r"carried\..*", "--include-groups", r"carried\..*", "--ignore-extra")
     assert cli("verify", "--fileName", str(file), *to_strict, *narrow).returncode == 0
+
+
+@contextmanager
+def closed_to_us(address: str, path: str) -> Iterator[None]:
+    """A node of ZooKeeper that somebody else alone may read, until the end of the block."""
+    client = KazooClient(hosts=address)
+    client.start()
+    try:
+        client.add_auth("digest", "somebody:else")
+        client.set_acls(path, [make_digest_acl("somebody", "else", all=True)])
+        try:
+            yield
+        finally:
+            client.set_acls(path, OPEN_ACL_UNSAFE)
+    finally:
+        client.stop()
+        client.close()
+
+
+@pytest.mark.parametrize("lost", ["configs", "ACLs"])
+def test_a_node_of_zookeeper_that_may_not_be_read_is_a_gap_and_nothing_is_called_equal(
+    cli: Cli, source: Cluster, dest: Cluster, tmp_path: Path, lost: str
+) -> None:
+    """The rest is imported."""
+    name = f"closed.{lost}"
+    to_source = {"bootstrap.servers": source.bootstrap_servers}
+    create(AdminClient(to_source), NewTopic(name, 1, 1, config={"retention.ms": "7200000"}))
+    address, _, chroot = str(source.zookeeper_connect).partition("/")
+    path = {"configs": f"/config/topics/{name}", "ACLs": "/kafka-acl/Topic"}[lost]
+    only = ("--include-topics", name)
+    with closed_to_us(address, f"/{chroot}{path}" if chroot else path):
+        told = cli("export", "--source-zk-connect", str(source.zookeeper_connect), *only, "--fileName", "zk.json")
+        gaps = json.loads((tmp_path / "zk.json").read_text())["gaps"]
+        both = cli(
+            *("export", "--source-zk-connect", str(source.zookeeper_connect), *only, "--fileName", "both.json"),
+            *("--source-bootstrap-servers", source.bootstrap_servers),
+        )
+    assert told.returncode == both.returncode == 0, told.stderr + both.stderr
+    assert any("NoAuth" in gap["reason"] for gap in gaps), gaps
+    to_dest = ("--dest-bootstrap-servers", dest.bootstrap_servers, *only, "--fileName", "zk.json")
+    done = cli("import", *to_dest, "--commit")
+    assert done.returncode == 1, done.stdout
+    verified = cli("verify", *to_dest, "--output", "json")
+    assert verified.returncode == 1, verified.stdout
+    document = json.loads(verified.stdout)
+    assert document["verdict"] == "inconclusive", document
+    merged = json.loads((tmp_path / "both.json").read_text())
+    (topic,) = merged["topics"]
+    kinds = {gap["resource"].split()[0] for gap in merged["gaps"]}
+    if lost == "configs":
+        assert topic["configs"] is None and any(name in gap["resource"] for gap in merged["gaps"])
+    else:  # the brokers know their ACLs by heart
+        assert merged["acls"] is not None and "acls" not in kinds

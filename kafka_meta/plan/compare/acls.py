@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kafka_meta.model import Acl, Resource, Security, Snapshot
-from kafka_meta.plan.access import in_order, includes, may_alter_cluster
+from kafka_meta.plan.access import as_tuple, in_order, includes, may_alter_cluster
 from kafka_meta.plan.actions import CreateAcl, describe_acl
 from kafka_meta.plan.desired import Desired
 from kafka_meta.plan.draft import Draft, names_there, plural
@@ -61,7 +61,7 @@ def _wider_there(new: Iterable[Acl], desired: Desired, actual: Snapshot, draft: 
     allows = [acl for acl in actual.acls or () if acl.permission == "ALLOW"]
     there = {kind: Rules((acl for acl in allows if acl.resource_type == kind), lambda acl: acl) for kind in _OTHERS}
     foreign = {kind: _foreign(kind, desired, actual) for kind in _OTHERS}
-    for acl in sorted(new):
+    for acl in sorted(new, key=as_tuple):
         if acl.permission == "DENY" or acl.resource_type not in foreign:
             continue
         pattern, (names, unseen) = Pattern.of(acl), foreign[acl.resource_type]

@@ -38,7 +38,7 @@ def reshape_groups(source: Snapshot, policy: Policy, notes: Notes) -> tuple[Grou
             taken[name] = group.id
             if name != group.id:
                 notes.intend(Resource("group", name), "name", group.id, name, "--rename")
-            for topic in sorted({position.topic for position in group.offsets} - moving.keys()):
+            for topic in sorted({position.topic for position in group.offsets if position.topic not in moving}):
                 notes.skip(Resource("group", name), f"on topic {topic}: its topic does not move")
             positions = (each for each in group.offsets if each.topic in moving)
             moved = sorted(replace(each, topic=moving[each.topic]) for each in positions)
