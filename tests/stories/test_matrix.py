@@ -241,8 +241,8 @@ def test_users_and_quotas_of_an_old_destination_are_those_of_its_zookeeper(tmp_p
         seen = json.loads(cli("import", *with_zookeeper, "--generate-passwords", "new").stdout)
         assert (seen["actions"], seen["unread"]) == ([], [])
         assert {each["resource"]: each["reason"].partition(":")[0] for each in seen["refused"]} == {
-            f"user {USER}": "the brokers do not support AlterUserScramCredentials",
-            f"quota user '{USER}'": "the brokers do not support AlterClientQuotas",
+            f"user {USER}": "the brokers do not support AlterUserScramCredentials (Kafka does since 2.7)",
+            f"quota user '{USER}'": "the brokers do not support AlterClientQuotas (Kafka does since 2.6)",
         }
 
         by_zookeeper = ("--source-zk-connect", str(source.zookeeper_connect))

@@ -29,7 +29,7 @@ from kafka_meta.settings import ClusterSettings
 from tests.support.commands import Cli, clean_environment
 from tests.support.mirroring import Log, assert_same, fill, read
 from tests.support.shop import until
-from tests.support.three import frozen, killed, leader, until_in_sync, until_shown
+from tests.support.three import frozen, killed, leader, not_controlling, until_in_sync, until_shown
 from tests.support.traffic import admin, commit, committed, config, create, watermarks
 from tests.support.witness import acl_tool, told_by
 
@@ -161,7 +161,8 @@ def test_everything_moves_and_has_its_three_replicas_there(moving: Moving) -> No
 
 def test_acls_are_known_to_every_broker_before_what_comes_after_them(three_dest: Cluster) -> None:
     rules = [bob_reads(f"known-to-every-broker.{number}") for number in range(10)]
-    late, dest = three_dest.brokers[-1], ClusterSettings(role="dest", bootstrap_servers=three_dest.bootstrap_servers)
+    late = not_controlling(three_dest)
+    dest = ClusterSettings(role="dest", bootstrap_servers=three_dest.bootstrap_servers)
     woken = threading.Event()
 
     def wake() -> None:

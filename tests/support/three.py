@@ -85,6 +85,14 @@ def broker_of(cluster: Cluster, id: int) -> Broker:
     return next(broker for broker in cluster.brokers if broker.id == id)
 
 
+def not_controlling(cluster: Cluster) -> Broker:
+    """A broker without the active controller (of KRaft): while that one is frozen, nothing at all is created."""
+    quorum = "org.apache.kafka.tools.MetadataQuorumCommand"
+    told = cluster.tool(quorum, "--bootstrap-server", cluster.bootstrap_servers, "describe", "--status")
+    (active,) = (int(line.split()[1]) for line in told.splitlines() if line.startswith("LeaderId:"))
+    return next(broker for broker in reversed(cluster.brokers) if broker.id != active)
+
+
 def leader(cluster: Cluster, topic: str, partition: int) -> Broker:
     """Who leads a partition, as soon as somebody does."""
     found: list[int] = []
