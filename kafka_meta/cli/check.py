@@ -41,7 +41,7 @@ def check(session: Session, step: str | None) -> int:
         if not any(each["error"] for each in sides):
             findings = _before_import(source, dest)
             failed = failed or any(each.resource.kind == "broker" for each in findings)
-    screen.document(encode_check(sides, problem, findings, ok=not failed))
+    screen.document(lambda: encode_check(sides, problem, findings, ok=not failed))
     for each in sides:
         screen.result(access_lines(each))
     if findings:

@@ -53,10 +53,10 @@ def evaluate(session: Session, *, form: Form, choice: Choice, html: str | None) 
     if len(catalogues) > 1:
         screen.result(comparison_lines(documents, refused))
         screen.result(["", "  one of them with every step: kafka-meta evaluate --provider NAME"])
-        screen.document(document)
+        screen.document(lambda: document)
     else:
         screen.result(recommendation_lines(documents[0], verbose=screen.verbose))
-        screen.document(documents[0])
+        screen.document(lambda: documents[0])
     return ExitStatus.DONE if found.complete else ExitStatus.FAILED
 
 

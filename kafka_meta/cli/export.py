@@ -90,7 +90,7 @@ def export(
         screen.result(["", f"{written} Next: kafka-meta evaluate{flag}, or kafka-meta import{flag}"])
     else:
         screen.result(["", f"Nothing was written. To write {path}: the same command with --commit"])
-    screen.document(encode_export(snapshot, path if write else None, size_bytes))
+    screen.document(lambda: encode_export(snapshot, path if write else None, size_bytes))
     return ExitStatus.DONE
 
 

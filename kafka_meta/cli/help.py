@@ -14,7 +14,7 @@ from kafka_meta.manual import TOPICS, Page, page
 def help_(session: Session, topic: str | None) -> int:
     screen = session.screen
     pages = [page(each) for each in (TOPICS if topic is None else (_known(topic),))]
-    screen.document(encode_help(pages))
+    screen.document(lambda: encode_help(pages))
     # At once, so that `| head` and a pager that is left early do not interrupt it.
     screen.result(["\n".join(_list(pages)) if topic is None else pages[0].text.removesuffix("\n")])
     return ExitStatus.DONE

@@ -226,8 +226,7 @@ def _validated(plan: Plan, dest: ClusterSettings) -> tuple[Plan, tuple[Result, .
 
 
 def _show(plan: Plan, screen: Screen) -> int:
-    if screen.json:
-        screen.document(encode_plan(plan))
+    screen.document(lambda: encode_plan(plan))
     screen.result(plan_lines(plan, verbose=screen.verbose))
     if plan.actions:
         screen.result(["", "Nothing was changed. To do it: the same command with --commit"])
@@ -275,7 +274,7 @@ def _commit(plan: Plan, rejected: Sequence[Result], dest: ClusterSettings, vault
 def _finish(plan: Plan, results: Sequence[Result], screen: Screen, *, left: int | None = None) -> None:
     """`left`: how many actions have no result, if the import was interrupted."""
     document = encode_results(results, plan, interrupted=left is not None)
-    screen.document(document)
+    screen.document(lambda: document)
     totals = {name: count for name, count in document["totals"].items() if count or name == "done"}
     screen.result(["", totals_line(totals)])
     if left is not None:

@@ -6,7 +6,7 @@ import os
 import sys
 import textwrap
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, assert_never
 
@@ -44,10 +44,10 @@ class Screen:
             for line in lines:
                 _write(self.above_bar or self.out, line)
 
-    def document(self, document: dict[str, Any]) -> None:
-        """Under `--output json`: the one JSON document. A command calls this once."""
+    def document(self, document: Callable[[], dict[str, Any]]) -> None:
+        """Under `--output json`: the one JSON document, which is made only then. A command calls this once."""
         if self.json:
-            self.text(dumps(document))
+            self.text(dumps(document()))
 
     def text(self, text: str) -> None:
         """On standard output as it is, in UTF-8, whatever the terminal's encoding: it is for a program or a file."""

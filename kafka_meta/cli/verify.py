@@ -63,7 +63,7 @@ def verify(session: Session, comparison: Comparison, *, include_internal: bool =
         plan = make_plan(found, actual, dest, decided, meter.emit, journal=journal)
     answer = report(plan, ignore_extra=comparison.ignore_extra)
     screen.result([f"{name}  ↔  {headline(actual, dest)}"])
-    screen.document(encode_verify(answer))
+    screen.document(lambda: encode_verify(answer))
     screen.result(report_lines(answer, verbose=screen.verbose))
     only_extra = answer.differences and all(each.difference == "extra" for each in answer.differences)
     hint = ": only by what the destination has in addition (--ignore-extra does not count it)" if only_extra else ""
@@ -95,7 +95,7 @@ def _verify_data(session: Session, path: Path | None, comparison: Comparison) ->
             )
         )
         answer = report_data(dest, checked, committed)
-    screen.document(encode_verify(answer, checked))
+    screen.document(lambda: encode_verify(answer, checked))
     screen.result(
         [
             *copied_lines([copied_of(each) for each in checked], verbose=screen.verbose),

@@ -119,7 +119,7 @@ class ClusterSettings:
     dns_lookup: Literal["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"] = "use_all_dns_ips"
     origins: Mapping[str, Origin] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    renewal: Renewal[Sasl | None] | None = field(default=None, compare=False, repr=False)
+    renewal: Renewal[Sasl] | None = field(default=None, compare=False, repr=False)
     """Reads `sasl` again from a file that has changed since."""
 
     def __post_init__(self) -> None:
@@ -131,8 +131,7 @@ class ClusterSettings:
     @property
     def login(self) -> Sasl | None:
         """`sasl`, as its file has it by now: ask for it at each new connection."""
-        renewed = self.renewal.latest() if self.sasl and self.renewal else None
-        return renewed or self.sasl
+        return self.sasl if self.renewal is None else self.renewal.latest()
 
     @property
     def mechanism(self) -> Mechanism | None:

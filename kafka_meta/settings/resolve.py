@@ -70,7 +70,7 @@ def resolve(
     protocol = java.security_protocol()
     own_login = login.sasl(java) if protocol.startswith("SASL") else None
 
-    def login_again() -> Sasl | None:
+    def login_again() -> Sasl:
         again = JavaProperties(_properties(config, toml, read_file)[0], read_file, write)
         return login.sasl(again)
 

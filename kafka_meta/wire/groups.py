@@ -25,6 +25,7 @@ from kafka.protocol.admin import (
 from kafka_meta.model import Gap, Remark, Resource
 from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
 from kafka_meta.wire.coordinators import OF_GROUPS, OF_TRANSACTIONS, coordinators
+from kafka_meta.wire.partitions import Failure, leaders
 from kafka_meta.wire.topics import metadata
 
 _TRIES = 20
@@ -167,15 +168,15 @@ def _at_work(wire: Wire, what: _Coordinated, keys: Sequence[str]) -> tuple[Mappi
 def _leaders(wire: Wire, what: _Coordinated) -> tuple[Mapping[int, Sequence[str]], str | None]:
     """For a caller who may not describe any group or transactional id that a key could be: the partitions by leader.
     It shows that a coordinator has moved, but not whether the next one has loaded what it needs."""
-    found: dict[int, list[str]] = {}
     try:
-        topic = metadata(wire, [what.topic]).topics.get(what.topic)
+        told = leaders(wire, [what.topic])
     except Unanswered as silence:
         return {}, silence.reason
-    for partition in topic.partitions if topic is not None else ():
-        if partition.leader is None:
-            return {}, f"partition {partition.partition} of {what.topic} has no leader"
-        found.setdefault(partition.leader, []).append(str(partition.partition))
+    found: dict[int, list[str]] = {}
+    for (_, partition), leader in told.items():
+        if isinstance(leader, Failure):
+            return {}, f"partition {partition} of {what.topic}: {leader.reason}"
+        found.setdefault(leader.broker.id, []).append(str(partition))
     return found, None
 
 

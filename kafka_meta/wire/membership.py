@@ -48,21 +48,22 @@ class Membership:
     """The name of the protocol and of its type. It is not "consumer", so nobody takes the member for a consumer."""
 
     def coordinator(self) -> int:
-        request = FindCoordinatorRequest(key=self.group, key_type=_GROUP, coordinator_keys=[self.group], max_version=3)
-        answer = self.wire.ask(request)
+        answer = self.wire.ask(self._find())
         _check(answer.error_code, answer.error_message)
         return int(answer.node_id)
 
     def coordinators(self) -> frozenset[int]:
         """What each broker says: one, unless it is moving. Raises `Unanswered` when one of them does not answer."""
-        request = FindCoordinatorRequest(key=self.group, key_type=_GROUP, coordinator_keys=[self.group], max_version=3)
         found: set[int] = set()
-        for answer in self.wire.ask_all([(broker, request) for broker in self.wire.broker_ids]):
+        for answer in self.wire.ask_all([(broker, self._find()) for broker in self.wire.broker_ids]):
             if isinstance(answer, Unanswered):
                 raise answer
             _check(answer.error_code, answer.error_message)
             found.add(int(answer.node_id))
         return frozenset(found)
+
+    def _find(self) -> FindCoordinatorRequest:
+        return FindCoordinatorRequest(key=self.group, key_type=_GROUP, coordinator_keys=[self.group], max_version=3)
 
     def members(self, coordinator: int) -> tuple[bytes, ...]:
         """The metadata that each member sent; empty while the group is rebalancing."""

@@ -33,7 +33,7 @@ def release(session: Session, path: Path | None, *, allow_unread: bool, commit: 
             document = _document(journal, needed, (), (), committed=False)
             lines = release_lines(looked, allow_unread=allow_unread)
             status = ExitStatus.DONE
-    screen.document(encode_mirror(document))
+    screen.document(lambda: encode_mirror(document))
     screen.result(lines)
     return status
 

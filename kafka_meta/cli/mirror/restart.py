@@ -19,7 +19,7 @@ def restart(session: Session, path: Path | None, *, commit: bool) -> int:
         else:
             require_nothing_copied(dest, journal, emit=meter.emit)
         where = journal.path
-    screen.document(encode_restart(where, committed=commit))
+    screen.document(lambda: encode_restart(where, committed=commit))
     if commit:
         screen.result([f"{where} was removed: the next mirror --commit begins anew"])
     else:

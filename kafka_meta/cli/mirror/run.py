@@ -116,7 +116,7 @@ class _Run:
             looked, mirrored = None, _prepared(prepared)
             if self.dest is not None:
                 looked, mirrored = self._look(self.dest, prepared, emit)
-        self.screen.document(encode_mirror(mirrored))
+        self.screen.document(lambda: encode_mirror(mirrored))
         self._show(mirrored)
         self._end([*last_lines(mirrored, quiet=looked is None or looked.quiet), f"(log: {self.log.path})"])
         return ExitStatus.DONE
@@ -135,7 +135,7 @@ class _Run:
                 looked, mirrored = self._look(self.dest, prepared, emit)
                 self._show(mirrored)
                 if looked.findings:
-                    self.screen.document(encode_mirror(mirrored))
+                    self.screen.document(lambda: encode_mirror(mirrored))
                     last = last_lines(mirrored, quiet=looked.quiet)
                     self._end([*last, f"(log: {self.log.path})", "exit status 1"])
                     return ExitStatus.FAILED
@@ -170,7 +170,7 @@ class _Run:
         """Shows in any case how far the copy is."""
         now = stands(journal)
         stopped = replace(mirrored, committed=True, copied=now.copied, guarded=now.guarded)
-        self.screen.document(encode_mirror(stopped, interrupted=True))
+        self.screen.document(lambda: encode_mirror(stopped, interrupted=True))
         self.screen.result(["", *standing_lines(now.copied, verbose=self.screen.verbose)])
         self.log.lines(standing_lines(now.copied, verbose=True, partitions=True))
         self._end(["stopped; what was copied stays, and the same command copies the rest", f"(log: {self.log.path})"])
@@ -220,7 +220,7 @@ class _Run:
         self.log.lines(last)
 
     def _finish(self, done: Mirrored, looked: Preflight) -> int:
-        self.screen.document(encode_mirror(done))
+        self.screen.document(lambda: encode_mirror(done))
         meanwhile = [remark for remark in done.warnings if remark not in looked.warnings]
         self.screen.result(summary_lines(done, meanwhile, verbose=self.screen.verbose))
         self.log.lines(summary_lines(done, meanwhile, verbose=True))

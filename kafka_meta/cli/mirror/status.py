@@ -31,7 +31,7 @@ def status(session: Session, path: Path | None) -> int:
         selection, _ = chosen_topics(session, journal)
         now = replace(stands(journal, selection), copier=journal.copier())
         now, lines = _running(now, dest, journal)
-    screen.document(encode_mirror(now))
+    screen.document(lambda: encode_mirror(now))
     screen.result([f"Migration  {now.source_id} → {now.dest_id}      (journal: {journal.path})", "", *lines, ""])
     verbose = screen.verbose
     screen.result(standing_lines(now.copied, verbose=verbose, partitions=verbose))
