@@ -9,6 +9,7 @@
     configs      of topics and brokers
     groups       every group of every type; open transactions
     coordinators members and positions of groups
+    elections    whether coordinators have confirmed what they answer with
     acls         of every resource type
     users        SCRAM users and client quotas
     producers    which partitions idempotent and transactional producers write to

@@ -16,7 +16,9 @@ from kafka.protocol.consumer import OffsetCommitRequest, OffsetFetchRequest
 from kafka.protocol.metadata import FindCoordinatorRequest
 
 from kafka_meta.model import CommittedOffset, Member
+from kafka_meta.wire import elections
 from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
+from kafka_meta.wire.elections import elected
 
 T = TypeVar("T")
 Told: TypeAlias = "tuple[str, int, T]"
@@ -69,9 +71,12 @@ def described(wire: Wire, groups: Sequence[str], *, tries: int = TRIES) -> dict[
                 Described(state=state, members=tuple(sorted(members))),
             )
 
-    return _ask(
-        wire, groups, lambda some: DescribeGroupsRequest(groups=list(some)), told, tries, size=_GROUPS_A_REQUEST
-    )
+    def ask(some: Sequence[str]) -> Mapping[str, Described | Unanswered]:
+        return _ask(
+            wire, some, lambda part: DescribeGroupsRequest(groups=list(part)), told, tries, size=_GROUPS_A_REQUEST
+        )
+
+    return _confirmed(wire, groups, ask, tries)
 
 
 def positions(wire: Wire, groups: Sequence[str], *, tries: int = TRIES) -> dict[str, Positions | Unanswered]:
@@ -96,14 +101,18 @@ def positions(wire: Wire, groups: Sequence[str], *, tries: int = TRIES) -> dict[
         def of_many(answer: Any, _: Sequence[str]) -> Iterator[Told[Positions]]:
             return (told(each.group_id, each.error_code, each.topics) for each in answer.groups)
 
-        answers = _ask(wire, groups, _fetch_of_many, of_many, tries, size=_GROUPS_A_REQUEST)
+        def ask(some: Sequence[str]) -> Mapping[str, Positions | Unanswered]:
+            return _ask(wire, some, _fetch_of_many, of_many, tries, size=_GROUPS_A_REQUEST)
+
     else:
 
         def of_one(answer: Any, some: Sequence[str]) -> Iterator[Told[Positions]]:
             yield told(some[0], answer.error_code, answer.topics)
 
-        answers = _ask(wire, groups, lambda some: _fetch_of_one(wire, some[0]), of_one, tries, size=1)
-    return answers | pending
+        def ask(some: Sequence[str]) -> Mapping[str, Positions | Unanswered]:
+            return _ask(wire, some, lambda part: _fetch_of_one(wire, part[0]), of_one, tries, size=1)
+
+    return _confirmed(wire, groups, lambda some: {**ask(some), **pending}, tries)
 
 
 def _fetch_of_one(wire: Wire, group: str) -> Any:
@@ -216,6 +225,28 @@ def _ask(
             for group, code, value in told(answer, parts[position]):
                 found[group] = Unanswered(error_text(code), retriable=is_retriable(code)) if code else value
         waiting = [group for group in waiting if _may_change(found[group])]
+        if not waiting:
+            break
+    return found
+
+
+def _confirmed(
+    wire: Wire, groups: Sequence[str], ask: Callable[[Sequence[str]], Mapping[str, T | Unanswered]], tries: int
+) -> dict[str, T | Unanswered]:
+    """Asks again about groups whose coordinator moved meanwhile, or had not confirmed what it has (`elections`)."""
+    found: dict[str, T | Unanswered] = {}
+    waiting = list(groups)
+    for attempt in range(tries if groups else 0):
+        if attempt:
+            time.sleep(_PAUSE_SECONDS)
+        before = elected(wire, elections.OF_GROUPS)
+        found |= ask(waiting)
+        if before is None:
+            break
+        after = elected(wire, elections.OF_GROUPS)
+        doubts = {group: before.doubt(group, after) for group in waiting if not isinstance(found[group], Unanswered)}
+        waiting = [group for group, doubt in doubts.items() if doubt]
+        found |= {group: Unanswered(str(doubts[group]), retriable=True) for group in waiting}
         if not waiting:
             break
     return found

@@ -4,7 +4,7 @@ Each broker lists what it coordinates. While a coordinator moves, the broker tha
 the one that will have it may not have begun to load them: neither lists them, and neither returns an error. (One list
 in ten was short of a third of the groups, on three brokers of which one restarted.) So coordinators are asked before
 and after, one key for each partition in which they keep their state. A list counts when all of them were at work, on
-the same brokers both times.
+the same brokers both times, and had confirmed what they have (`elections`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from kafka.protocol.admin import (
@@ -23,10 +22,10 @@ from kafka.protocol.admin import (
 )
 
 from kafka_meta.model import Gap, Remark, Resource
+from kafka_meta.wire import elections
 from kafka_meta.wire.connection import Unanswered, Wire, error_text, is_retriable
 from kafka_meta.wire.coordinators import OF_GROUPS, OF_TRANSACTIONS, coordinators
-from kafka_meta.wire.partitions import Failure, leaders
-from kafka_meta.wire.topics import metadata
+from kafka_meta.wire.elections import Term, elected, keys_of
 
 _TRIES = 20
 _PAUSE_SECONDS = 0.3
@@ -59,7 +58,7 @@ class _Coordinated:
 
 _GROUPS = _Coordinated(
     section="groups",
-    topic="__consumer_offsets",
+    topic=elections.OF_GROUPS,
     key_type=OF_GROUPS,
     listed=ListGroupsRequest,
     described=lambda keys: DescribeGroupsRequest(groups=list(keys)),
@@ -67,7 +66,7 @@ _GROUPS = _Coordinated(
 )
 _TRANSACTIONS = _Coordinated(
     section="transactional producers",
-    topic="__transaction_state",
+    topic=elections.OF_TRANSACTIONS,
     key_type=OF_TRANSACTIONS,
     listed=ListTransactionsRequest,
     described=lambda keys: DescribeTransactionsRequest(transactional_ids=list(keys)),
@@ -102,22 +101,34 @@ def transactional_ids(wire: Wire) -> tuple[tuple[str, ...], tuple[Gap, ...]]:
     return tuple(sorted({told.transactional_id for answer in answers for told in answer.transaction_states})), gaps
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AtWork:
+    """`keys` by coordinator: one that does not answer has none. It does not answer with a list either, unless it comes
+    back meanwhile. `missing`: why one of them is not at work yet; None when all are."""
+
+    keys: Mapping[int, Sequence[str]]
+    leaders: Mapping[int, Term]
+    missing: str | None
+
+    def moved(self, before: _AtWork) -> bool:
+        return (self.keys, self.leaders) != (before.keys, before.leaders)
+
+
 def _list(wire: Wire, what: _Coordinated) -> tuple[list[Any], tuple[Gap, ...]]:
     """The answers of all brokers that answered. Waits some seconds for coordinators that move or load."""
-    keys = _keys(wire, what)
-    before, moving = _at_work(wire, what, keys)
+    before = _at_work(wire, what)
     until = time.monotonic() + max(_TRIES * _PAUSE_SECONDS, wire.timeout_seconds)
     while True:
-        answers, gaps, loading = _ask_brokers(wire, what, {*wire.broker_ids, *before})
-        after, still = _at_work(wire, what, keys)
-        sure = not (loading or moving or still) and before == after
-        if sure or time.monotonic() > until:
+        answers, gaps, loading = _ask_brokers(wire, what, {*wire.broker_ids, *before.keys})
+        after = _at_work(wire, what)
+        missing = after.missing or before.missing or ("it moves" if after.moved(before) else None)
+        if not (loading or missing) or time.monotonic() > until:
             break
         time.sleep(_PAUSE_SECONDS)
-        before, moving = after, still
+        before = after
     found = [f"broker {broker}: {reason}" for broker, reason in sorted(gaps.items())]
-    if not sure and not loading:
-        found.append(f"some may be missing: their coordinator is not at work ({still or moving or 'it moves'})")
+    if missing and not loading:
+        found.append(f"some may be missing: their coordinator is not at work ({missing})")
     return answers, tuple(Remark(resource=Resource(what.section), reason=reason) for reason in found)
 
 
@@ -138,64 +149,19 @@ def _ask_brokers(wire: Wire, what: _Coordinated, brokers: Iterable[int]) -> tupl
     return answers, gaps, loading
 
 
-def _keys(wire: Wire, what: _Coordinated) -> Sequence[str]:
-    """A key for each partition of the topic; none where there is no such topic, or the caller may not describe it: who
-    asks for a coordinator then creates the topic."""
-    try:
-        topic = metadata(wire, [what.topic]).topics.get(what.topic)
-    except Unanswered:
-        return ()
-    return keys_of(len(topic.partitions)) if topic is not None else ()
-
-
-def _at_work(wire: Wire, what: _Coordinated, keys: Sequence[str]) -> tuple[Mapping[int, Sequence[str]], str | None]:
-    """Keys by coordinator, and why one of them is not at work yet; None when all are. One that does not answer has no
-    keys: it does not answer with a list either, unless it comes back meanwhile."""
+def _at_work(wire: Wire, what: _Coordinated) -> _AtWork:
+    """Of a topic that does not exist, or that the caller may not describe, nobody is asked: that would create it. Of a
+    caller who may not describe any key, only the leaders are known, and not whether they have loaded what they need."""
+    seen = elected(wire, what.topic)
+    if seen is None:
+        return _AtWork(keys={}, leaders={}, missing=None)
     failed: dict[str, Unanswered] = {}
-    asked = coordinators(wire, keys, failed, key_type=what.key_type)
-    if keys and not asked and not any(silence.retriable for silence in failed.values()):
-        return _leaders(wire, what)
-    reasons = [silence.reason for silence in failed.values() if silence.retriable]
-    found: dict[int, Sequence[str]] = {}
+    asked = coordinators(wire, keys_of(seen.partitions), failed, key_type=what.key_type)
+    missing = [*seen.unsure.values(), *(silence.reason for silence in failed.values() if silence.retriable)]
+    keys: dict[int, Sequence[str]] = {}
     answers = wire.ask_all([(broker, what.described(some)) for broker, some in asked.items()])
     for (broker, some), answer in zip(asked.items(), answers, strict=True):
-        found[broker] = () if isinstance(answer, Unanswered) else some
+        keys[broker] = () if isinstance(answer, Unanswered) else some
         if not isinstance(answer, Unanswered):
-            reasons += [error_text(code) for code in what.codes(answer) if code and is_retriable(code)]
-    return found, min(reasons, default=None)
-
-
-def _leaders(wire: Wire, what: _Coordinated) -> tuple[Mapping[int, Sequence[str]], str | None]:
-    """For a caller who may not describe any group or transactional id that a key could be: the partitions by leader.
-    It shows that a coordinator has moved, but not whether the next one has loaded what it needs."""
-    try:
-        told = leaders(wire, [what.topic])
-    except Unanswered as silence:
-        return {}, silence.reason
-    found: dict[int, list[str]] = {}
-    for (_, partition), leader in told.items():
-        if isinstance(leader, Failure):
-            return {}, f"partition {partition} of {what.topic}: {leader.reason}"
-        found.setdefault(leader.broker.id, []).append(str(partition))
-    return found, None
-
-
-@cache
-def keys_of(partitions: int) -> Sequence[str]:
-    """A key for each partition, in their order. A key belongs to the partition `Utils.abs(key.hashCode) % partitions`
-    (org.apache.kafka.coordinator.group.GroupCoordinatorService, TransactionStateManager)."""
-    found: dict[int, str] = {}
-    number = 0
-    while len(found) < partitions:
-        key = f"kafka-meta-asks-{number}"
-        found.setdefault(abs(_java_hash(key)) % partitions, key)
-        number += 1
-    return [found[partition] for partition in range(partitions)]
-
-
-def _java_hash(text: str) -> int:
-    """`java.lang.String.hashCode` of ASCII text."""
-    value = 0
-    for character in text:
-        value = (31 * value + ord(character)) & 0xFFFFFFFF
-    return value - (1 << 32) if value >> 31 else value
+            missing += [error_text(code) for code in what.codes(answer) if code and is_retriable(code)]
+    return _AtWork(keys=keys, leaders=seen.leaders, missing=min(missing, default=None))

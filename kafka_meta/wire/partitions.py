@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -182,16 +182,23 @@ def listed_offsets(wire: Wire, leaders: Mapping[Place, Leader], at: int = LATEST
     start."""
     answers, failed = _ask_leaders(wire, leaders, lambda places: list_offsets(places, at))
     found: dict[Place, int | Failure] = {**failed}
-    for answer in answers:
-        for told_topic in answer.topics:
-            for told in told_topic.partitions:
-                place = (told_topic.name, told.partition_index)
-                if told.error_code:
-                    failure = Failure(reason=error_text(told.error_code), retriable=is_retriable(told.error_code))
-                    found[place] = failure
-                else:
-                    found[place] = told.offset
+    for place, (offset, code) in _offsets_and_codes(answers):
+        found[place] = Failure(reason=error_text(code), retriable=is_retriable(code)) if code else offset
     return found
+
+
+def answered_offsets(wire: Wire, leaders: Mapping[Place, Leader]) -> dict[Place, tuple[int, int]]:
+    """High watermarks with their error codes, of the leaders that answered. A leader that was just elected does not
+    know it yet: OFFSET_NOT_AVAILABLE (KIP-207, since 2.2)."""
+    answers, _ = _ask_leaders(wire, leaders, lambda places: list_offsets(places, LATEST))
+    return dict(_offsets_and_codes(answers))
+
+
+def _offsets_and_codes(answers: Iterable[Any]) -> Iterator[tuple[Place, tuple[int, int]]]:
+    for answer in answers:
+        for topic in answer.topics:
+            for told in topic.partitions:
+                yield (topic.name, told.partition_index), (told.offset, told.error_code)
 
 
 class Bounds(NamedTuple):

@@ -16,13 +16,15 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from confluent_kafka.admin import NewTopic
+from kafka.protocol.admin import AlterPartitionReassignmentsRequest, ElectLeadersRequest
 
 from kafka_meta import playground, wire
 from kafka_meta.errors import KafkaMetaError
-from kafka_meta.model import Acl, Mode
+from kafka_meta.model import Acl, Mode, Partition
 from kafka_meta.playground import Cluster, Design
 from kafka_meta.playground.cluster import Broker
 from kafka_meta.settings import ClusterSettings
+from kafka_meta.wire import Wire
 from tests.support.shop import until
 from tests.support.traffic import admin
 from tests.support.witness import CONFIGS
@@ -136,6 +138,30 @@ def elect_preferred(cluster: Cluster, topics: Sequence[str]) -> None:
         file.flush()
         to = ("--bootstrap-server", cluster.bootstrap_servers, "--election-type", "preferred")
         cluster.tool(ELECT, *to, "--path-to-json-file", file.name)
+
+
+def another(connection: Wire, topic: str, partition: int) -> Callable[[], None]:
+    """The function that is returned lets another replica lead this partition, at once: nothing is stopped."""
+
+    def told() -> Partition:
+        return wire.metadata(connection, [topic]).topics[topic].partitions[partition]
+
+    before = told()
+    order = [*(id for id in before.replicas if id != before.leader), before.leader]
+    moving = AlterPartitionReassignmentsRequest.ReassignableTopic
+    places = [moving.ReassignablePartition(partition_index=partition, replicas=order)]
+    ordered = AlterPartitionReassignmentsRequest(
+        timeout_ms=30_000, topics=[moving(name=topic, partitions=places)], max_version=0
+    )
+    _done(connection.ask(ordered, wire.metadata(connection).controller_id))
+    until(lambda: list(told().replicas) == order, f"the replicas of {topic}-{partition} are {order}", PATIENCE_S)
+    elections = ElectLeadersRequest.TopicPartitions(topic=topic, partitions=[partition])
+    elect = ElectLeadersRequest(election_type=0, topic_partitions=[elections], timeout_ms=30_000)
+    return lambda: _done(connection.ask(elect, wire.metadata(connection).controller_id))
+
+
+def _done(answer: Any) -> None:
+    assert answer.error_code == 0, answer
 
 
 def create_on(cluster: Cluster, topic: str, replicas: list[list[int]], config: Mapping[str, str] | None = None) -> None:
