@@ -6,7 +6,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -54,6 +54,14 @@ def clusters_of(path: Path) -> tuple[str, str]:
         raise KafkaMetaError(f"{path} is not the journal of a migration") from error
 
 
+def _make(path: Path) -> None:
+    """A private file, unless there is one. One that is there is not opened: this process may have it open in another
+    thread, and closing any descriptor of a file drops all locks that the process has on it (POSIX). Another process
+    would then take the journal for its own, and remove what is not merged yet."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
 def _require_journal(db: sqlite3.Connection, path: Path) -> None:
     """Raises KafkaMetaError for a database of something else; an empty file may become a journal."""
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -77,7 +85,7 @@ class Journal:
         self._read_only = read_only
         with in_words(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            _make(self.path)
             self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             try:
                 self._open()

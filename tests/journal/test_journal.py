@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import subprocess
+import sys
 import stat
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 
 from kafka_meta.batches import Digest, Producer
 from kafka_meta.errors import KafkaMetaError
-from kafka_meta.journal import Begun, Boundary, GroupOffset, Journal, Place, Round, Run, clusters_of, default_path
+from kafka_meta.journal import Begun, Boundary, Copier, GroupOffset, Journal, Place, Round, Run, clusters_of, default_path
 from kafka_meta.journal.runs import RUNS_A_BLOCK
 from tests.support.examples import many
 
@@ -481,3 +483,31 @@ def test_the_producer_the_owner_guards_and_commits_are_remembered(journal: Journ
     again.begin([begun()])
     assert again.positions()[0].failure is None
     assert os.path.exists(again.path)
+
+
+READER = """
+import sys
+from pathlib import Path
+from kafka_meta.journal import Journal
+for _ in range(2):  # the last one to close a journal clears it up
+    with Journal(Path(sys.argv[1]), source_id="A", dest_id="B") as journal:
+        print(journal.copier() is not None)
+"""
+
+
+def test_a_process_that_looks_beside_several_threads_of_a_copier_takes_nothing_from_it(tmp_path: Path) -> None:
+    """Locks on a file belong to a process: closing any descriptor of it drops them all (POSIX). Another process then
+    takes a journal for its own, and removes what is not merged yet."""
+    path = tmp_path / "j"
+
+    def look() -> list[str]:
+        words = [sys.executable, "-c", READER, str(path)]
+        return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+
+    with Journal(path, source_id="A", dest_id="B") as journal:
+        with Journal(path, source_id="A", dest_id="B") as of_another_thread:
+            assert of_another_thread.copier() is None
+        assert look() == ["False", "False"]
+        journal.tell(Copier(host="h", pid=1, since_ms=0, told_ms=0))
+        assert look() == ["True", "True"]
+    assert look() == ["True", "True"]
