@@ -55,6 +55,12 @@ from kafka_meta.wire.partitions import (
 from kafka_meta.wire.patience import Silence
 
 _PARTITION_BYTES = 1 << 20
+"""How much a partition is asked for in a turn; more where few wait, and less where many do."""
+_TURNS = 4
+"""In so many turns at least a partition's records are read where many wait: so all of them move from the beginning."""
+_BATCHES_A_TURN = 2
+"""Of the size of its last ones, at least. A broker gives nothing of a batch that is larger than what is asked for,
+unless its partition comes first."""
 _SESSION_BYTES = 1 << 20
 """Of one answer in a session. A partition with more records takes its turn with the others."""
 _PAUSE_SECONDS = 0.2
@@ -168,6 +174,10 @@ class _Log:
     """How many doubts there were since records last arrived."""
     batch_bytes: int = 0
     """The size of the next batch, where an answer had only a part of it."""
+    turn_offsets: int = 0
+    """How many of its offsets are a turn's."""
+    answer_bytes: int = 0
+    """The size of the last answer."""
 
     @property
     def due(self) -> bool:
@@ -234,6 +244,10 @@ class LogReader:
         self._epochs: dict[Place, int] = {}
         """The highest epoch that was seen of each partition's leaders. A broker that tells of an earlier one does not
         know of the last election yet."""
+        self._batch_bytes = 0
+        """The size of the last batch that came first in an answer."""
+        self._offset_bytes = 0.0
+        """Bytes an offset, in the last answer that was used up."""
         self._silence = Silence()
         self._trouble = ""
 
@@ -243,7 +257,9 @@ class LogReader:
         `offset`, if that was read and has one."""
         log = self._logs.get(place)
         if log is None:
-            log = self._logs[place] = _Log(place=place, topic_id=topic_id)
+            log = self._logs[place] = _Log(place=place, topic_id=topic_id, turn_offsets=(end - offset) // _TURNS)
+        elif offset > log.offset and log.answer_bytes:
+            self._offset_bytes = log.answer_bytes / (offset - log.offset)
         log.offset, log.end, log.epoch = offset, end, epoch
         self._epochs[place] = max(-1 if epoch is None else epoch, self._epochs.get(place, -1))
         if log.due:
@@ -357,14 +373,22 @@ class LogReader:
                 self._send_session(session)
 
     def _send(self, line: Line, turns: Turns, size_bytes: int) -> None:
+        waiting = len(turns)
         logs = [self._logs[place] for place in turns.take()]
         size_bytes = max(size_bytes, *(log.batch_bytes for log in logs), 0)
-        share = max(_PARTITION_BYTES, size_bytes // len(logs))
-        wanted = [_wanted(log, share) for log in logs]
+        most = max(_PARTITION_BYTES, size_bytes // len(logs))
+        least = max(size_bytes // waiting, _BATCHES_A_TURN * self._batch_bytes)
+        wanted = [_wanted(log, self._share(log, least, most)) for log in logs]
         self._memory.free_bytes -= size_bytes
         line.under_way += 1
         request = Fetch(wanted=wanted, max_bytes=size_bytes)
         line.channel.ask(request, self._answers.to(self._heard, line, turns, logs, size_bytes))
+
+    def _share(self, log: _Log, least: int, most: int) -> int:
+        """How many bytes a partition is asked for. Before the first records have come, nothing is known of them."""
+        if not self._offset_bytes:
+            return most
+        return min(most, max(least, round(log.turn_offsets * self._offset_bytes)))
 
     def _send_session(self, session: Session) -> None:
         leader = self._logs[next(iter(session))].leader
@@ -452,8 +476,11 @@ class LogReader:
     def _hand_over(self, asked: Mapping[Place, _Log], fed: Mapping[Place, Fetched]) -> None:
         if not fed:
             return
-        for place in fed:
-            asked[place].doubts = asked[place].batch_bytes = 0
+        for place, fetched in fed.items():
+            log = asked[place]
+            log.doubts = log.batch_bytes = 0
+            log.answer_bytes = len(fetched.records)
+            self._batch_bytes = first_size_bytes(fetched.records)
         self._overdue -= fed.keys()
         self._due -= fed.keys()
         self._has_moved()

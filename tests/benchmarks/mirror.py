@@ -22,7 +22,7 @@ from statistics import median
 
 import psutil
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from kafka_meta import playground
 from kafka_meta.playground import Cluster
@@ -311,7 +311,13 @@ def mirror_maker_1(source: Cluster, dest: Cluster, load: Load, folder: Path) -> 
 
 @contextmanager
 def fresh_topic(dest: Cluster, load: Load) -> Iterator[None]:
-    create(dest, load.topic, partitions=load.partitions)
+    """A controller makes at most 10,000 records of one request, so that many partitions come in two."""
+    create(dest, load.topic, partitions=min(load.partitions, 5_000))
+    if load.partitions > 5_000:
+        admin = AdminClient({"bootstrap.servers": dest.bootstrap_servers})
+        admin.create_partitions([NewPartitions(load.topic, load.partitions)])[load.topic].result(60)
+        while len(admin.list_topics(load.topic, timeout=60).topics[load.topic].partitions) < load.partitions:
+            time.sleep(0.5)
     yield
     delete(dest, load.topic)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 
 from kafka_meta import playground
 from kafka_meta.batches import scan
@@ -242,3 +242,28 @@ def test_what_never_comes_is_lost_and_not_said_to_be_gone(breakable: Cluster) ->
     assert any(isinstance(event, Waiting) and event.reason in lost.reason for event in told), (lost, told)
     there = offsets([(place, piece) for place, piece in found if place != away])
     assert [each[-1] for each in there.values()] == [100]
+
+
+def test_where_many_partitions_wait_all_of_them_move_before_half_of_the_records_have_come(source: Cluster) -> None:
+    name, partitions, each = "reader-fair", 64, 100
+    create(source, name, partitions=partitions)
+    producer = Producer(
+        {"bootstrap.servers": source.bootstrap_servers, "batch.size": 16_384, "linger.ms": 50, "log_level": 0}
+    )
+    for number in range(partitions):
+        for _ in range(each):
+            producer.produce(name, b"x" * 1000, partition=number)
+        producer.flush(30)
+    offsets = dict.fromkeys(((name, number) for number in range(partitions)), 0)
+    with reader_of(source) as (reader, events):
+        for place in offsets:
+            reader.want(place, 0, each)
+        while sum(offsets.values()) < partitions * each / 2:
+            for event in events(1):
+                assert isinstance(event, Arrived)
+                for fetched in event.fetched:
+                    place = (fetched.topic, fetched.partition)
+                    offsets[place] = max(batch.next_offset for batch in scan(fetched.records, start=offsets[place]))
+                    if offsets[place] < each:
+                        reader.want(place, offsets[place], each)
+    assert [place for place, offset in offsets.items() if not offset] == []

@@ -49,7 +49,7 @@ def create(cluster: Cluster, *topics: str, partitions: int = 1, config: dict[str
     copies = min(3, len(cluster.brokers))
     wanted = [NewTopic(topic, partitions, copies, config=config or {}) for topic in topics]
     for future in admin.create_topics(wanted).values():
-        future.result(30)
+        future.result(120)
 
 
 def fill(
