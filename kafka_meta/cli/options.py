@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeAlias, get_args, get_type_hints
 
 import typer
-from typer.models import OptionInfo
+from typer.models import ArgumentInfo, OptionInfo
 
 
 def one_of(*values: str) -> Callable[[str], list[str]]:
@@ -346,11 +346,14 @@ def _parameters(group: Any) -> Iterator[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     for field in dataclasses.fields(group):
         kind, option = get_args(hints[field.name])
-        assert isinstance(option, OptionInfo)
+        assert isinstance(option, OptionInfo | ArgumentInfo)
         option = copy(option)
         option.rich_help_panel = group.heading
         yield inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=Annotated[kind, option]
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default,
+            annotation=Annotated[kind, option],
         )
 
 

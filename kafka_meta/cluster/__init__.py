@@ -5,6 +5,7 @@
     brokers    mode, defaults and security, from the brokers' own configs
     defaults   which broker config is the default of which topic config
     groups     members and positions
+    watch      the same, again and again
     signs      signs of what does not move by itself
     positions  the start and end offsets of logs, and the offset at a time
     rights     what we may do
@@ -21,6 +22,7 @@ from kafka_meta.cluster.positions import offsets_at, with_offsets
 from kafka_meta.cluster.reader import read
 from kafka_meta.cluster.rights import Access, access
 from kafka_meta.cluster.vault import Vault
+from kafka_meta.cluster.watch import GroupWatch
 from kafka_meta.cluster.writer import Writer, validate
 
-__all__ = ["Access", "Vault", "Writer", "access", "offsets_at", "read", "validate", "with_offsets"]
+__all__ = ["Access", "GroupWatch", "Vault", "Writer", "access", "offsets_at", "read", "validate", "with_offsets"]

@@ -5,6 +5,7 @@
     result.py           what became of each action of an import         schemas/result.schema.json
     verify.py           what differs                                    schemas/verify.schema.json
     mirror.py           what a mirror would copy, and has copied        schemas/mirror.schema.json
+    task.py             what a copy that goes on does                   schemas/task.schema.json
     restart.py          what mirror --restart has forgotten             schemas/mirror-restart.schema.json
     recommendation.py   what to buy                                     schemas/recommendation(s).schema.json
     help.py             pages of the manual                             schemas/help.schema.json

@@ -14,16 +14,29 @@ earlier generations are kept until the copy has passed them: a batch that seemed
 intent is needed.
 """
 
-from kafka_meta.journal.copier import Copier
+from kafka_meta.journal.copier import Copier, Following
 from kafka_meta.journal.file import Journal, clusters_of, default_path
 from kafka_meta.journal.runs import Run
-from kafka_meta.journal.values import Begun, Boundary, GroupOffset, Place, Position, Round, Verified
+from kafka_meta.journal.values import (
+    Begun,
+    Boundary,
+    Followed,
+    GroupOffset,
+    GroupState,
+    Place,
+    Position,
+    Round,
+    Verified,
+)
 
 __all__ = [
     "Begun",
     "Boundary",
     "Copier",
+    "Followed",
+    "Following",
     "GroupOffset",
+    "GroupState",
     "Journal",
     "Place",
     "Position",

@@ -7,6 +7,21 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """How far a copy that goes on is behind its source, over all partitions."""
+
+    paused: bool
+    behind: int
+    """Partitions with something that is not copied."""
+    lag_offsets: int
+    """Of all of them together."""
+    lag_seconds: float
+    """The longest time for which something has been readable on the source and is not copied."""
+    sync_age_seconds: float | None
+    """Seconds since all positions of groups were set; None before the first time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Copier:
     """Times are milliseconds since 1970, by the clock of the copier's machine. None: not known, or nothing yet."""
 
@@ -27,10 +42,14 @@ class Copier:
     seconds_left: float | None = None
     waiting_for: str | None = None
     """Why nothing moves."""
+    following: Following | None = None
+    """Of a copy that goes on."""
 
     def encoded(self) -> str:
         return json.dumps(asdict(self))
 
     @staticmethod
     def decoded(text: str) -> Copier:
-        return Copier(**json.loads(text))
+        told = json.loads(text)
+        following = told.pop("following", None)
+        return Copier(**told, following=None if following is None else Following(**following))

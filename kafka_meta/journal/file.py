@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import uuid
@@ -22,6 +23,7 @@ from kafka_meta.journal.values import (
     TABLES,
     Begun,
     Boundary,
+    Followed,
     GroupOffset,
     Place,
     Position,
@@ -32,7 +34,8 @@ from kafka_meta.journal.values import (
     unpacked,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""2: intents by generation. 3: groups that are followed."""
 
 _BLOCKS = "SELECT source, rank, runs FROM block WHERE partition = ?"
 
@@ -117,7 +120,7 @@ class Journal:
         with self._transaction():
             self._db.execute("CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
             version = self._remember_once("schema version", str(SCHEMA_VERSION))
-            if version not in ("1", str(SCHEMA_VERSION)):
+            if version not in ("1", "2", str(SCHEMA_VERSION)):
                 raise KafkaMetaError(
                     f"the journal {self.path} has schema version {version}; this kafka-meta reads versions up to "
                     f"{SCHEMA_VERSION}",
@@ -132,9 +135,9 @@ class Journal:
                     )
             if version == "1":
                 from_version_1(self._db)
-                self._db.execute("UPDATE about SET value = ? WHERE name = 'schema version'", (SCHEMA_VERSION,))
             for statement in TABLES:
                 self._db.execute(statement)
+            self._db.execute("UPDATE about SET value = ? WHERE name = 'schema version'", (SCHEMA_VERSION,))
 
     def _all_rows(self) -> list[Any]:
         return self._read("SELECT id, topic, partition FROM partition")
@@ -204,6 +207,34 @@ class Journal:
         told = self._about("copier")
         return None if told is None else Copier.decoded(told)
 
+    # What the operator wishes of a copy that goes on. It reads that again and again.
+
+    def wish_pause(self, wanted: bool) -> None:
+        """The copy shall send nothing until this is taken back."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO about VALUES ('paused', ?)", (str(int(wanted)),))
+
+    def pause_wished(self) -> bool:
+        return self._about("paused") == "1"
+
+    def passed_over(self, topics: Iterable[str] = ()) -> frozenset[str]:
+        """The topics that no group read when the first copy that goes on began. `topics` are kept the first time."""
+        told = self._about("passed over")
+        if told is None:
+            told = json.dumps(sorted(topics))
+            with self._transaction():
+                self._remember_once("passed over", told)
+        return frozenset(json.loads(told))
+
+    def note(self, who: str, what: str, at_ms: int) -> None:
+        """Adds a line to the history."""
+        with self._transaction():
+            self._db.execute("INSERT INTO history VALUES (?, ?, ?)", (at_ms, who, what))
+
+    def history(self) -> tuple[tuple[int, str, str], ...]:
+        """When (milliseconds since 1970), who and what, in order."""
+        return tuple(self._read("SELECT at_ms, who, what FROM history ORDER BY rowid"))
+
     @contextmanager
     def _claimed(self) -> Iterator[None]:
         with self._transaction():
@@ -272,6 +303,10 @@ class Journal:
     def record(self, work: Round) -> None:
         """Writes the intents of batches that will be sent, and what has been acknowledged since: all or nothing."""
         with self._claimed():
+            self._db.executemany(
+                'UPDATE partition SET "end" = max("end", ?) WHERE id = ?',
+                [(end, self._rows[place]) for place, end in work.ends.items()],
+            )
             for place, (boundary, size_bytes) in work.acknowledged.items():
                 self._advance(place, boundary, size_bytes, self._generation(place))
             for place, boundaries in work.intents.items():
@@ -339,8 +374,8 @@ class Journal:
             self._append(row, landed)
         self._db.execute("DELETE FROM intent WHERE partition = ? AND last_rank <= ?", (row, to.rank))
         self._db.execute(
-            "UPDATE partition SET source = ?, rank = ?, crc32c = ?, crc32 = ?, size_bytes = size_bytes + ?,"
-            " epoch = ? WHERE id = ?",
+            'UPDATE partition SET source = ?1, "end" = max("end", ?1), rank = ?2, crc32c = ?3, crc32 = ?4,'
+            " size_bytes = size_bytes + ?5, epoch = ?6 WHERE id = ?7",
             (to.source, to.rank, to.digest.crc32c, to.digest.crc32, size_bytes, to.epoch, row),
         )
 
@@ -413,18 +448,66 @@ class Journal:
 
     def set_committed(self, positions: Iterable[GroupOffset]) -> None:
         """Keeps the positions that were set on the destination."""
+        rows = [(each.group, each.topic, each.partition, each.offset) for each in positions]
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)", rows)
+            self._db.executemany(
+                'DELETE FROM intended WHERE "group" = ? AND topic = ? AND partition = ? AND "offset" = ?', rows
+            )
+
+    def intend(self, positions: Iterable[GroupOffset]) -> None:
+        """Keeps the positions that are about to be set. Without it, our own commit would look like somebody else's
+        after a crash."""
         with self._transaction():
             self._db.executemany(
-                "INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO intended VALUES (?, ?, ?, ?)",
                 [(each.group, each.topic, each.partition, each.offset) for each in positions],
             )
 
     def committed(self) -> tuple[GroupOffset, ...]:
         """The positions that were set on the destination, ordered by group, topic and partition."""
-        rows = self._read('SELECT "group", topic, partition, "offset" FROM committed ORDER BY 1, 2, 3')
+        return self._positions_in("committed")
+
+    def intended(self) -> tuple[GroupOffset, ...]:
+        """The positions that were about to be set, and of which it is not known whether they were."""
+        return self._positions_in("intended")
+
+    def _positions_in(self, table: str) -> tuple[GroupOffset, ...]:
+        rows = self._read(f'SELECT "group", topic, partition, "offset" FROM {table} ORDER BY 1, 2, 3')
         return tuple(
             GroupOffset(group=group, topic=topic, partition=partition, offset=offset)
             for group, topic, partition, offset in rows
+        )
+
+    # Groups that are followed.
+
+    def keep_followed(self, changed: Iterable[Followed]) -> None:
+        """Keeps how these groups stand, instead of how they stood before."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO followed VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (*each.key, each.state, each.reason, each.since_ms, each.source_offset, each.dest_offset)
+                    for each in changed
+                ],
+            )
+
+    def followed(self) -> tuple[Followed, ...]:
+        """How the groups that are followed stand, ordered by group, topic and partition."""
+        return tuple(
+            Followed(
+                group=group,
+                topic=topic,
+                partition=partition,
+                state=state,
+                reason=reason,
+                since_ms=since_ms,
+                source_offset=source_offset,
+                dest_offset=dest_offset,
+            )
+            for group, topic, partition, state, reason, since_ms, source_offset, dest_offset in self._read(
+                'SELECT * FROM followed ORDER BY "group", topic, partition'
+            )
         )
 
 

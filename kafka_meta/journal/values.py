@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from kafka_meta.batches import Digest
 from kafka_meta.journal.runs import Run
@@ -77,6 +77,8 @@ class Position:
     released: int = 0
     """The destination is, or was, free to delete the first so many records: its retention is on, or was on again."""
     verified: Verified = Verified()
+    intended: int = 0
+    """So many records may be on the destination by now: the others of `rank` were sent, or were about to be sent."""
 
     @property
     def boundary(self) -> Boundary:
@@ -112,6 +114,8 @@ class Round:
     runs: dict[Place, list[Run]] = field(default_factory=dict)
     acknowledged: dict[Place, tuple[Boundary, int]] = field(default_factory=dict)
     """The last boundary that the destination has acknowledged, and the bytes since the boundary before it."""
+    ends: dict[Place, int] = field(default_factory=dict)
+    """Ends of followed partitions, which have grown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +126,43 @@ class GroupOffset:
     topic: str
     partition: int
     offset: int
+
+
+GroupState: TypeAlias = Literal[
+    "not yet", "synced", "ahead", "behind start", "moved", "both sides", "gone on the source", "left alone"
+]
+"""Of a group that is followed, on one partition:
+
+not yet             nothing of the partition has been copied yet
+synced              it goes on at exactly the record that it reads next on the source
+ahead               it has read further than the copy is; it is set to the end of the copy
+behind start        it stands before the first record that was copied
+moved               its consumers read on the destination, or somebody has set its position there
+both sides          its consumers read on both sides
+gone on the source  it has been deleted there
+left alone          its position cannot be set or is not known: the reason says why
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """How a group that is followed stands on one partition of the source."""
+
+    group: str
+    """Its name on the destination."""
+    topic: str
+    partition: int
+    state: GroupState
+    reason: str | None = None
+    since_ms: int = 0
+    """When this state began, in milliseconds since 1970."""
+    source_offset: int | None = None
+    dest_offset: int | None = None
+    """The position that it has, or shall have, on the destination."""
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return self.group, self.topic, self.partition
 
 
 ADDED_COLUMNS = (
@@ -160,6 +201,15 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS committed (
         "group" TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
         PRIMARY KEY ("group", topic, partition)) WITHOUT ROWID""",
+    # A position that was about to be set, and of which it is not known whether it was.
+    """CREATE TABLE IF NOT EXISTS intended (
+        "group" TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
+        PRIMARY KEY ("group", topic, partition)) WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS history (at_ms INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS followed (
+        "group" TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT,
+        since_ms INTEGER NOT NULL, source_offset INTEGER, dest_offset INTEGER,
+        PRIMARY KEY ("group", topic, partition)) WITHOUT ROWID""",
 )
 
 POSITIONS = (
@@ -167,7 +217,8 @@ POSITIONS = (
     " source, rank, crc32c, crc32, size_bytes, failure, epoch, dest_epoch,"
     " CASE WHEN dest_topic IN (SELECT topic FROM guard) THEN released_rank ELSE rank END,"
     " coalesce(verified_source, start), verified_rank, verified_crc32c, verified_crc32,"
-    " read_rank, read_crc32c, read_crc32 FROM partition"
+    " read_rank, read_crc32c, read_crc32,"
+    " (SELECT max(last_rank) FROM intent WHERE intent.partition = partition.id) FROM partition"
 )
 
 _BOUNDARY = struct.Struct("<qqIIi")
@@ -192,7 +243,7 @@ def unpacked(packed: bytes) -> Iterator[Boundary]:
 
 def position_of(row: Sequence[Any]) -> Position:
     """The position in a row of `POSITIONS`."""
-    source, rank, crc32c, crc32, size_bytes, failure, epoch, dest_epoch, released, *verified = row[8:]
+    source, rank, crc32c, crc32, size_bytes, failure, epoch, dest_epoch, released, *verified, intended = row[8:]
     return Position(
         begun=Begun(
             topic=row[0],
@@ -213,6 +264,7 @@ def position_of(row: Sequence[Any]) -> Position:
         dest_epoch=dest_epoch,
         released=released,
         verified=_verified_of(*verified),
+        intended=max(rank, intended or 0),
     )
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 
-TOPICS = ("metadata", "mirror", "cutover", "sizing", "settings", "files", "troubleshooting")
+TOPICS = ("metadata", "mirror", "follow", "cutover", "sizing", "settings", "files", "troubleshooting")
 """In the order in which an operator needs them; each is a file beside this one."""
 
 

@@ -17,6 +17,9 @@ Files, in the order of a run:
     copy.py        the engine: batches from the source's leaders to the destination's, each sent once; its parts:
                    settling.py, log_end.py, fetching.py, sending.py, partitions.py, track.py
     rolling.py     the check of what has arrived, beside the copy
+    follow.py      a run that goes on: the copy with open ends, and beside it
+                   positions.py (of groups), appearing.py (topics and partitions); following.py is what they share
+    task.py        such a run as its journal has it
     foreign.py     records of somebody else behind a complete copy
     groups.py      dest(c) = base + rank(c)
     release.py     the end of the guard, and of a journal

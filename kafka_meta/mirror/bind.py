@@ -48,9 +48,12 @@ def bind(
     for topic, dest_topic in names.items():
         here, there = prepared.topics[topic], topics.get(dest_topic)
         if there is None:
-            _of_missing(dest_topic, hidden, found)
+            _of_missing(dest_topic, hidden, allowed, found)
             continue
-        if len(here.partitions) != len(there.partitions):
+        more = len(here.partitions) - len(there.partitions)
+        if more > 0 and allowed.follow:
+            found.warn(Resource("topic", dest_topic), f"{plural(more, 'partition')} will be added to it")
+        elif more:
             found.find(
                 Resource("topic", dest_topic),
                 f"{plural(len(there.partitions), 'partition')} on the destination, {len(here.partitions)} on the "
@@ -67,15 +70,19 @@ def bind(
                 "copy, they will be there twice",
             )
         for each in ranges[topic]:
+            if each.partition >= len(there.partitions):
+                continue
             place = (topic, each.partition)
             begun += _bound(each, here, there, known.get(place), cut.get(place), allowed, found)
     return tuple(begun)
 
 
-def _of_missing(dest_topic: str, hidden: Mapping[Resource, str], found: Findings) -> None:
+def _of_missing(dest_topic: str, hidden: Mapping[Resource, str], allowed: Allowed, found: Findings) -> None:
     reason = hidden.get(Resource("topic", dest_topic), "")
     if reason and not reason.startswith("UNKNOWN_TOPIC"):
         found.find(Resource("topic", dest_topic), f"the destination does not show it: {reason}")
+    elif allowed.follow:
+        found.warn(Resource("topic", dest_topic), "it will be created on the destination, and copied from its start")
     else:
         found.find(Resource("topic", dest_topic), "it does not exist on the destination: run kafka-meta import first")
 
@@ -176,8 +183,11 @@ def _cannot_go_on(each: Range, dest_end: int | None, position: Position) -> str 
         return None
     if each.earliest > position.source:
         return f"lost offsets {position.source}–{each.earliest}: the source deleted them before they were copied"
-    # Records behind an unfinished copy may be its own, sent without an answer. The copy itself finds that out.
-    if dest_end is None or dest_end == position.dest_end or (dest_end > position.dest_end and not position.done):
+    if dest_end is None or dest_end == position.dest_end:
+        return None
+    # Records behind the copy may be its own, sent without an answer. The copy itself finds that out.
+    sent = position.intended > position.rank or not position.done
+    if dest_end > position.dest_end and sent:
         return None
     return (
         f"its log on the destination ends at {dest_end}, but the copy at {position.dest_end}: "

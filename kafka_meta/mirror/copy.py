@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -31,6 +31,7 @@ from kafka_meta.events import Emit, Happened, Progress, Waiting, silent
 from kafka_meta.journal import Journal, Place, Position
 from kafka_meta.logs.reader import LogReader, Memory
 from kafka_meta.mirror.fetching import FETCH_BYTES, Fetching
+from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.mirror.partitions import Outcome, PartitionDone, PartitionFailed, Partitions
 from kafka_meta.mirror.sending import PRODUCE_BYTES, Sending
@@ -67,6 +68,7 @@ _TOLD_REST_SECONDS = 0.5
 _REST_TELL_SECONDS = 60.0
 _ASK_TIMEOUT_MS = 10_000
 _PATIENCE_SECONDS = 10.0
+_DRAIN_SECONDS = 5.0
 _OBJECTS_A_COLLECTION = 100_000
 """Python's default is 700."""
 _ACKNOWLEDGE_MARGIN_MS = 5000
@@ -85,22 +87,23 @@ def copy(
     memory_bytes: int = MEMORY_BYTES,
     in_flight: int = IN_FLIGHT,
     give_up_after_s: float = GIVE_UP_AFTER_SECONDS,
+    follow: Follow | None = None,
 ) -> Iterator[Outcome]:
     """Copies what the journal says has begun and is not finished, of these places or of all. It continues by itself
-    after errors that pass.
+    after errors that pass. With `follow`, the ends stay open, and it goes on until it is told to end.
 
     Emits `Progress` of the stages "offsets" (of the ranges' source offsets) and "bytes" (sent by this run, no total),
     and `Waiting` when nothing moves. `max_rate_bytes` is bytes a second. A partition is given up when nothing at all
     has moved for `give_up_after_s` seconds. `in_flight`, up to 5, is how many batches of a partition may be under way
     while its records are fresh; small compressed batches then arrive 1.4 times as fast. Of old records, one batch at a
-    time is under way.
+    time is under way. With `follow`, nothing is given up because of silence: a cluster that is away is waited for.
 
     Raises `KafkaMetaError` when a cluster cannot be reached at all, when somebody else has the lease, or when another
     copier has claimed the journal.
     """
     journal.claim()
     positions = [each for each in journal.positions() if places is None or each.begun.place in places]
-    if all(position.done for position in positions):
+    if follow is None and all(position.done for position in positions):
         return
     with ExitStack() as stack:
         stack.enter_context(_rare_collections())
@@ -117,18 +120,27 @@ def copy(
         sending = Sending(
             partitions, dest_lines, lease, settling, answers, timeout_ms=timeout_ms, max_rate_bytes=max_rate_bytes
         )
-        told = _Told(partitions, reader, dest_lines, emit)
-        partitions.open_all(_unfinished(journal, positions, dest_wire, in_flight))
+        told = _Told(partitions, reader, dest_lines, emit, follow)
+        if follow is None:
+            positions = [position for position in positions if not position.done]
+        tracks = _Tracks(journal, dest_wire, in_flight, follows=follow is not None)
+        partitions.open_all(tracks.of(positions))
         stack.callback(partitions.write_down)
         stack.callback(reader.close)
         stack.callback(dest_lines.close)
-        while partitions.open:
+        while partitions.open or follow is not None:
+            if follow is not None and _heed(follow, partitions, tracks):
+                _drain(sending, answers)
+                break
             settling.go_on()
             fetching.go_on()
-            sending.go_on()
+            if follow is None or not follow.paused:
+                sending.go_on()
             answers.take(min(_WAIT_SECONDS, sending.rest_seconds or _WAIT_SECONDS))
             partitions.conclude()
-            _give_up(partitions, told, give_up_after_s)
+            partitions.keep_ends()
+            if follow is None:
+                _give_up(partitions, told, give_up_after_s)
             told.go_on()
             while partitions.outcomes:
                 yield partitions.outcomes.popleft()
@@ -154,35 +166,66 @@ def _impatient(settings: ClusterSettings) -> ClusterSettings:
     return replace(settings, request_timeout_ms=min(settings.request_timeout_ms, _ASK_TIMEOUT_MS))
 
 
-def _unfinished(journal: Journal, positions: Iterable[Position], dest: Wire, in_flight: int) -> Iterator[Track]:
-    positions = [position for position in positions if not position.done]
-    producer = journal.producer()
-    if producer is None:
-        producer = _ask_patiently(lambda: _new_producer(dest))
-        journal.remember_producer(producer)
-    topics = {position.begun.dest_topic for position in positions}
-    # Where the broker does not return a config, Kafka's default is assumed. The topic may be missing: settling reports
-    # that.
-    limits = dict.fromkeys(topics, TopicLimits(stamps=False, max_message_bytes=None))
-    limits |= _ask_patiently(lambda: topic_limits(dest, topics))
-    # Half of it: clocks differ a bit, and brokers remove old producers only from time to time.
-    fresh_ms = 0
-    if in_flight > 1:
-        fresh_ms = (producer_memory_ms(broker_configs(dest).values()) or 0) // 2 - (clock_ahead_ms(dest) or 0)
-    for position in positions:
-        topic = limits[position.begun.dest_topic]
-        yield Track(
-            begun=position.begun,
-            destination=Destination(
-                timestamp_type="LogAppendTime" if topic.stamps else "CreateTime",
-                max_message_bytes=topic.max_message_bytes,
-            ),
-            producer=producer,
-            in_flight=in_flight,
-            fresh_ms=fresh_ms,
-            acknowledged=position.boundary,
-            dest_epoch=position.dest_epoch,
-        )
+class _Tracks:
+    """Makes the tracks of one run."""
+
+    def __init__(self, journal: Journal, dest: Wire, in_flight: int, *, follows: bool) -> None:
+        self._dest, self._in_flight, self._follows = dest, in_flight, follows
+        producer = journal.producer()
+        if producer is None:
+            producer = _ask_patiently(lambda: _new_producer(dest))
+            journal.remember_producer(producer)
+        self._producer = producer
+        # Half of it: clocks differ a bit, and brokers remove old producers only from time to time.
+        self._fresh_ms = 0
+        if in_flight > 1:
+            self._fresh_ms = (producer_memory_ms(broker_configs(dest).values()) or 0) // 2 - (clock_ahead_ms(dest) or 0)
+
+    def of(self, positions: Sequence[Position]) -> Iterator[Track]:
+        topics = {position.begun.dest_topic for position in positions}
+        # Where the broker does not return a config, Kafka's default is assumed. The topic may be missing: settling
+        # reports that.
+        limits = dict.fromkeys(topics, TopicLimits(stamps=False, max_message_bytes=None))
+        limits |= _ask_patiently(lambda: topic_limits(self._dest, topics))
+        for position in positions:
+            topic = limits[position.begun.dest_topic]
+            yield Track(
+                begun=position.begun,
+                destination=Destination(
+                    timestamp_type="LogAppendTime" if topic.stamps else "CreateTime",
+                    max_message_bytes=topic.max_message_bytes,
+                ),
+                producer=self._producer,
+                in_flight=self._in_flight,
+                fresh_ms=self._fresh_ms,
+                acknowledged=position.boundary,
+                dest_epoch=position.dest_epoch,
+                follows=self._follows,
+            )
+
+
+def _heed(follow: Follow, partitions: Partitions, tracks: _Tracks) -> bool:
+    """Takes the partitions that have appeared. Returns whether the copy shall end."""
+    if follow.ends.is_set():
+        return True
+    for track in partitions.by_place.values() if follow.gone else ():
+        if track.begun.topic in follow.gone:
+            partitions.fail(track, "its topic was deleted on the source; what was copied stays", final=True)
+    new = follow.take()
+    if new:
+        journal = partitions.journal
+        journal.begin(new)
+        positions = [journal.position(begun.place) for begun in new if begun.place not in partitions.by_place]
+        partitions.open_all(tracks.of(positions))
+        partitions.total_offsets += sum(each.begun.end - each.source for each in positions)
+    return False
+
+
+def _drain(sending: Sending, answers: Answers) -> None:
+    """Waits a moment for what is under way: what is acknowledged needs not be settled by the next run."""
+    until = time.monotonic() + _DRAIN_SECONDS
+    while sending.under_way and time.monotonic() < until:
+        answers.take(_WAIT_SECONDS)
 
 
 def _new_producer(dest: Wire) -> Producer:
@@ -200,7 +243,10 @@ def _new_producer(dest: Wire) -> Producer:
 class _Told:
     """Reports progress, a few times a second at most, and why nothing moves."""
 
-    def __init__(self, partitions: Partitions, reader: LogReader, dest_lines: Lines, emit: Emit) -> None:
+    def __init__(
+        self, partitions: Partitions, reader: LogReader, dest_lines: Lines, emit: Emit, follow: Follow | None
+    ) -> None:
+        self._follow = follow
         self._partitions, self._reader, self._dest_lines, self._emit = partitions, reader, dest_lines, emit
         self._at = 0.0
         self._silence = Silence()
@@ -213,6 +259,8 @@ class _Told:
             return
         self._at = now
         partitions.tell()
+        if self._follow is not None:
+            self._follow.tell(partitions.lags())
         rest = self._dest_lines.resting() or self._reader.rest
         if rest is not None and rest.seconds >= _TOLD_REST_SECONDS and now - self._rest_told_at > _REST_TELL_SECONDS:
             # Something moves all the same, so that this is not a wait.
@@ -220,7 +268,9 @@ class _Told:
             self._emit(Happened(text=rest.reason))
         self._emit(Progress(stage="offsets", done=partitions.done_offsets, total=partitions.total_offsets))
         self._emit(Progress(stage="bytes", done=partitions.sent_bytes, total=None))
-        if now - partitions.moved_at > _SILENCE_SECONDS:
+        if self._follow is not None and self._follow.paused:
+            partitions.moved_at = now
+        if partitions.behind and now - partitions.moved_at > _SILENCE_SECONDS:
             self._emit(Waiting(reason=self.trouble or "no answer yet", seconds=now - partitions.moved_at))
 
     @property

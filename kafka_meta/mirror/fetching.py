@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kafka_meta.batches import MalformedBatch, RecordTooLarge
 from kafka_meta.journal import Place
 from kafka_meta.logs.reader import Arrived, CutBack, Damaged, LogReader, Lost, Purged, Refused, Short
@@ -18,21 +20,31 @@ class Fetching:
 
     def go_on(self) -> None:
         """Takes the records that have arrived, and lets the reader ask for more."""
+        prepared: dict[Place, Prepared] = {}
+        lost: list[Lost] = []
         for event in self._reader.take():
             if isinstance(event, Arrived):
-                self._arrived(event)
+                prepared |= self._prepared(event)
             else:
-                self._lost(self._partitions.by_place[event.place], event)
+                lost.append(event)
+        self._partitions.keep()
+        self._enlist(prepared)
+        for each in lost:
+            self._lost(self._partitions.by_place[each.place], each)
         self._reader.go_on()
 
-    def _arrived(self, arrived: Arrived) -> None:
+    def _prepared(self, arrived: Arrived) -> dict[Place, Prepared]:
         held = Held(size_bytes=arrived.size_bytes)
         prepared: dict[Place, Prepared] = {}
         for fetched in arrived.fetched:
             track = self._partitions.by_place[fetched.topic, fetched.partition]
             track.fetching = False
+            self._partitions.grow(track, fetched.stable)
             prepared[track.place] = track.prepare(fetched, held)
-        self._partitions.keep({place: made for place, made in prepared.items() if made.ready}, held)
+        self._partitions.intend({place: made for place, made in prepared.items() if made.ready}, held)
+        return prepared
+
+    def _enlist(self, prepared: Mapping[Place, Prepared]) -> None:
         for place, made in prepared.items():
             track = self._partitions.by_place[place]
             if made.obstacle is not None:

@@ -28,3 +28,5 @@ class Allowed:
     live_source: bool = False
     no_guard: bool = False
     same_id: bool = False
+    follow: bool = False
+    """The copy goes on: clients may write and read, and open transactions are waited for while it goes on."""

@@ -81,7 +81,7 @@ def translate(
                 topic=position.begun.dest_topic,
                 partition=each.partition,
                 offset=target,
-                metadata=_SET_TO_START if reader.committed is None else metadata.get((reader.group, *place), ""),
+                metadata=SET_TO_START if reader.committed is None else metadata.get((reader.group, *place), ""),
             )
             mine = ours.get((group, *place))
             occupied = _occupied(there.get(group), offset, mine)
@@ -162,7 +162,7 @@ def _concerned(reader: Reader, each: Range, uncommitted: UncommittedPolicy) -> b
     return reader.committed is not None or (uncommitted == "earliest" and each.end > each.earliest)
 
 
-_SET_TO_START = f"{COMMIT_METADATA_PREFIX}start"
+SET_TO_START = f"{COMMIT_METADATA_PREFIX}start"
 """The metadata of a position that the source does not have. It shows that kafka-meta has set the position."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from kafka_meta import cluster
@@ -23,7 +22,7 @@ from kafka_meta.mirror.outcome import Copied, GroupPosition, Mirrored
 from kafka_meta.mirror.preflight import Preflight
 from kafka_meta.mirror.prepare import Preparation
 from kafka_meta.mirror.quiet import QUIET_SECONDS, Look, look, movements, wait_until
-from kafka_meta.mirror.rolling import rolling_check
+from kafka_meta.mirror.rolling import memory_for_check, rolling_check
 from kafka_meta.model import EVERYTHING, Remark, Resource, Selection, Snapshot
 from kafka_meta.plan import CommitOffsets, Policy, Traces, plural
 from kafka_meta.ranges import Unconsumed
@@ -33,10 +32,6 @@ from kafka_meta.wire.partitions import Failure
 from kafka_meta.wire.patience import reconnect
 
 _AFTER_SILENCE_S = 3.0
-_CHECK_SHARE = 8
-"""The check beside the copy has this part of the memory."""
-_ENOUGH_FOR_BOTH_BYTES = 2 << 20
-"""With less, the copy has all of it, and is checked afterwards alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +81,8 @@ def migrate(
                 emit(Happened(text=f"retention is off on {plural(len(topics), 'topic')} of the destination"))
         journal.begin(checked.begun)
         failures: dict[Place, PartitionFailed] = {}
-        for_check = pace.memory_bytes // _CHECK_SHARE if pace.memory_bytes >= _ENOUGH_FOR_BOTH_BYTES else 0
-        with rolling_check(dest, journal, places, memory_bytes=for_check) if for_check else nullcontext():
+        for_check = memory_for_check(pace.memory_bytes)
+        with rolling_check(dest, journal, places, memory_bytes=for_check):
             for outcome in copy(
                 source,
                 dest,

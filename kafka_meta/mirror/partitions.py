@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from kafka_meta.events import Emit, Happened
 from kafka_meta.journal import Boundary, Journal, Place, Position, Round
@@ -17,6 +17,7 @@ from kafka_meta.mirror.track import Held, Prepared, Ready, State, Track
 from kafka_meta.model import Broker
 
 PATIENCE_WITH_REFUSALS = 10
+_KEEP_SECONDS = 1.0
 _NAMED = 5
 """So many partitions are named of those to which the same has happened."""
 
@@ -59,6 +60,14 @@ class PartitionFailed:
 Outcome: TypeAlias = PartitionDone | PartitionFailed
 
 
+class Lag(NamedTuple):
+    """What is not copied yet of a followed partition: how many offsets, and for how long the first of them has been
+    readable on the source."""
+
+    offsets: int
+    seconds: float
+
+
 class Partitions:
     """What fetching, sending and settling share. Every change of a track ends in one of these methods."""
 
@@ -74,6 +83,13 @@ class Partitions:
         self.open = 0
         self.unsettled: set[Place] = set()
         """Partitions for which the end of the destination's log has to be read."""
+        self.behind: set[Place] = set()
+        """Partitions that have something left to do."""
+        self._grown: set[Place] = set()
+        """Followed partitions of which the journal does not know how far they reach, or how far they are copied."""
+        self._kept_at = 0.0
+        self._intended: list[Mapping[Place, Prepared]] = []
+        """What may be sent when the journal has it."""
         self.sendable: dict[int, dict[Place, Track]] = {}
         """Destination broker → partitions with a batch to send."""
         self._complete: list[Track] = []
@@ -87,9 +103,11 @@ class Partitions:
         self.sent_bytes = 0
 
     def open_all(self, tracks: Iterable[Track]) -> None:
-        self.by_place = {track.place: track for track in tracks}
-        self.open = len(self.by_place)
-        self.unsettled = set(self.by_place)
+        for track in tracks:
+            self.by_place[track.place] = track
+            self.open += 1
+            self.unsettled.add(track.place)
+            self.behind.add(track.place)
 
     def tell(self) -> None:
         """Reports what has happened to partitions since the last call: one event for all with the same reason."""
@@ -105,25 +123,70 @@ class Partitions:
         if track.state is not State.SETTLED:
             return
         if track.at_end:
-            track.complete()
-            self._complete.append(track)
-            return
+            self.behind.discard(track.place)
+            if not track.follows:
+                track.complete()
+                self._complete.append(track)
+                return
+            assert track.acknowledged is not None
+            if track.acknowledged.source < track.next:
+                self._grown.add(track.place)
         if track.obstacle:
             if not track.ready and not track.sending:
                 self.fail(track, track.obstacle)
                 return
-        elif not track.fetching and track.next < track.begun.end and track.ready_bytes < self._share():
+        elif self._wants_more(track):
             track.fetching = True
-            self._reader.want(track.place, track.next, track.begun.end, track.begun.source_topic_id, track.epoch)
+            self._reader.want(track.place, track.next, track.end, track.begun.source_topic_id, track.epoch)
         if track.dest_leader is not None and track.may_send():
             self.sendable.setdefault(track.dest_leader.id, {}).setdefault(track.place, track)
 
+    def _wants_more(self, track: Track) -> bool:
+        """Of a followed partition also what may be written at its end."""
+        more = track.follows or track.next < track.end
+        return more and not track.fetching and track.ready_bytes < self._share()
+
+    def grow(self, track: Track, stable: int | None) -> None:
+        """The end of a followed partition as the source has just returned it."""
+        grown = track.grow(stable)
+        if grown:
+            self.total_offsets += grown
+            self._grown.add(track.place)
+            if track.place not in self.behind:
+                self.behind.add(track.place)
+                self.moved_at = time.monotonic()
+
+    def keep_ends(self) -> None:
+        """Writes down from time to time how far followed partitions reach and are copied: no round may follow soon.
+        Behind the last record there may be markers and aborted batches, which bring no record."""
+        if not self._grown or time.monotonic() - self._kept_at < _KEEP_SECONDS:
+            return
+        self._kept_at = time.monotonic()
+        for place in self._grown:
+            track = self.by_place[place]
+            if not track.open:
+                continue
+            self._round.ends[place] = track.end
+            if track.state is State.SETTLED and track.at_end:
+                self._acknowledge_end(track)
+        self._grown.clear()
+        self.write_down()
+
+    def _acknowledge_end(self, track: Track) -> None:
+        """What is left before the end is no record."""
+        assert track.acknowledged is not None
+        _, size_bytes = self._round.acknowledged.get(track.place, (None, 0))
+        end = Boundary(track.end, track.rank, track.digest, track.epoch)
+        self._round.acknowledged[track.place] = (end, size_bytes)
+        self.done_offsets += end.source - track.acknowledged.source
+        track.acknowledged = end
+
     def _share(self) -> int:
         """How many bytes of a partition may wait in memory, so that no partition fills it alone."""
-        return max(1, self._memory.total_bytes // (2 * self.open))
+        return max(1, self._memory.total_bytes // (2 * max(1, len(self.behind))))
 
-    def keep(self, prepared: Mapping[Place, Prepared], held: Held) -> None:
-        """Writes to the journal what is about to be sent. Nothing may be sent before that."""
+    def intend(self, prepared: Mapping[Place, Prepared], held: Held) -> None:
+        """Adds what is about to be sent to the next round of the journal. Nothing of it may be sent before `keep`."""
         for place, made in prepared.items():
             self._round.intents[place] = made.boundaries
             if made.runs:
@@ -131,9 +194,17 @@ class Partitions:
         if held.batches:
             self._memory.free_bytes -= held.size_bytes
         if prepared:
-            self.write_down()
-        for place, made in prepared.items():
-            self.by_place[place].put(made)
+            self._intended.append(prepared)
+
+    def keep(self) -> None:
+        """Writes to the journal, in one round, what is about to be sent."""
+        if not self._intended:
+            return
+        self.write_down()
+        for prepared in self._intended:
+            for place, made in prepared.items():
+                self.by_place[place].put(made)
+        self._intended.clear()
 
     def acknowledge(self, track: Track, ready: Ready) -> None:
         assert track.acknowledged is not None
@@ -142,6 +213,8 @@ class Partitions:
         size_bytes = ready.outgoing.size_bytes
         _, so_far = self._round.acknowledged.get(track.place, (None, 0))
         self._round.acknowledged[track.place] = (ready.boundary, so_far + size_bytes)
+        if track.follows:
+            self._grown.add(track.place)
         self.sent_bytes += size_bytes
         self._progress(ready.boundary.source - before.source)
         self._release(ready)
@@ -152,21 +225,27 @@ class Partitions:
         if not self._complete:
             return
         for track in self._complete:
-            assert track.acknowledged is not None
-            _, size_bytes = self._round.acknowledged.get(track.place, (None, 0))
-            end = Boundary(track.begun.end, track.rank, track.digest, track.epoch)
-            self._round.acknowledged[track.place] = (end, size_bytes)
-            self._progress(end.source - track.acknowledged.source)
+            self._acknowledge_end(track)
+            self._progress(0)
         self.write_down()
         for track in self._complete:
             self._reader.forget(track.place)
             self.open -= 1
-            self.outcomes.append(_done(self.journal.position(track.place)))
+            self.outcomes.append(_done(track))
         self._complete.clear()
+
+    def lags(self) -> dict[Place, Lag]:
+        """Of the followed partitions that are not copied up to their ends, as far as the source has returned these."""
+        tracks = (self.by_place[place] for place in self.behind)
+        return {
+            track.place: Lag(track.end - track.copied, track.lag_seconds())
+            for track in tracks
+            if track.follows and track.end > track.copied
+        }
 
     def write_down(self) -> None:
         work = self._round
-        if work.intents or work.acknowledged or work.runs:
+        if work.intents or work.acknowledged or work.runs or work.ends:
             self._round = Round()
             self.journal.record(work)
 
@@ -214,6 +293,7 @@ class Partitions:
             self._note(track, f"to be settled again: {reason.removeprefix(f'{track.name} on the ')}")
             self._drop(track, track.unsettle())
             self.unsettled.add(track.place)
+            self.behind.add(track.place)
 
     def _drop(self, track: Track, dropped: Iterable[Ready]) -> None:
         """Nothing of the partition moves for now."""
@@ -257,6 +337,7 @@ class Partitions:
         reason += "; this copy cannot go on" * final
         self._drop(track, track.fail())
         self.unsettled.discard(track.place)
+        self.behind.discard(track.place)
         self.open -= 1
         self.trouble = ""
         self.write_down()
@@ -285,13 +366,13 @@ def _disagreement(position: Position, log_end: int) -> str:
     )
 
 
-def _done(position: Position) -> PartitionDone:
-    begun = position.begun
+def _done(track: Track) -> PartitionDone:
+    begun = track.begun
     return PartitionDone(
         topic=begun.topic,
         partition=begun.partition,
-        records=position.rank,
-        size_bytes=position.size_bytes,
+        records=track.rank,
+        size_bytes=track.size_bytes,
         dest_start=begun.base,
-        dest_end=position.dest_end,
+        dest_end=begun.base + track.rank,
     )

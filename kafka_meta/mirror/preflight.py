@@ -106,7 +106,7 @@ def preflight(
     unread = prepared.unconsumed
     found.findings += unread.refused
     _of_unreadable(unread.unreadable, found)
-    if not allowed.until_lso and not allowed.live_source:
+    if not (allowed.until_lso or allowed.live_source or allowed.follow):
         found.findings += map(_waiting_for, prepared.open_transactions)
     names = {each.topic: decided.topic_name(each.topic) for each in unread.ranges}
     groups = {group: decided.group_name(group) for each in unread.ranges for group in each.groups}
@@ -151,9 +151,11 @@ def preflight(
     cut = {place: told for place, told in history.items() if isinstance(told, Cut)}
     begun = bind(prepared, known, names, topics, strange, gaps, cut, allowed, found)
     _of_configs(names, source_configs, dest_configs, found)
-    wait_until(first.taken_at, GLANCE_SECONDS, emit=emit)
-    second = look(source, prepared, decided.selection, emit=emit)
-    moves = movements(prepared, first, second, until_lso=allowed.until_lso)
+    moves: tuple[Remark, ...] = ()
+    if not allowed.follow:
+        wait_until(first.taken_at, GLANCE_SECONDS, emit=emit)
+        second = look(source, prepared, decided.selection, emit=emit)
+        moves = movements(prepared, first, second, until_lso=allowed.until_lso)
     for move in moves:
         if allowed.live_source:
             found.warn(move.resource, f"{move.reason}: positions of groups will not be set yet")

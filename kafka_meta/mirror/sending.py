@@ -58,6 +58,11 @@ class Sending:
         """For how many seconds the rate limit holds back everything."""
         return max(0.0, self._not_before - time.monotonic())
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a batch has no answer yet."""
+        return any(track.sending for track in self._partitions.by_place.values())
+
     def go_on(self) -> None:
         """Sends what is ready on every line that is not busy."""
         if self.rest_seconds:

@@ -36,6 +36,9 @@ from kafka_meta.wire.lines import Line
 _ACCEPTED_BEFORE_LARGER = 64
 """Batches that the destination accepts before twice as many records are tried again in one. A refusal costs about as
 much as so many batches."""
+_SAMPLE_SECONDS = 0.1
+"""Between two last stable offsets whose time is kept, at least."""
+_SAMPLES = 100
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,6 +120,8 @@ class Track:
     """The rank of the next record that will be prepared."""
     digest: Digest = field(default_factory=Digest)
     acknowledged: Boundary | None = None
+    size_bytes: int = 0
+    """Of the acknowledged batches, of all runs."""
     run_end: int | None = None
     ready: deque[Ready] = field(default_factory=deque)
     ready_bytes: int = 0
@@ -144,10 +149,17 @@ class Track:
     """Refusals in a row, without an acknowledgement in between."""
     accepted: int = 0
     """Acknowledged batches since the limit of records in a batch has changed."""
+    follows: bool = False
+    """The end stays open: what is written on the source from now on is copied, too."""
+    end: int = field(init=False)
+    """The source offset up to which records are copied: the range's end. Of a partition that is followed it grows with
+    the last stable offset that the source returns."""
+    seen: deque[tuple[int, float]] = field(default_factory=deque)
+    """Last stable offsets that are not copied yet, and when the source returned them first (`time.monotonic`)."""
     place: Place = field(init=False)
 
     def __post_init__(self) -> None:
-        self.place = self.begun.place
+        self.place, self.end = self.begun.place, self.begun.end
 
     @property
     def name(self) -> str:
@@ -160,7 +172,36 @@ class Track:
     @property
     def at_end(self) -> bool:
         """Whether everything has been acknowledged."""
-        return self.next >= self.begun.end and not self.ready and not self.sending
+        return self.next >= self.end and not self.ready and not self.sending
+
+    @property
+    def copied(self) -> int:
+        """Everything before this source offset has been acknowledged, or is no record."""
+        if self.at_end:
+            return self.next
+        return self.begun.start if self.acknowledged is None else self.acknowledged.source
+
+    def grow(self, stable: int | None) -> int:
+        """Notes the last stable offset of a followed partition; by how much the end has grown."""
+        if not self.follows or stable is None or stable <= self.end:
+            return 0
+        grown, self.end = stable - self.end, stable
+        now = time.monotonic()
+        # The longer the lag, the fewer samples: their number stays small.
+        if not self.seen or now - self.seen[-1][1] >= max(_SAMPLE_SECONDS, (now - self.seen[0][1]) / _SAMPLES):
+            self.seen.append((stable, now))
+        else:
+            # The sample before stands for it: the lag is rather said too large.
+            self.seen[-1] = stable, self.seen[-1][1]
+        return grown
+
+    def lag_seconds(self) -> float:
+        """For how long something has been there that is not copied; 0 when everything is. It needs no timestamps of
+        records."""
+        copied = self.copied
+        while self.seen and self.seen[0][0] <= copied:
+            self.seen.popleft()
+        return time.monotonic() - self.seen[0][1] if self.seen else 0.0
 
     def _become(self, state: State) -> None:
         assert self.state in _BEFORE[state], (self.name, self.state, state)
@@ -179,7 +220,7 @@ class Track:
         self._become(State.SETTLED)
         self.next, self.rank, self.digest = position.source, position.rank, position.digest
         self.epoch, self.dest_epoch = position.epoch, position.dest_epoch
-        self.acknowledged = position.boundary
+        self.acknowledged, self.size_bytes = position.boundary, position.size_bytes
         self.run_end = None
         self.remembered = False
         self.obstacle = ""
@@ -225,6 +266,7 @@ class Track:
         first = self.sending.popleft()
         assert first is ready
         self.acknowledged = ready.boundary
+        self.size_bytes += ready.outgoing.size_bytes
         self.remembered = self.producer.id >= 0 and time.time() * 1000 < self._fresh_until_ms(ready)
         self.refusals = 0
         if self.destination.max_records is not None:
@@ -265,7 +307,7 @@ class Track:
         aborted = AbortedTransactions(fetched.aborted)
         for batch in scan(fetched.records, start=self.next, high_watermark=fetched.high_watermark):
             covered = aborted.covers(batch)
-            match decide(batch, start=self.next, end=self.begun.end, aborted=covered, destination=self.destination):
+            match decide(batch, start=self.next, end=self.end, aborted=covered, destination=self.destination):
                 case Forward():
                     assert isinstance(batch, Batch)
                     if not joinable(batch):
@@ -281,8 +323,8 @@ class Track:
                 case Drop():
                     pass
             if batch.next_offset > self.next:
-                self.next, self.epoch = min(batch.next_offset, self.begun.end), batch.leader_epoch
-            if self.next >= self.begun.end:
+                self.next, self.epoch = min(batch.next_offset, self.end), batch.leader_epoch
+            if self.next >= self.end:
                 break
 
     def _forward(self, joining: Neighbours, held: Held, prepared: Prepared) -> None:
@@ -300,7 +342,7 @@ class Track:
         self._add(outgoing, batches[-1].leader_epoch, held, prepared)
 
     def _rebuild(self, batch: Batch | MessageSet, held: Held, prepared: Prepared) -> None:
-        rank, end = self.rank, self.begun.end
+        rank, end = self.rank, self.end
         kept = contents(batch).within(self.next, end)
         made = encoded(batch, kept, end=end, destination=self.destination, producer=self.producer, rank=rank)
         for outgoing in list(made):  # all of it, or an error

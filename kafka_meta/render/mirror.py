@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from kafka_meta.journal import Place
+from kafka_meta.journal import Following, Place
 from kafka_meta.mirror.bind import COPY_ANEW
 from kafka_meta.mirror.outcome import Copied, GroupPosition, Mirrored, left, size_left, topics_of, totals
 from kafka_meta.mirror.prepare import OpenTransaction
 from kafka_meta.mirror.release import Held, Released
 from kafka_meta.model import Remark, Resource
 from kafka_meta.plan import plural
+from kafka_meta.quantities import duration
 from kafka_meta.ranges import LeftBehind, Range
 from kafka_meta.render.words import FEW, remark_line, size, together, visible
 
@@ -411,6 +412,20 @@ def last_lines(mirrored: Mirrored, *, quiet: bool) -> list[str]:
     if any(each.outcome != "present" for each in mirrored.groups):
         lines = ["Nothing is left to copy; the positions above (!) will not be set."]
     return [*lines, *_guard(mirrored)]
+
+
+def following_line(standing: Following) -> str:
+    """How far a copy that goes on is behind."""
+    if standing.paused:
+        return "paused: nothing is sent; kafka-meta task resume goes on"
+    if not standing.lag_offsets:
+        said = "everything is copied"
+    else:
+        parts = plural(standing.behind, "partition")
+        said = f"behind: {standing.lag_offsets:,} offsets of {parts}, since {duration(standing.lag_seconds)} at most"
+    age = standing.sync_age_seconds
+    groups = "not set yet" if age is None else f"set {duration(age)} ago"
+    return f"following; {said}; positions of groups {groups}"
 
 
 def failure_line(done: Mirrored) -> str | None:

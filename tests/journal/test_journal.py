@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import stat
 import subprocess
 import sys
-import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +18,18 @@ from hypothesis import strategies as st
 
 from kafka_meta.batches import Digest, Producer
 from kafka_meta.errors import KafkaMetaError
-from kafka_meta.journal import Begun, Boundary, Copier, GroupOffset, Journal, Place, Round, Run, clusters_of, default_path
+from kafka_meta.journal import (
+    Begun,
+    Boundary,
+    Copier,
+    GroupOffset,
+    Journal,
+    Place,
+    Round,
+    Run,
+    clusters_of,
+    default_path,
+)
 from kafka_meta.journal.runs import RUNS_A_BLOCK
 from tests.support.examples import many
 
@@ -51,7 +62,7 @@ def journal(tmp_path: Path) -> Journal:
     return made
 
 
-TABLE_NAMES = {"about", "partition", "intent", "block", "guard", "committed"}
+TABLE_NAMES = {"about", "partition", "intent", "block", "guard", "committed", "intended", "followed", "history"}
 
 
 def boundary(source: int, rank: int) -> Boundary:
@@ -108,8 +119,8 @@ def test_a_database_of_something_else_is_refused_and_stays_as_it_is(tmp_path: Pa
 def test_a_journal_of_a_newer_version_is_refused(journal: Journal, tmp_path: Path) -> None:
     journal.close()
     with sqlite3.connect(tmp_path / "journal") as file:
-        file.execute("UPDATE about SET value = '3' WHERE name = 'schema version'")
-    with pytest.raises(KafkaMetaError, match="has schema version 3; this kafka-meta reads versions up to 2") as told:
+        file.execute("UPDATE about SET value = '4' WHERE name = 'schema version'")
+    with pytest.raises(KafkaMetaError, match="has schema version 4; this kafka-meta reads versions up to 3") as told:
         opened(tmp_path)
     assert told.value.hint is not None and "newer" in told.value.hint
 

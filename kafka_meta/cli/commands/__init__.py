@@ -26,6 +26,7 @@ COMMANDS: tuple[LazyCommand, ...] = tuple(
         ("evaluate", f"{_HERE}.evaluate", "evaluate", "What to buy, so that the destination can carry the load."),
         ("import", f"{_HERE}.imports", "import_", "Create on the destination what the file holds."),
         ("mirror", f"{_HERE}.mirror", "mirror", "Copy the records that no group has read yet."),
+        ("task", f"{_HERE}.task", "task", "Show and steer a copy that goes on (mirror --follow)."),
         ("verify", f"{_HERE}.verify", "verify", "Compare the destination with the file or the source."),
         ("demo", f"{_HERE}.demo", "demo", "Try everything on two real clusters on this machine."),
         ("help", f"{_HERE}.help", "help_", "Read the manual: a page, or the list of its pages."),

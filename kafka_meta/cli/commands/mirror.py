@@ -56,6 +56,14 @@ class Amount:
 class Copy:
     heading: ClassVar = "Copy"
 
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="With --commit: go on until it is ended, while clients write and read. Records, new topics and "
+            "partitions, and the positions of groups follow the source.",
+        ),
+    ] = False
     append: Annotated[
         bool,
         typer.Option(

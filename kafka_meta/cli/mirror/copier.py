@@ -13,7 +13,7 @@ from typing import Self
 from kafka_meta.cli.rates import COPYING, Rates
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Event, Progress, Waiting
-from kafka_meta.journal import Copier, Journal
+from kafka_meta.journal import Copier, Following, Journal
 
 _TELL_SECONDS = 2.0
 
@@ -46,6 +46,11 @@ class Told:
             self._copier = self._moved(event)
         begins = (self._copier.stage, self._copier.waiting_for is None) != (before[0], before[1] is None)
         if begins or time.monotonic() - self._told_at >= _TELL_SECONDS:
+            self._tell()
+
+    def follow(self, standing: Following) -> None:
+        self._copier = replace(self._copier, following=standing)
+        if time.monotonic() - self._told_at >= _TELL_SECONDS:
             self._tell()
 
     def _moved(self, event: Progress) -> Copier:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -21,6 +23,8 @@ from kafka_meta.events import Emit, Event, Happened
 from kafka_meta.journal import Journal
 from kafka_meta.mirror.copy import IN_FLIGHT
 from kafka_meta.mirror.findings import Allowed
+from kafka_meta.mirror.follow import Sides, follow
+from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.groups import awaited
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.mirror.migrate import Pace, migrate, stands
@@ -33,6 +37,7 @@ from kafka_meta.quantities import rate_bytes, seconds, size_bytes
 from kafka_meta.ranges import UncommittedPolicy
 from kafka_meta.render.mirror import (
     failure_line,
+    following_line,
     last_lines,
     next_lines,
     partition_lines,
@@ -42,6 +47,8 @@ from kafka_meta.render.mirror import (
 )
 from kafka_meta.settings import ClusterSettings, PolicyOptions
 from kafka_meta.settings.matching import require_matches
+
+_TELL_LAG_S = 60.0
 
 
 def mirror(session: Session, amount: Amount, copy: Copy, journal: Path | None, *, same_id: bool, commit: bool) -> int:
@@ -74,6 +81,7 @@ def mirror(session: Session, amount: Amount, copy: Copy, journal: Path | None, *
             live_source=copy.allow_live_source,
             no_guard=copy.no_guard,
             same_id=same_id,
+            follow=copy.follow,
         ),
         max_rate_bytes=max_rate_bytes,
         journal=journal,
@@ -146,6 +154,8 @@ class _Run:
                     Told(journal, since_ms=since_ms) as told,
                 ):
                     emit(Happened(text=f"the lease is taken; the journal is {journal.path}"))
+                    if self.allowed.follow:
+                        return self._follow(prepared, looked, journal, lease, pace, told, emit)
                     try:
                         done = migrate(
                             self.source,
@@ -165,6 +175,58 @@ class _Run:
                             self._stopped(mirrored, journal)
                         raise
         return self._finish(done, looked)
+
+    def _follow(
+        self,
+        prepared: Preparation,
+        looked: Preflight,
+        journal: Journal,
+        lease: Lease,
+        pace: Pace,
+        told: Told,
+        emit: Emit,
+    ) -> int:
+        """Until a signal. Says once a minute how far it is behind."""
+        assert self.dest is not None
+        said_at = time.monotonic()
+        first = True
+
+        def look(shared: Follow) -> None:
+            nonlocal said_at, first
+            paused = journal.pause_wished()
+            if paused != shared.paused:
+                shared.paused = paused
+                emit(Happened(text="paused: nothing is sent" if paused else "resumed"))
+            standing = shared.standing()
+            told.follow(standing)
+            if first or time.monotonic() - said_at >= _TELL_LAG_S:
+                first, said_at = False, time.monotonic()
+                line = following_line(standing)
+                self.log.lines([line])
+                self.screen.say(line)
+
+        who = f"process {os.getpid()} on {socket.gethostname()}"
+        journal.note(who, "follows", round(time.time() * 1000))
+        try:
+            follow(
+                Sides(source=self.source, dest=self.dest),
+                prepared,
+                looked,
+                journal,
+                lease=lease,
+                decided=self.decided,
+                pace=pace,
+                guard=not self.allowed.no_guard,
+                emit=_all(emit, told.emit),
+                each_look=look,
+            )
+        finally:
+            journal.note(who, "has ended", round(time.time() * 1000))
+            now = stands(journal)
+            self.screen.document(lambda: encode_mirror(now, interrupted=True))
+            self.screen.result(["", *standing_lines(now.copied, verbose=self.screen.verbose)])
+            self._end(["stopped; the same command goes on where it stopped", f"(log: {self.log.path})"])
+        return ExitStatus.FAILED
 
     def _stopped(self, mirrored: Mirrored, journal: Journal) -> None:
         """Shows in any case how far the copy is."""

@@ -1,0 +1,156 @@
+"""The copy that goes on: guard, copy, check and positions, each on a thread of its own, until somebody ends it.
+
+    copy         the engine, with open ends
+    positions    every five seconds: where each group stands
+    appearing    every ten seconds: new topics and partitions of the source
+    rolling      every twenty seconds: what has arrived is compared
+
+What the threads report is emitted by the thread that called `follow`. It also heeds the wishes in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from kafka_meta import cluster
+from kafka_meta.cluster.clients import background
+from kafka_meta.errors import KafkaMetaError
+from kafka_meta.events import Emit, Event, Happened
+from kafka_meta.journal import Journal, Place
+from kafka_meta.mirror.appearing import Appearing
+from kafka_meta.mirror.copy import copy
+from kafka_meta.mirror.following import Follow
+from kafka_meta.mirror.guard import configs_now, set_guard
+from kafka_meta.mirror.lease import Lease
+from kafka_meta.mirror.migrate import Pace
+from kafka_meta.mirror.partitions import PartitionFailed
+from kafka_meta.mirror.positions import Positions
+from kafka_meta.mirror.preflight import Preflight
+from kafka_meta.mirror.prepare import Preparation
+from kafka_meta.mirror.rolling import memory_for_check, rolling_check
+from kafka_meta.plan import Policy, plural
+from kafka_meta.settings import ClusterSettings
+from kafka_meta.verify import Checked
+
+_LOOK_S = 0.5
+_END_S = 10.0
+"""How long the copy has to end: as long as a supervisor waits before it kills."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    source: ClusterSettings
+    dest: ClusterSettings
+
+
+def follow(
+    sides: Sides,
+    prepared: Preparation,
+    checked: Preflight,
+    journal: Journal,
+    *,
+    lease: Lease,
+    decided: Policy,
+    pace: Pace,
+    guard: bool,
+    emit: Emit,
+    each_look: Callable[[Follow], None],
+) -> Mapping[Place, PartitionFailed]:
+    """Copies until it is interrupted, and calls `each_look` twice a second on this thread. Returns, when `each_look`
+    has ended it, which partitions have stopped.
+
+    An exception, such as that of a signal, ends the copy first: what is under way is waited for, some seconds. Raises
+    KafkaMetaError when the guard is refused, or somebody else has the lease.
+    """
+    if guard:
+        _guard(sides.dest, journal, {each.dest_topic for each in checked.begun}, emit)
+    journal.begin(checked.begun)
+    shared = Follow()
+    events: SimpleQueue[Event] = SimpleQueue()
+    failures: dict[Place, PartitionFailed] = {}
+    positions = Positions(
+        sides.source,
+        sides.dest,
+        journal,
+        lease=lease,
+        decided=decided,
+        uncommitted=prepared.uncommitted,
+        emit=events.put,
+    )
+    appearing = Appearing(
+        sides.source,
+        sides.dest,
+        journal,
+        decided=decided,
+        wanted={each.topic for each in prepared.unconsumed.ranges},
+        guard=guard,
+        emit=events.put,
+    )
+    for_check = memory_for_check(pace.memory_bytes)
+
+    def run_copy() -> None:
+        with Journal(journal.path, source_id=journal.source_id, dest_id=journal.dest_id) as ours:
+            for outcome in copy(
+                sides.source,
+                sides.dest,
+                ours,
+                lease=lease,
+                emit=events.put,
+                max_rate_bytes=pace.max_rate_bytes,
+                memory_bytes=pace.memory_bytes - for_check,
+                in_flight=pace.in_flight,
+                follow=shared,
+            ):
+                events.put(Happened(text=outcome.in_words))
+                if isinstance(outcome, PartitionFailed):
+                    failures[outcome.topic, outcome.partition] = outcome
+
+    def differs(each: Checked) -> None:
+        begun = each.position.begun
+        events.put(Happened(text=f"{begun.topic}-{begun.partition}: {each.content}: {each.reason}"))
+
+    with rolling_check(sides.dest, journal, None, memory_bytes=for_check, tell=differs):
+        workers = [
+            background(run_copy),
+            background(lambda: positions.run(shared)),
+            background(lambda: appearing.run(shared)),
+        ]
+        with _ended(shared, workers, events, emit):
+            while not shared.ends.wait(_LOOK_S):
+                _pass_on(events, emit)
+                each_look(shared)
+                for worker in workers:
+                    if worker.done():
+                        worker.result()
+                        shared.ends.set()
+    return failures
+
+
+def _guard(dest: ClusterSettings, journal: Journal, topics: set[str], emit: Emit) -> None:
+    overrides, works = configs_now(dest, topics)
+    with cluster.Writer(dest) as writer:
+        set_guard(writer, journal, topics, overrides=overrides, effective=works, emit=emit)
+    if topics:
+        emit(Happened(text=f"retention is off on {plural(len(topics), 'topic')} of the destination"))
+
+
+@contextmanager
+def _ended(shared: Follow, workers: list[Future[None]], events: SimpleQueue[Event], emit: Emit) -> Iterator[None]:
+    """In the end, also after a signal, the copy ends before this thread goes on."""
+    try:
+        yield
+    finally:
+        shared.ends.set()
+        with suppress(TimeoutError, KafkaMetaError):
+            workers[0].result(timeout=_END_S)
+        _pass_on(events, emit)
+
+
+def _pass_on(events: SimpleQueue[Event], emit: Emit) -> None:
+    with suppress(Empty):
+        while True:
+            emit(events.get_nowait())

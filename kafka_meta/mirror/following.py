@@ -1,0 +1,64 @@
+"""What a copy that goes on and its other threads tell each other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+
+from kafka_meta.journal import Begun, Following, Place
+from kafka_meta.mirror.partitions import Lag
+
+
+class Follow:
+    """The copy asks `ends` and `take` between two steps, and tells its lags; others set `ends`, and `add` partitions
+    that have appeared on the source."""
+
+    def __init__(self) -> None:
+        self.ends = threading.Event()
+        self.paused = False
+        """Nothing is sent. The lease and the groups' positions are kept."""
+        self.gone: frozenset[str] = frozenset()
+        """Topics that were deleted on the source."""
+        self._lock = threading.Lock()
+        self._new: list[Begun] = []
+        self._lags: Mapping[Place, Lag] = {}
+        self._synced_at: float | None = None
+
+    def add(self, partitions: Iterable[Begun]) -> None:
+        with self._lock:
+            self._new += partitions
+
+    def take(self) -> list[Begun]:
+        if not self._new:
+            return []
+        with self._lock:
+            new, self._new = self._new, []
+        return new
+
+    def tell(self, lags: Mapping[Place, Lag]) -> None:
+        self._lags = lags
+
+    def synced(self) -> None:
+        """All groups have been read, and set where they stand."""
+        self._synced_at = time.monotonic()
+
+    @property
+    def sync_age_s(self) -> float | None:
+        """Seconds since then; None before the first time."""
+        return None if self._synced_at is None else time.monotonic() - self._synced_at
+
+    @property
+    def lags(self) -> Mapping[Place, Lag]:
+        """The partitions that are behind, as of less than a second ago."""
+        return self._lags
+
+    def standing(self) -> Following:
+        lags = self._lags.values()
+        return Following(
+            paused=self.paused,
+            behind=len(lags),
+            lag_offsets=sum(lag.offsets for lag in lags),
+            lag_seconds=max((lag.seconds for lag in lags), default=0.0),
+            sync_age_seconds=self.sync_age_s,
+        )

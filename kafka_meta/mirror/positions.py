@@ -1,0 +1,398 @@
+"""Positions of groups that are followed: each group stands on the destination where it stands on the source.
+
+    read both sides ──▶ decide ──▶ journal: intended ──▶ OffsetCommit ──▶ journal: committed
+
+A group whose consumers read on the destination, or whose position there somebody else has set, has moved. Its positions
+are left alone from then on. Our own commit is recognised by the journal, which has its intent before it is sent.
+
+A consumer that joins, commits exactly the position that we have set, and leaves between two rounds is not noticed. Nor
+does that matter: the position is the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+from kafka_meta import wire
+from kafka_meta.cluster import GroupWatch
+from kafka_meta.errors import KafkaMetaError
+from kafka_meta.events import Emit, Happened
+from kafka_meta.journal import Followed, GroupOffset, GroupState, Journal, Place, Position
+from kafka_meta.mirror.following import Follow
+from kafka_meta.mirror.groups import SET_TO_START
+from kafka_meta.mirror.lease import Lease
+from kafka_meta.model import EVERYTHING, CommittedOffset, Group
+from kafka_meta.plan import Policy
+from kafka_meta.plan.compare.groups import liveness
+from kafka_meta.plan.policy import COMMIT_METADATA_PREFIX
+from kafka_meta.ranges import UncommittedPolicy
+from kafka_meta.settings import ClusterSettings
+from kafka_meta.wire import EARLIEST, LATEST, Unanswered, Wire
+from kafka_meta.wire.configs import broker_configs
+from kafka_meta.wire.partitions import Leader, led, listed_offsets
+
+EVERY_S = 5.0
+_RENEWALS = 4
+"""In the time for which the destination keeps the positions of a group without members."""
+_NEVER_S = 365 * 86400.0
+_STAYS: frozenset[GroupState] = frozenset({"moved", "both sides"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """A group on one side: its positions by source topic and partition, and why it counts as alive. `unknown`: why its
+    positions are not known."""
+
+    offsets: Mapping[Place, CommittedOffset]
+    alive: str | None = None
+    unknown: str | None = None
+
+
+NOWHERE = Side(offsets={})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """What is known of the copy of a partition. `earliest` and `latest` are those of the source's log, where they
+    matter; None: not known."""
+
+    position: Position
+    rank: Callable[[int], int | None]
+    earliest: int | None = None
+    latest: int | None = None
+
+
+def decide(
+    before: Followed, here: Side, there: Side, copy: Copy, *, ours: Collection[int], uncommitted: UncommittedPolicy
+) -> Followed:
+    """How a group stands on a partition now, with the position that it shall have on the destination. `before`: how it
+    stood. `ours`: positions there that this migration has set, or was about to set."""
+    begun = copy.position.begun
+    place = begun.place
+    now = replace(before, source_offset=None, reason=None)
+    found = here.offsets.get(place)
+    if found is not None:
+        now = replace(now, source_offset=found.offset)
+    at = there.offsets.get(place)
+    if there.alive is not None:
+        if here.alive is not None:
+            return replace(now, state="both sides", reason=f"on the destination: {there.alive}; here: {here.alive}")
+        return replace(now, state="moved", reason=f"its consumers are running on the destination: {there.alive}")
+    if before.state in _STAYS:
+        return replace(now, state="moved", reason=before.reason)
+    if there.unknown is not None:
+        return replace(now, state="left alone", reason=f"its positions on the destination: {there.unknown}")
+    wanted, state, reason = _target(found, copy, uncommitted)
+    if at is not None and at.offset not in (*ours, wanted) and not at.metadata.startswith(COMMIT_METADATA_PREFIX):
+        reason = f"its position on the destination is {at.offset}, which this migration has not set"
+        return replace(now, state="moved", reason=reason, dest_offset=at.offset)
+    if here.unknown is not None:
+        return replace(now, state="left alone", reason=f"its positions on the source: {here.unknown}")
+    return replace(now, state=state, reason=reason, dest_offset=before.dest_offset if wanted is None else wanted)
+
+
+def _target(
+    found: CommittedOffset | None, copy: Copy, uncommitted: UncommittedPolicy
+) -> tuple[int | None, GroupState, str | None]:
+    position = copy.position
+    begun = position.begun
+    if found is None and uncommitted != "earliest":
+        return None, "left alone", "it has no position on the partition, and is set nowhere (--uncommitted)"
+    offset = -1 if found is None else found.offset
+    if offset < begun.start:
+        earliest = copy.earliest if begun.start else 0
+        if earliest is None:
+            return None, "left alone", "the start of the source's log is not known"
+        if earliest < begun.start:
+            count = begun.start - max(offset, earliest)
+            return None, "behind start", f"the copy began at offset {begun.start}, {count} offsets after its position"
+        why = "it has no position on the partition: it is set to the start of the copy" if found is None else None
+        return begun.base, "synced", why
+    if offset <= position.source:
+        rank = copy.rank(offset)
+        if rank is None:
+            return None, "not yet", "the copy of its position is not written down yet"
+        return begun.base + rank, "synced", None
+    if copy.latest is not None and offset > copy.latest:
+        return None, "left alone", f"its position {offset} lies behind the end of the source's log, {copy.latest}"
+    return position.dest_end, "ahead", f"its position is {offset}, the copy ends at {position.source}"
+
+
+class Positions:
+    """Sets the positions of the selected groups every few seconds. Everything happens on the thread that calls
+    `run`."""
+
+    def __init__(
+        self,
+        source: ClusterSettings,
+        dest: ClusterSettings,
+        journal: Journal,
+        *,
+        lease: Lease,
+        decided: Policy,
+        uncommitted: UncommittedPolicy,
+        emit: Emit,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self._source, self._dest = source, dest
+        self._path, self._ids = journal.path, (journal.source_id, journal.dest_id)
+        self._lease = lease
+        self._decided, self._uncommitted = decided, uncommitted
+        self._emit, self._every_s = emit, every_s
+        self._trouble = ""
+
+    def run(self, follow: Follow) -> None:
+        """Until `follow` ends. What goes wrong in a round is reported, and tried again in the next one."""
+        source_id, dest_id = self._ids
+        with Journal(self._path, source_id=source_id, dest_id=dest_id) as journal:
+            while not follow.ends.is_set():
+                try:
+                    with ExitStack() as stack:
+                        watches = [stack.enter_context(GroupWatch(each)) for each in (self._source, self._dest)]
+                        rounds = _Rounds(self, journal, *watches)
+                        while not follow.ends.wait(self._every_s):
+                            rounds.go(self._lease)
+                            follow.synced()
+                            self._tell("")
+                except (KafkaMetaError, Unanswered) as error:
+                    self._tell(str(error))
+                    follow.ends.wait(self._every_s)
+
+    def _tell(self, trouble: str) -> None:
+        if trouble and trouble != self._trouble:
+            self._emit(Happened(text=f"positions of groups are not set for now: {trouble}"))
+        self._trouble = trouble
+
+    @property
+    def decided(self) -> Policy:
+        return self._decided
+
+    @property
+    def uncommitted(self) -> UncommittedPolicy:
+        return self._uncommitted
+
+    def report(self, changed: Iterable[Followed]) -> None:
+        """One event for each group whose state has changed."""
+        by_group: dict[tuple[str, str, str | None], list[Followed]] = {}
+        for each in changed:
+            by_group.setdefault((each.group, each.state, each.reason), []).append(each)
+        for (group, state, reason), some in by_group.items():
+            more = f" and {len(some) - 1} more partitions" if len(some) > 1 else ""
+            why = f": {reason}" if reason else ""
+            self._emit(Happened(text=f"group {group} on {some[0].topic}-{some[0].partition}{more}: {state}{why}"))
+
+
+class _Rounds:
+    """The rounds over one pair of connections."""
+
+    def __init__(self, owner: Positions, journal: Journal, source: GroupWatch, dest: GroupWatch) -> None:
+        self._owner, self._journal = owner, journal
+        self._source, self._dest = source, dest
+        self._renew_s = _renewal_s(dest.wire)
+        self._renewed_at = time.monotonic()
+
+    def go(self, lease: Lease) -> None:
+        """Raises KafkaMetaError or Unanswered when a side does not tell its groups."""
+        here = self._groups(self._source)
+        copies = {position.begun.place: position for position in self._journal.positions()}
+        decided = self._owner.decided
+        names = {group: decided.group_name(group) for group in here}
+        there = self._groups(
+            self._dest, {position.begun.dest_topic: position.begun.topic for position in copies.values()}
+        )
+        before = {each.key: each for each in self._journal.followed()}
+        ours = self._ours()
+        now = [*self._decided(here, there, names, copies, before, ours), *self._gone(before, set(names.values()))]
+        renew = time.monotonic() - self._renewed_at >= self._renew_s
+        failed: list[Followed] = []
+        if lease.check():
+            failed = self._set(now, here, there, names, copies, lease, renew=renew)
+            if renew:
+                self._renewed_at = time.monotonic()
+        self._keep(before, {each.key: each for each in (*now, *failed)}.values())
+
+    def _keep(self, before: Mapping[tuple[str, str, int], Followed], now: Iterable[Followed]) -> None:
+        now_ms = round(time.time() * 1000)
+        entered: list[Followed] = []
+        changed: list[Followed] = []
+        for each in now:
+            old = before.get(each.key)
+            if old is None or old.state != each.state:
+                each = replace(each, since_ms=now_ms)
+                entered.append(each)
+            if each != old:
+                changed.append(each)
+        if changed:
+            self._journal.keep_followed(changed)
+        self._owner.report(entered)
+
+    def _groups(self, watch: GroupWatch, names: Mapping[str, str] | None = None) -> dict[str, Side]:
+        """`names`: destination topic → source topic; of the source, the names are its own."""
+        selection = self._owner.decided.selection if names is None else EVERYTHING
+        told = watch.read(selection)
+        if told.found is None:
+            raise Unanswered("; ".join(gap.reason for gap in told.gaps) or "no broker returns its groups")
+        unsure = [gap for gap in told.gaps if gap.resource.kind == "groups"]
+        if unsure:
+            raise Unanswered(unsure[0].reason)
+        reasons = {gap.resource.name: gap.reason for gap in told.gaps}
+        return {group.id: _side(group, names, reasons.get(group.id)) for group in told.found if group.type != "share"}
+
+    def _ours(self) -> dict[tuple[str, str, int], set[int]]:
+        found: dict[tuple[str, str, int], set[int]] = {}
+        for each in (*self._journal.committed(), *self._journal.intended()):
+            found.setdefault((each.group, each.topic, each.partition), set()).add(each.offset)
+        return found
+
+    def _decided(
+        self,
+        here: Mapping[str, Side],
+        there: Mapping[str, Side],
+        names: Mapping[str, str],
+        copies: Mapping[Place, Position],
+        before: Mapping[tuple[str, str, int], Followed],
+        ours: Mapping[tuple[str, str, int], Collection[int]],
+    ) -> Iterator[Followed]:
+        by_topic: dict[str, list[Place]] = {}
+        for place in copies:
+            by_topic.setdefault(place[0], []).append(place)
+        wanted = {
+            group: [
+                place for topic in sorted({topic for topic, _ in side.offsets}) for place in by_topic.get(topic, ())
+            ]
+            for group, side in here.items()
+        }
+        earliest, latest = self._bounds(here, wanted, copies)
+        for group, places in wanted.items():
+            name = names[group]
+            found: list[Followed] = []
+            for place in places:
+                key = (name, *place)
+                old = before.get(key) or Followed(group=name, topic=place[0], partition=place[1], state="not yet")
+                copy = Copy(
+                    position=copies[place],
+                    rank=partial(self._journal.rank, *place),
+                    earliest=earliest.get(place),
+                    latest=latest.get(place),
+                )
+                side = there.get(name, NOWHERE)
+                mine = ours.get(key, ())
+                found.append(decide(old, here[group], side, copy, ours=mine, uncommitted=self._owner.uncommitted))
+            yield from _together(found)
+
+    def _bounds(
+        self, here: Mapping[str, Side], wanted: Mapping[str, Iterable[Place]], copies: Mapping[Place, Position]
+    ) -> tuple[dict[Place, int], dict[Place, int]]:
+        """Starts and ends of the source's logs, of the partitions where they decide."""
+        below: set[Place] = set()
+        above: set[Place] = set()
+        for group, places in wanted.items():
+            for place in places:
+                found, begun = here[group].offsets.get(place), copies[place].begun
+                if begun.start and (found is None or found.offset < begun.start):
+                    below.add(place)
+                elif found is not None and found.offset > begun.end:
+                    above.add(place)
+        return self._offsets(below, EARLIEST), self._offsets(above, LATEST)
+
+    def _offsets(self, places: Collection[Place], at: int) -> dict[Place, int]:
+        if not places:
+            return {}
+        leaders = led(self._source.wire, dict.fromkeys(places))
+        known = {place: leader for place, leader in leaders.items() if isinstance(leader, Leader)}
+        told = listed_offsets(self._source.wire, known, at)
+        return {place: offset for place, offset in told.items() if isinstance(offset, int)}
+
+    def _gone(self, before: Mapping[tuple[str, str, int], Followed], names: Collection[str]) -> Iterator[Followed]:
+        for each in before.values():
+            if each.group not in names and each.state not in _STAYS:
+                yield replace(each, state="gone on the source", reason="its positions on the destination stay")
+
+    def _set(
+        self,
+        now: Iterable[Followed],
+        here: Mapping[str, Side],
+        there: Mapping[str, Side],
+        names: Mapping[str, str],
+        copies: Mapping[Place, Position],
+        lease: Lease,
+        *,
+        renew: bool,
+    ) -> list[Followed]:
+        """Sets what is not set yet; returns how it failed."""
+        sources = {name: group for group, name in names.items()}
+        wanted: dict[str, list[CommittedOffset]] = {}
+        followed: dict[tuple[str, str, int], Followed] = {}
+        for each in now:
+            place = (each.topic, each.partition)
+            if each.state not in ("synced", "ahead") or each.dest_offset is None:
+                continue
+            origin = here[sources[each.group]].offsets.get(place)
+            metadata = SET_TO_START if origin is None else origin.metadata
+            at = there.get(each.group, NOWHERE).offsets.get(place)
+            if not renew and at is not None and (at.offset, at.metadata) == (each.dest_offset, metadata):
+                continue
+            dest_topic = copies[place].begun.dest_topic
+            offset = CommittedOffset(
+                topic=dest_topic, partition=each.partition, offset=each.dest_offset, metadata=metadata
+            )
+            wanted.setdefault(each.group, []).append(offset)
+            followed[each.group, dest_topic, each.partition] = each
+        if not wanted:
+            return []
+        self._journal.intend(map(_as_set, followed.values()))
+        if not lease.check():
+            return []
+        done: list[GroupOffset] = []
+        failed: list[Followed] = []
+        for group, told in wire.commit(self._dest.wire, wanted, tries=1).items():
+            for offset in wanted[group]:
+                each = followed[group, offset.topic, offset.partition]
+                if isinstance(told, Unanswered):
+                    failed.append(replace(each, state="not yet", reason=told.reason))
+                elif (reason := told.get((offset.topic, offset.partition))) is not None:
+                    failed.append(replace(each, state="not yet", reason=reason))
+                else:
+                    done.append(_as_set(each))
+        self._journal.set_committed(done)
+        return failed
+
+
+def _together(found: Sequence[Followed]) -> Iterator[Followed]:
+    """A group moves as a whole: where it has gone on by itself, its other positions are left alone, too."""
+    moved = next((each for each in found if each.state == "moved"), None)
+    for each in found:
+        if moved is None or each.state in _STAYS:
+            yield each
+        else:
+            yield replace(each, state="moved", reason=f"{moved.topic}-{moved.partition}: {moved.reason}")
+
+
+def _as_set(each: Followed) -> GroupOffset:
+    assert each.dest_offset is not None
+    return GroupOffset(group=each.group, topic=each.topic, partition=each.partition, offset=each.dest_offset)
+
+
+def _side(group: Group, names: Mapping[str, str] | None, unknown: str | None) -> Side:
+    offsets = {
+        (offset.topic if names is None else names[offset.topic], offset.partition): offset
+        for offset in group.offsets or ()
+        if names is None or offset.topic in names
+    }
+    known = group.offsets is not None
+    return Side(offsets=offsets, alive=liveness(group), unknown=None if known else unknown or "they could not be read")
+
+
+def _renewal_s(dest: Wire) -> float:
+    """Positions of a group without members are deleted after this time, counted from the last commit."""
+    minutes: list[int] = []
+    with suppress(Unanswered, ValueError):
+        for told in broker_configs(dest).values():
+            config = None if isinstance(told, Unanswered) else told.get("offsets.retention.minutes")
+            if config is not None and config.value is not None:
+                minutes.append(int(config.value))
+    return min(minutes) * 60 / _RENEWALS if minutes else _NEVER_S

@@ -1,0 +1,101 @@
+"""What a copy that goes on does, for a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from kafka_meta.journal import Followed
+from kafka_meta.mirror.task import Task, TopicStanding
+from kafka_meta.plan import plural
+from kafka_meta.quantities import duration
+from kafka_meta.render.words import FEW, visible
+
+_GOES_WELL = ("synced", "not yet")
+
+
+def task_line(task: Task) -> str:
+    return f"{task.source_id} → {task.dest_id}  {task.state}; {_behind(task)}      (journal: {task.journal})"
+
+
+def task_lines(task: Task, *, verbose: bool) -> list[str]:
+    """What runs, how far it is behind, each topic, and each group that is not simply in step."""
+    topics = task.topics if verbose else sorted(task.topics, key=_worst_first)[:FEW]
+    left_out = len(task.topics) - len(topics)
+    return [
+        f"Task  {task.source_id} → {task.dest_id}      (journal: {task.journal})",
+        "",
+        *_state(task),
+        "",
+        *(line for topic in topics for line in _topic(topic)),
+        *([f"  … {left_out:,} more topics (--verbose)"] if left_out > 0 else []),
+        "",
+        *_groups(task, verbose=verbose),
+    ]
+
+
+def history_lines(history: Iterable[tuple[int, str, str]]) -> list[str]:
+    lines = [f"  {_moment(at_ms)}  {visible(who)} {visible(what)}" for at_ms, who, what in history]
+    return ["", "History", *lines] if lines else []
+
+
+def _state(task: Task) -> list[str]:
+    copier = task.copier
+    lines = [f"{task.state}; {_behind(task)}"]
+    if task.state == "not running":
+        lines[0] += ". To go on: the same kafka-meta mirror --follow --commit"
+    if task.state == "not known":
+        lines[0] += ". Whether a copier runs is not known: the destination is not named, or does not tell"
+    if copier is not None:
+        who = f"process {copier.pid} on {visible(copier.host)}"
+        how = "ended at" if copier.ended else f"since {_moment(copier.since_ms)}, last heard of at"
+        lines.append(f"  {who}, {how} {_moment(copier.told_ms)}")
+        if copier.waiting_for is not None and task.running:
+            lines.append(f"  ! waiting: {visible(copier.waiting_for)}")
+    return lines
+
+
+def _behind(task: Task) -> str:
+    if not task.lag_offsets:
+        return "everything that is known to be there is copied"
+    following = None if task.copier is None else task.copier.following
+    since = f", since {duration(following.lag_seconds)}" if following is not None and following.lag_seconds else ""
+    return f"{task.lag_offsets:,} offsets behind{since}"
+
+
+def _worst_first(topic: TopicStanding) -> tuple[bool, int, str]:
+    return not topic.failures, -topic.lag_offsets, topic.topic
+
+
+def _topic(topic: TopicStanding) -> Iterable[str]:
+    name = visible(topic.topic)
+    if topic.dest_topic != topic.topic:
+        name += f" → {visible(topic.dest_topic)}"
+    behind = f", {topic.lag_offsets:,} offsets behind" if topic.lag_offsets else ""
+    records = f"{topic.records:,} records, {topic.verified:,} of them compared"
+    yield f"  {name}: {topic.state}{behind}; {plural(topic.partitions, 'partition')}, {records}"
+    for partition, reason in sorted(topic.failures.items()):
+        yield f"  × partition {partition}: {visible(reason)}"
+
+
+def _groups(task: Task, *, verbose: bool) -> list[str]:
+    if not task.groups:
+        return ["No position of a group has been looked at yet."]
+    states = ", ".join(f"{count:,} {state}" for state, count in sorted(task.group_states.items()))
+    special: dict[tuple[str, str, str | None], list[Followed]] = {}
+    for each in task.groups:
+        if each.state not in _GOES_WELL:
+            special.setdefault((each.group, each.state, each.reason), []).append(each)
+    lines = [
+        f"  ! group {visible(group)}, {plural(len(some), 'partition')}: {state}{f': {visible(why)}' if why else ''}"
+        for (group, state, why), some in special.items()
+    ]
+    shown = lines if verbose else lines[:FEW]
+    more = [f"  … {len(lines) - len(shown):,} more (--verbose)"] if len(shown) < len(lines) else []
+    return [f"Positions of groups: {states}", *shown, *more]
+
+
+def _moment(at_ms: int) -> str:
+    ago = max(0.0, time.time() - at_ms / 1000)
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC ({duration(ago)} ago)"
