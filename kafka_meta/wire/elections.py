@@ -46,12 +46,15 @@ class Elected:
 
 
 def elected(wire: Wire, topic: str) -> Elected | None:
-    """None where there is no such topic, or the caller may not describe it."""
+    """None where there is no such topic, or the caller may not describe it: who asks for a coordinator then creates the
+    topic."""
     try:
         told = leaders(wire, [topic])
     except Unanswered as silence:
         return Elected(partitions=1, leaders={}, unsure={0: silence.reason})
     at_all = told.get((topic, -1))
+    if isinstance(at_all, Failure) and at_all.unknown:
+        return None
     if isinstance(at_all, Failure):
         return Elected(partitions=1, leaders={}, unsure={0: at_all.reason}) if at_all.retriable else None
     led = {place: leader for place, leader in told.items() if isinstance(leader, Leader)}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from kafka.errors import UnknownTopicOrPartitionError
 from kafka.protocol.consumer import ListOffsetsRequest, OffsetForLeaderEpochRequest
 from kafka.protocol.metadata import MetadataRequest
 from kafka.protocol.producer import InitProducerIdRequest
@@ -31,10 +32,12 @@ class Leader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """`retriable`: it ends by itself, as an election does."""
+    """`retriable`: it ends by itself, as an election does. `unknown`: the broker knows no such topic, which may change
+    while a topic is being created."""
 
     reason: str
     retriable: bool
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +89,15 @@ def leaders(wire: Wire, topics: Iterable[str]) -> dict[Place, Leader | Failure]:
         answer = wire.ask(MetadataRequest(topics=None))
     brokers = {each.node_id: Broker(id=each.node_id, host=each.host, port=each.port) for each in answer.brokers}
     found: dict[Place, Leader | Failure] = {
-        (name, -1): Failure(reason="the topic does not exist", retriable=False) for name in wanted
+        (name, -1): Failure(reason="the topic does not exist", retriable=False, unknown=True) for name in wanted
     }
     for told in answer.topics:
         if (told.name, -1) not in found:
             continue
         if told.error_code:
-            failure = Failure(reason=error_text(told.error_code), retriable=is_retriable(told.error_code))
-            found[told.name, -1] = failure
+            code = told.error_code
+            unknown = code == UnknownTopicOrPartitionError.errno
+            found[told.name, -1] = Failure(reason=error_text(code), retriable=is_retriable(code), unknown=unknown)
             continue
         del found[told.name, -1]
         for partition in told.partitions:

@@ -8,14 +8,18 @@ from contextlib import contextmanager
 
 import pytest
 
-from kafka_meta import wire
+from kafka_meta import playground, wire
+from kafka_meta.cluster import read
 from kafka_meta.cluster.clients import background
 from kafka_meta.errors import KafkaMetaError
+from kafka_meta.events import silent
+from kafka_meta.model import EVERYTHING
 from kafka_meta.playground import Cluster
+from kafka_meta.playground.design import Design
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire.elections import OF_GROUPS, keys_of, partition_of
 from tests.support.three import another, elect_preferred, until_in_sync
-from tests.support.traffic import commit, create
+from tests.support.traffic import admin, commit, create
 
 GROUPS = frozenset(f"moving-{number}" for number in range(60))
 
@@ -105,3 +109,13 @@ def test_what_was_committed_right_before_an_election_is_read_or_has_a_gap_or_an_
             read += isinstance(told, wire.Positions)
     assert wrong == []
     assert read > 15
+
+
+@pytest.mark.brokers
+def test_reading_a_cluster_that_has_never_had_a_group_or_a_transaction_creates_no_topic() -> None:
+    with playground.running(Design(version="4.3.1", mode="kraft")) as (cluster,):
+        create(cluster.bootstrap_servers, {"only": 1})
+        settings = ClusterSettings(role="source", bootstrap_servers=cluster.bootstrap_servers)
+        found = read(settings, EVERYTHING, emit=silent, taken_at_ms=0)
+        assert (found.groups, found.gaps) == ((), ())
+        assert set(admin(cluster.bootstrap_servers).list_topics(timeout=30).topics) == {"only"}
