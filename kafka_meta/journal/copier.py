@@ -11,6 +11,8 @@ class Following:
     """How far a copy that goes on is behind its source, over all partitions."""
 
     paused: bool
+    stopped: int
+    """Partitions that cannot go on."""
     behind: int
     """Partitions with something that is not copied."""
     lag_offsets: int

@@ -56,8 +56,9 @@ from kafka_meta.wire.patience import Silence
 
 _PARTITION_BYTES = 1 << 20
 """How much a partition is asked for in a turn; more where few wait, and less where many do."""
-_TURNS = 4
-"""In so many turns at least a partition's records are read where many wait: so all of them move from the beginning."""
+_FIRST_TURN = 4
+"""Where many partitions wait, the first turn of each is this part of its records: so all of them move from the
+beginning. Then turns are long: an append costs a broker as much as many records do."""
 _BATCHES_A_TURN = 2
 """Of the size of its last ones, at least. A broker gives nothing of a batch that is larger than what is asked for,
 unless its partition comes first."""
@@ -175,7 +176,7 @@ class _Log:
     batch_bytes: int = 0
     """The size of the next batch, where an answer had only a part of it."""
     turn_offsets: int = 0
-    """How many of its offsets are a turn's."""
+    """How many of its offsets are its first turn's."""
     answer_bytes: int = 0
     """The size of the last answer."""
 
@@ -257,7 +258,7 @@ class LogReader:
         `offset`, if that was read and has one."""
         log = self._logs.get(place)
         if log is None:
-            log = self._logs[place] = _Log(place=place, topic_id=topic_id, turn_offsets=(end - offset) // _TURNS)
+            log = self._logs[place] = _Log(place=place, topic_id=topic_id, turn_offsets=(end - offset) // _FIRST_TURN)
         elif offset > log.offset and log.answer_bytes:
             self._offset_bytes = log.answer_bytes / (offset - log.offset)
         log.offset, log.end, log.epoch = offset, end, epoch
@@ -386,7 +387,7 @@ class LogReader:
 
     def _share(self, log: _Log, least: int, most: int) -> int:
         """How many bytes a partition is asked for. Before the first records have come, nothing is known of them."""
-        if not self._offset_bytes:
+        if not self._offset_bytes or log.answer_bytes:
             return most
         return min(most, max(least, round(log.turn_offsets * self._offset_bytes)))
 
@@ -436,6 +437,7 @@ class LogReader:
             session.lost()
             self._unanswered(answer, line, [self._logs[place] for place in session])
             return
+        self._trouble = ""
         told = [each for each in session.answered(answer) if each.error_code or each.records]
         asked = {(each.topic, each.partition): self._logs[each.topic, each.partition] for each in told}
         for log in asked.values():

@@ -17,17 +17,21 @@ from kafka_meta.events import Emit, Happened, Waiting, silent
 from kafka_meta.journal import Begun, Journal, Place
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.guard import configs_now, set_guard
+from kafka_meta.mirror.prepare import Preparation
 from kafka_meta.model import EVERYTHING, Remark, Resource, Snapshot, Topic
 from kafka_meta.plan import Action, AddPartitions, CreateTopic, Policy, Section, compare, home_of, reshape
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Unanswered, Wire
+from kafka_meta.wire.partitions import Failure, leaders
 
 EVERY_S = 10.0
+_AGAIN_S = 60.0
+"""Until a topic that could not be made ready is tried again."""
 _TOPICS: frozenset[Section] = frozenset({"topics"})
 
 
 class Appearing:
-    """`wanted` are the topics of the source that shall be copied, whether they exist on the destination or not.
+    """What was `prepared` is copied, whether it exists on the destination or not; and what has appeared since.
     Everything happens on the thread that calls `run`."""
 
     def __init__(
@@ -36,8 +40,8 @@ class Appearing:
         dest: ClusterSettings,
         journal: Journal,
         *,
+        prepared: Preparation,
         decided: Policy,
-        wanted: Set[str],
         guard: bool,
         emit: Emit,
         every_s: float = EVERY_S,
@@ -45,11 +49,15 @@ class Appearing:
         self._source, self._dest = source, dest
         self._path, self._ids = journal.path, (journal.source_id, journal.dest_id)
         self._decided = replace(decided, only=_TOPICS)
-        self._wanted = wanted
+        self._wanted = {(each.topic, each.partition) for each in prepared.unconsumed.ranges}
+        self._counts = {topic.name: len(topic.partitions) for topic in prepared.source.topics or ()}
+        self._not_before: dict[str, float] = {}
+        """Topics that could not be made ready, and when they are tried again."""
         self._guard, self._emit, self._every_s = guard, emit, every_s
         self._told: set[Remark] = set()
         self._absent: set[str] = set()
         """Topics that are followed and were not there at the last round."""
+        self._deleted: set[str] = set()
         self._passed_over: frozenset[str] | None = None
         """Topics that no group read in the beginning. That they are not copied has been said then."""
 
@@ -80,25 +88,41 @@ class Appearing:
             if self._decided.selection.topic(name) and (self._decided.selection.include_internal or not topic.internal)
         }
         known = {position.begun.place: position.begun for position in journal.positions()}
-        followed = {topic for topic, _ in known}
+        followed = {topic for topic, _ in follow.places}
+        wanted = {topic for topic, _ in self._wanted}
         if self._passed_over is None:
-            self._passed_over = journal.passed_over(topics.keys() - followed - self._wanted)
-        self._look_for_deleted(followed - topics.keys(), follow)
-        new = topics.keys() - self._passed_over - followed
+            self._passed_over = journal.passed_over(self._counts.keys() - wanted - {topic for topic, _ in known})
+        self._look_for_deleted(connection, followed - topics.keys(), follow)
+        now = time.monotonic()
+        later = {topic for topic, at in self._not_before.items() if at > now}
+        new = topics.keys() - (self._passed_over - wanted) - {topic for topic, _ in known} - later
         grown = {
             name
-            for name in followed & topics.keys()
-            if any((name, partition.partition) not in known for partition in topics[name].partitions)
+            for name in (followed & topics.keys()) - later
+            if any(self._is_new((name, partition.partition), known) for partition in topics[name].partitions)
         }
         if new or grown:
             follow.add(self._begun(journal, new, grown, known))
 
-    def _look_for_deleted(self, absent: set[str], follow: Follow) -> None:
-        """A topic counts as deleted when two rounds in a row lack it: a broker that has just started may lack some."""
-        for topic in sorted(absent & self._absent):
+    def _is_new(self, place: Place, known: Mapping[Place, Begun]) -> bool:
+        """Of the partitions that were there in the beginning, only those are copied that were chosen then."""
+        return place not in known and (place in self._wanted or place[1] >= self._counts.get(place[0], 0))
+
+    def _look_for_deleted(self, connection: Wire, absent: set[str], follow: Follow) -> None:
+        """A topic counts as deleted when a broker, asked by name, knows no such topic, two rounds in a row: one that
+        has just started may not know it yet. One that we may not see any more is none of these."""
+        told = leaders(connection, absent) if absent else {}
+        unknown = {topic for topic in absent if isinstance(found := told.get((topic, -1)), Failure) and found.unknown}
+        for topic in sorted(absent - unknown):
+            reason = "the source does not show it any more: is the right to DESCRIBE it gone?"
+            self._tell(Remark(resource=Resource("topic", topic), reason=reason))
+        gone = (unknown & self._absent) - self._deleted
+        for topic in sorted(gone):
             self._tell(Remark(resource=Resource("topic", topic), reason="it was deleted on the source; its copy stays"))
-        follow.gone = frozenset(absent & self._absent)
-        self._absent = absent
+        self._absent = unknown
+        if gone:
+            self._deleted |= gone
+            follow.gone = frozenset(gone)
 
     def _read(self, settings: ClusterSettings) -> Snapshot:
         selection = self._decided.selection if settings.role == "source" else EVERYTHING
@@ -113,63 +137,91 @@ class Appearing:
         new = {name: topics[name] for name in new_names if name in topics}
         there = self._read(self._dest)
         occupied = {topic.name: topic for topic in there.topics or ()}
-        for name in list(new):
+        taken = {begun.dest_topic for begun in known.values()}
+        for name in sorted(new):
             dest_topic = self._decided.topic_name(name)
-            if dest_topic in occupied and _records(occupied[dest_topic]):
-                self._tell(Remark(resource=Resource("topic", dest_topic), reason=_IN_THE_WAY))
+            if dest_topic in taken:
+                self._put_off(name, "--rename gives it the name of another topic: it is not copied")
                 del new[name]
+            elif dest_topic in occupied and _records(occupied[dest_topic]):
+                self._put_off(name, _IN_THE_WAY)
+                del new[name]
+            else:
+                taken.add(dest_topic)
         wanted = new | {name: topics[name] for name in grown if name in topics}
         desired = reshape(replace(here, topics=tuple(wanted.values())), self._decided, home_of(there))
         plan = compare(desired, there)
-        refused = {remark.resource.name for remark in plan.refused}
+        names = {self._decided.topic_name(name): name for name in wanted}
+        failed: set[str] = set()
         for remark in plan.refused:
-            self._tell(remark)
-        actions = [action for action in plan.actions if isinstance(action, CreateTopic | AddPartitions)]
-        failed = set(self._apply(actions, journal, {self._decided.topic_name(name) for name in new}))
+            refused = str(remark.resource.name)
+            for name in {refused, names.get(refused, refused)} & wanted.keys():
+                self._put_off(name, remark.reason)
+                failed.add(name)
+        actions = [
+            action
+            for action in plan.actions
+            if isinstance(action, CreateTopic | AddPartitions) and names.get(str(action.resource.name)) not in failed
+        ]
+        for dest_topic, reason in self._apply(actions):
+            self._put_off(names[dest_topic], reason)
+            failed.add(names[dest_topic])
+        for name in sorted(new.keys() - failed):
+            try:
+                self._guard_topic(journal, self._decided.topic_name(name))
+            except KafkaMetaError as error:
+                self._put_off(name, error.message)
+                failed.add(name)
         after = {topic.name: topic for topic in self._read(self._dest).topics or ()}
         for name, topic in wanted.items():
-            dest_topic = self._decided.topic_name(name)
-            found = after.get(dest_topic)
-            if found is None or dest_topic in refused | failed:
-                continue
-            for partition in topic.partitions:
-                place = (name, partition.partition)
-                if place in known or partition.start_offset is None or partition.partition >= len(found.partitions):
-                    continue
-                base = found.partitions[partition.partition].end_offset
-                if base is not None:
-                    start = partition.start_offset
-                    yield Begun(
-                        topic=name,
-                        partition=partition.partition,
-                        dest_topic=dest_topic,
-                        source_topic_id=topic.id,
-                        dest_topic_id=found.id,
-                        base=base,
-                        start=start,
-                        end=start,
-                    )
-            if name in new:
-                self._emit(Happened(text=f"topic {name} has appeared on the source: it is copied from its start"))
-            else:
-                self._emit(Happened(text=f"topic {name} has {len(topic.partitions)} partitions now"))
+            found = after.get(self._decided.topic_name(name))
+            if found is not None and name not in failed:
+                yield from self._added(topic, found, known)
 
-    def _apply(self, actions: Iterable[Action], journal: Journal, new: set[str]) -> Iterator[str]:
-        """Yields the topics of the destination that could not be made ready."""
+    def _put_off(self, topic: str, reason: str) -> None:
+        self._tell(Remark(resource=Resource("topic", topic), reason=reason))
+        self._not_before[topic] = time.monotonic() + _AGAIN_S
+
+    def _added(self, topic: Topic, there: Topic, known: Mapping[Place, Begun]) -> Iterator[Begun]:
+        """The partitions that are not copied yet; none of a topic that has been recreated on either side."""
+        old = next((begun for (name, _), begun in known.items() if name == topic.name), None)
+        if old is not None and (old.source_topic_id, old.dest_topic_id) != (topic.id, there.id):
+            self._put_off(topic.name, "it has been recreated: what has appeared of it is not copied")
+            return
+        for partition in topic.partitions[: len(there.partitions)]:
+            place = (topic.name, partition.partition)
+            start, at = partition.start_offset, there.partitions[partition.partition]
+            if not self._is_new(place, known) or start is None or at.end_offset is None:
+                continue
+            if at.end_offset != at.start_offset:
+                self._put_off(topic.name, f"partition {partition.partition} is not empty there: it is not copied")
+                continue
+            self._emit(Happened(text=f"{topic.name}-{partition.partition} has appeared: copied from offset {start}"))
+            yield Begun(
+                topic=topic.name,
+                partition=partition.partition,
+                dest_topic=there.name,
+                source_topic_id=topic.id,
+                dest_topic_id=there.id,
+                base=at.end_offset,
+                start=start,
+                end=start,
+            )
+
+    def _apply(self, actions: Iterable[Action]) -> Iterator[tuple[str, str]]:
+        """Yields the topics of the destination that could not be made ready, and why."""
         with cluster.Writer(self._dest) as writer:
             for told in apply(list(actions), writer):
-                if isinstance(told, Waiting):
-                    continue
-                resource = told.action.resource
-                if told.outcome == "failed":
-                    self._tell(Remark(resource=resource, reason=told.error or "it failed"))
-                    new.discard(str(resource.name))
-                    yield str(resource.name)
+                if not isinstance(told, Waiting) and told.outcome == "failed":
+                    yield str(told.action.resource.name), told.error or "it failed"
             for _ in writer.settle():
                 pass
-            if self._guard and new:
-                overrides, works = configs_now(self._dest, new)
-                set_guard(writer, journal, new, overrides=overrides, effective=works, emit=silent)
+
+    def _guard_topic(self, journal: Journal, topic: str) -> None:
+        if self._guard:
+            overrides, works = configs_now(self._dest, [topic])
+            with cluster.Writer(self._dest) as writer:
+                set_guard(writer, journal, [topic], overrides=overrides, effective=works, emit=silent)
 
 
 _IN_THE_WAY = (

@@ -120,18 +120,24 @@ def _bound(
     place = Resource.partition(there.name, each.partition)
     if position is not None:
         old = position.begun
+        # Where the copy goes on while clients live, it stops such a partition itself, and the others go on.
+        stops = found.warn if allowed.follow else found.find
         if _another(old.source_topic_id, here.id):
-            found.find(
+            stops(
                 Resource("topic", here.name),
                 f"it has been recreated on the source: its id was {old.source_topic_id} when its copy began, now it is "
                 f"{here.id}; {CANNOT_GO_ON}",
             )
+            if allowed.follow:
+                yield old
         elif _another(old.dest_topic_id, there.id):
-            found.find(
+            stops(
                 Resource("topic", there.name),
                 f"it has been recreated on the destination: its id was {old.dest_topic_id} when the copy began, now it "
                 f"is {there.id}; {CANNOT_GO_ON}",
             )
+            if allowed.follow:
+                yield old
         elif old.dest_topic != there.name:
             found.find(
                 Resource("topic", here.name), f"its copy began as {old.dest_topic}: use the same --rename as before"
@@ -144,7 +150,9 @@ def _bound(
             # others.
             found.find(place, _begun_too_late(each, old.start))
         elif why := _cannot_go_on(each, there.partitions[each.partition].end_offset, position):
-            found.find(place, f"{why}; {CANNOT_GO_ON}")
+            stops(place, f"{why}; {CANNOT_GO_ON}")
+            if allowed.follow:
+                yield old
         else:
             yield _as_begun(each, here, there, base=old.base, start=old.start)
         return

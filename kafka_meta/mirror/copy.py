@@ -36,7 +36,7 @@ from kafka_meta.mirror.lease import Lease
 from kafka_meta.mirror.partitions import Outcome, PartitionDone, PartitionFailed, Partitions
 from kafka_meta.mirror.sending import PRODUCE_BYTES, Sending
 from kafka_meta.mirror.settling import Settling
-from kafka_meta.mirror.track import Track
+from kafka_meta.mirror.track import State, Track
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import broker_configs, connect
 from kafka_meta.wire.clock import clock_ahead_ms
@@ -208,15 +208,23 @@ def _heed(follow: Follow, partitions: Partitions, tracks: _Tracks) -> bool:
     """Takes the partitions that have appeared. Returns whether the copy shall end."""
     if follow.ends.is_set():
         return True
-    for track in partitions.by_place.values() if follow.gone else ():
-        if track.begun.topic in follow.gone:
-            partitions.fail(track, "its topic was deleted on the source; what was copied stays", final=True)
-    new = follow.take()
+    if follow.gone:
+        gone, follow.gone = follow.gone, frozenset()
+        for track in partitions.by_place.values():
+            if track.begun.topic in gone:
+                partitions.fail(track, "its topic was deleted on the source; what was copied stays", final=True)
+    new = [begun for begun in follow.take() if begun.place not in partitions.by_place]
     if new:
         journal = partitions.journal
         journal.begin(new)
-        positions = [journal.position(begun.place) for begun in new if begun.place not in partitions.by_place]
-        partitions.open_all(tracks.of(positions))
+        positions = [journal.position(begun.place) for begun in new]
+        try:
+            found = list(tracks.of(positions))
+        except KafkaMetaError as error:  # the destination is away: later
+            partitions.trouble = error.message
+            follow.add(new)
+            return False
+        partitions.open_all(found)
         partitions.total_offsets += sum(each.begun.end - each.source for each in positions)
     return False
 
@@ -261,6 +269,7 @@ class _Told:
         partitions.tell()
         if self._follow is not None:
             self._follow.tell(partitions.lags())
+            self._follow.stopped = sum(track.state is State.FAILED for track in partitions.by_place.values())
         rest = self._dest_lines.resting() or self._reader.rest
         if rest is not None and rest.seconds >= _TOLD_REST_SECONDS and now - self._rest_told_at > _REST_TELL_SECONDS:
             # Something moves all the same, so that this is not a wait.
@@ -270,7 +279,8 @@ class _Told:
         self._emit(Progress(stage="bytes", done=partitions.sent_bytes, total=None))
         if self._follow is not None and self._follow.paused:
             partitions.moved_at = now
-        if partitions.behind and now - partitions.moved_at > _SILENCE_SECONDS:
+        waits = partitions.behind or self._reader.trouble
+        if waits and now - partitions.moved_at > _SILENCE_SECONDS:
             self._emit(Waiting(reason=self.trouble or "no answer yet", seconds=now - partitions.moved_at))
 
     @property

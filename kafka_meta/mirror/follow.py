@@ -11,14 +11,13 @@ What the threads report is emitted by the thread that called `follow`. It also h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from kafka_meta import cluster
 from kafka_meta.cluster.clients import background
-from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Event, Happened
 from kafka_meta.journal import Journal, Place
 from kafka_meta.mirror.appearing import Appearing
@@ -69,7 +68,7 @@ def follow(
     if guard:
         _guard(sides.dest, journal, {each.dest_topic for each in checked.begun}, emit)
     journal.begin(checked.begun)
-    shared = Follow()
+    shared = Follow((each.place for each in checked.begun), paused=journal.pause_wished())
     events: SimpleQueue[Event] = SimpleQueue()
     failures: dict[Place, PartitionFailed] = {}
     positions = Positions(
@@ -82,13 +81,7 @@ def follow(
         emit=events.put,
     )
     appearing = Appearing(
-        sides.source,
-        sides.dest,
-        journal,
-        decided=decided,
-        wanted={each.topic for each in prepared.unconsumed.ranges},
-        guard=guard,
-        emit=events.put,
+        sides.source, sides.dest, journal, prepared=prepared, decided=decided, guard=guard, emit=events.put
     )
     for_check = memory_for_check(pace.memory_bytes)
 
@@ -99,6 +92,7 @@ def follow(
                 sides.dest,
                 ours,
                 lease=lease,
+                places=frozenset(shared.places),
                 emit=events.put,
                 max_rate_bytes=pace.max_rate_bytes,
                 memory_bytes=pace.memory_bytes - for_check,
@@ -113,7 +107,7 @@ def follow(
         begun = each.position.begun
         events.put(Happened(text=f"{begun.topic}-{begun.partition}: {each.content}: {each.reason}"))
 
-    with rolling_check(sides.dest, journal, None, memory_bytes=for_check, tell=differs):
+    with rolling_check(sides.dest, journal, shared.places, memory_bytes=for_check, tell=differs):
         workers = [
             background(run_copy),
             background(lambda: positions.run(shared)),
@@ -122,6 +116,7 @@ def follow(
         with _ended(shared, workers, events, emit):
             while not shared.ends.wait(_LOOK_S):
                 _pass_on(events, emit)
+                lease.check()
                 each_look(shared)
                 for worker in workers:
                     if worker.done():
@@ -140,13 +135,12 @@ def _guard(dest: ClusterSettings, journal: Journal, topics: set[str], emit: Emit
 
 @contextmanager
 def _ended(shared: Follow, workers: list[Future[None]], events: SimpleQueue[Event], emit: Emit) -> Iterator[None]:
-    """In the end, also after a signal, the copy ends before this thread goes on."""
+    """In the end, also after a signal, the others end before this thread goes on and gives the lease back."""
     try:
         yield
     finally:
         shared.ends.set()
-        with suppress(TimeoutError, KafkaMetaError):
-            workers[0].result(timeout=_END_S)
+        wait(workers, timeout=_END_S)
         _pass_on(events, emit)
 
 

@@ -14,20 +14,26 @@ class Follow:
     """The copy asks `ends` and `take` between two steps, and tells its lags; others set `ends`, and `add` partitions
     that have appeared on the source."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Iterable[Place], *, paused: bool) -> None:
+        self.places = set(places)
+        """What is followed, in whatever state it is."""
         self.ends = threading.Event()
-        self.paused = False
+        self.paused = paused
         """Nothing is sent. The lease and the groups' positions are kept."""
         self.gone: frozenset[str] = frozenset()
-        """Topics that were deleted on the source."""
+        """Topics that were deleted on the source, and whose partitions are to be stopped."""
+        self.stopped = 0
+        """Partitions that cannot go on."""
         self._lock = threading.Lock()
         self._new: list[Begun] = []
         self._lags: Mapping[Place, Lag] = {}
         self._synced_at: float | None = None
 
     def add(self, partitions: Iterable[Begun]) -> None:
+        new = list(partitions)
         with self._lock:
-            self._new += partitions
+            self._new += new
+            self.places |= {each.place for each in new}
 
     def take(self) -> list[Begun]:
         if not self._new:
@@ -57,6 +63,7 @@ class Follow:
         lags = self._lags.values()
         return Following(
             paused=self.paused,
+            stopped=self.stopped,
             behind=len(lags),
             lag_offsets=sum(lag.offsets for lag in lags),
             lag_seconds=max((lag.seconds for lag in lags), default=0.0),

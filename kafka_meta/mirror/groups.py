@@ -40,7 +40,9 @@ def translate(
     A position there is replaced only if import or an earlier run has set it; anything else is a consumer's.
     """
     known = {position.begun.place: position for position in journal.positions()}
-    ours = {(each.group, each.topic, each.partition): each.offset for each in journal.committed()}
+    ours: dict[tuple[str, str, int], set[int]] = defaultdict(set)
+    for known_offset in (*journal.committed(), *journal.intended()):
+        ours[known_offset.group, known_offset.topic, known_offset.partition].add(known_offset.offset)
     there = {group.id: group for group in dest.groups or () if group.source == "broker"}
     metadata = _metadata(prepared.source)
     found: list[GroupPosition] = []
@@ -83,7 +85,7 @@ def translate(
                 offset=target,
                 metadata=SET_TO_START if reader.committed is None else metadata.get((reader.group, *place), ""),
             )
-            mine = ours.get((group, *place))
+            mine = ours.get((group, *place), set())
             occupied = _occupied(there.get(group), offset, mine)
             if not quiet:
                 found.append(
@@ -184,7 +186,7 @@ def _target(journal: Journal, each: Range, position: Position | None, committed:
     return None if rank is None else begun.base + rank
 
 
-def _occupied(group: Group | None, wanted: CommittedOffset, mine: int | None) -> CommittedOffset | str | None:
+def _occupied(group: Group | None, wanted: CommittedOffset, mine: Collection[int]) -> CommittedOffset | str | None:
     """The position that exists there: None, one that we have set, or the reason why it is left alone."""
     if group is None:
         return None
@@ -196,7 +198,7 @@ def _occupied(group: Group | None, wanted: CommittedOffset, mine: int | None) ->
     found = next((offset for offset in group.offsets if (offset.topic, offset.partition) == place), None)
     if found is None or found == wanted:
         return None
-    if found.metadata.startswith(COMMIT_METADATA_PREFIX) or found.offset in (mine, wanted.offset):
+    if found.metadata.startswith(COMMIT_METADATA_PREFIX) or found.offset in (*mine, wanted.offset):
         return found
     return f"its position on the destination is {found.offset}, set neither by import nor by this migration"
 

@@ -38,7 +38,9 @@ from kafka_meta.wire.partitions import Leader, led, listed_offsets
 EVERY_S = 5.0
 _RENEWALS = 4
 """In the time for which the destination keeps the positions of a group without members."""
+_GROUPS_AT_ONCE = 20
 _NEVER_S = 365 * 86400.0
+_IN_STEP: frozenset[GroupState] = frozenset({"synced", "ahead"})
 _STAYS: frozenset[GroupState] = frozenset({"moved", "both sides"})
 
 
@@ -86,6 +88,8 @@ def decide(
         return replace(now, state="moved", reason=before.reason)
     if there.unknown is not None:
         return replace(now, state="left alone", reason=f"its positions on the destination: {there.unknown}")
+    if copy.position.failure is not None:
+        return replace(now, state="left alone", reason=f"the copy has stopped: {copy.position.failure}")
     wanted, state, reason = _target(found, copy, uncommitted)
     if at is not None and at.offset not in (*ours, wanted) and not at.metadata.startswith(COMMIT_METADATA_PREFIX):
         reason = f"its position on the destination is {at.offset}, which this migration has not set"
@@ -155,9 +159,9 @@ class Positions:
                         watches = [stack.enter_context(GroupWatch(each)) for each in (self._source, self._dest)]
                         rounds = _Rounds(self, journal, *watches)
                         while not follow.ends.wait(self._every_s):
-                            rounds.go(self._lease)
-                            follow.synced()
-                            self._tell("")
+                            if rounds.go(self._lease, follow):
+                                follow.synced()
+                                self._tell("")
                 except (KafkaMetaError, Unanswered) as error:
                     self._tell(str(error))
                     follow.ends.wait(self._every_s)
@@ -177,12 +181,12 @@ class Positions:
 
     def report(self, changed: Iterable[Followed]) -> None:
         """One event for each group whose state has changed."""
-        by_group: dict[tuple[str, str, str | None], list[Followed]] = {}
+        by_group: dict[tuple[str, str], list[Followed]] = {}
         for each in changed:
-            by_group.setdefault((each.group, each.state, each.reason), []).append(each)
-        for (group, state, reason), some in by_group.items():
+            by_group.setdefault((each.group, each.state), []).append(each)
+        for (group, state), some in by_group.items():
             more = f" and {len(some) - 1} more partitions" if len(some) > 1 else ""
-            why = f": {reason}" if reason else ""
+            why = f": {some[0].reason}" if some[0].reason else ""
             self._emit(Happened(text=f"group {group} on {some[0].topic}-{some[0].partition}{more}: {state}{why}"))
 
 
@@ -195,25 +199,38 @@ class _Rounds:
         self._renew_s = _renewal_s(dest.wire)
         self._renewed_at = time.monotonic()
 
-    def go(self, lease: Lease) -> None:
-        """Raises KafkaMetaError or Unanswered when a side does not tell its groups."""
+    def go(self, lease: Lease, follow: Follow) -> bool:
+        """Whether everything was set that had to be. Raises KafkaMetaError or Unanswered when a side does not tell its
+        groups, or when the lease does not hold."""
         here = self._groups(self._source)
-        copies = {position.begun.place: position for position in self._journal.positions()}
+        positions = self._journal.positions()
+        copies = {each.begun.place: each for each in positions if each.begun.place in follow.places}
         decided = self._owner.decided
         names = {group: decided.group_name(group) for group in here}
         there = self._groups(
             self._dest, {position.begun.dest_topic: position.begun.topic for position in copies.values()}
         )
         before = {each.key: each for each in self._journal.followed()}
+        self._note_landed(there)
         ours = self._ours()
         now = [*self._decided(here, there, names, copies, before, ours), *self._gone(before, set(names.values()))]
         renew = time.monotonic() - self._renewed_at >= self._renew_s
-        failed: list[Followed] = []
-        if lease.check():
-            failed = self._set(now, here, there, names, copies, lease, renew=renew)
-            if renew:
-                self._renewed_at = time.monotonic()
+        failed = self._set(now, here, there, names, copies, lease, renew=renew)
+        if renew and not failed:
+            self._renewed_at = time.monotonic()
         self._keep(before, {each.key: each for each in (*now, *failed)}.values())
+        return not failed
+
+    def _note_landed(self, there: Mapping[str, Side]) -> None:
+        """A position that was intended, and is there, was set by us: an answer was lost, or a process."""
+        landed = [
+            each
+            for each in self._journal.intended()
+            if (at := there.get(each.group, NOWHERE).offsets.get((each.topic, each.partition))) is not None
+            and at.offset == each.offset
+        ]
+        if landed:
+            self._journal.set_committed(landed)
 
     def _keep(self, before: Mapping[tuple[str, str, int], Followed], now: Iterable[Followed]) -> None:
         now_ms = round(time.time() * 1000)
@@ -223,7 +240,9 @@ class _Rounds:
             old = before.get(each.key)
             if old is None or old.state != each.state:
                 each = replace(each, since_ms=now_ms)
-                entered.append(each)
+                # A group at the end of its logs is ahead of the copy again and again.
+                if old is None or {old.state, each.state} != _IN_STEP:
+                    entered.append(each)
             if each != old:
                 changed.append(each)
         if changed:
@@ -269,6 +288,11 @@ class _Rounds:
         earliest, latest = self._bounds(here, wanted, copies)
         for group, places in wanted.items():
             name = names[group]
+            if list(names.values()).count(name) > 1:
+                reason = "--rename gives its name to several groups"
+                for place in places:
+                    yield Followed(group=name, topic=place[0], partition=place[1], state="left alone", reason=reason)
+                continue
             found: list[Followed] = []
             for place in places:
                 key = (name, *place)
@@ -345,11 +369,9 @@ class _Rounds:
         if not wanted:
             return []
         self._journal.intend(map(_as_set, followed.values()))
-        if not lease.check():
-            return []
         done: list[GroupOffset] = []
         failed: list[Followed] = []
-        for group, told in wire.commit(self._dest.wire, wanted, tries=1).items():
+        for group, told in self._commit(wanted, lease):
             for offset in wanted[group]:
                 each = followed[group, offset.topic, offset.partition]
                 if isinstance(told, Unanswered):
@@ -360,6 +382,18 @@ class _Rounds:
                     done.append(_as_set(each))
         self._journal.set_committed(done)
         return failed
+
+    def _commit(
+        self, wanted: Mapping[str, Sequence[CommittedOffset]], lease: Lease
+    ) -> Iterator[tuple[str, Mapping[tuple[str, int], str] | Unanswered]]:
+        """A few groups at a time, each time only while the lease holds."""
+        groups = sorted(wanted)
+        for start in range(0, len(groups), _GROUPS_AT_ONCE):
+            some = groups[start : start + _GROUPS_AT_ONCE]
+            if lease.check():
+                yield from wire.commit(self._dest.wire, {group: wanted[group] for group in some}, tries=1).items()
+            else:
+                yield from ((group, Unanswered("the lease does not hold for the moment")) for group in some)
 
 
 def _together(found: Sequence[Followed]) -> Iterator[Followed]:

@@ -13,6 +13,7 @@ from kafka_meta.events import Emit, Event
 from kafka_meta.journal import Journal, Place
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.verify import Checked, check
+from kafka_meta.wire import Unanswered
 
 EVERY_S = 20.0
 """A copy that is over by then is checked afterwards alone."""
@@ -40,15 +41,15 @@ class _Ended(Exception):
 def rolling_check(
     dest: ClusterSettings,
     journal: Journal,
-    places: Collection[Place] | None,
+    places: Collection[Place],
     *,
     memory_bytes: int,
     every_s: float = EVERY_S,
     tell: Callable[[Checked], None] = _nobody,
 ) -> Iterator[None]:
-    """While the block runs, what has arrived of these partitions, or of all, is compared with the digests of what was
-    sent, every `every_s` seconds; the journal keeps how far. Only the destination is read. Without memory nothing is
-    done.
+    """While the block runs, what has arrived of these partitions is compared with the digests of what was sent, every
+    `every_s` seconds; the journal keeps how far. Only the destination is read. Without memory nothing is done. `places`
+    may grow meanwhile.
 
     What cannot be told by digests, what differs, and what cannot be read is told, and not looked at again: the check
     after the copy does that.
@@ -74,13 +75,13 @@ class _Roll:
         self,
         dest: ClusterSettings,
         journal: Journal,
-        places: Collection[Place] | None,
+        places: Collection[Place],
         memory_bytes: int,
         tell: Callable[[Checked], None],
     ) -> None:
         self._dest, self._memory_bytes, self._tell = dest, memory_bytes, tell
         self._path, self._ids = journal.path, (journal.source_id, journal.dest_id)
-        self._places = None if places is None else frozenset(places)
+        self._places = places
         self._left_out: set[Place] = set()
         """What was not found equal."""
 
@@ -94,7 +95,11 @@ class _Roll:
         with suppress(_Ended):
             while not over.wait(pause_s):
                 began = time.monotonic()
-                with Journal(self._path, source_id=source_id, dest_id=dest_id) as ours:
+                # What a destination that is down for a while does not tell is asked for the next time.
+                with (
+                    suppress(KafkaMetaError, Unanswered),
+                    Journal(self._path, source_id=source_id, dest_id=dest_id) as ours,
+                ):
                     self._check_what_is_new(ours, emit)
                 pause_s = max(every_s, _RESTS * (time.monotonic() - began))
 
@@ -102,15 +107,13 @@ class _Roll:
         new = [
             each
             for each in journal.positions()
-            if (self._places is None or each.begun.place in self._places)
+            if each.begun.place in self._places
             and each.begun.place not in self._left_out
             and each.verified.rank < each.rank
         ]
         if not new:
             return
-        # What a destination that is down for a while does not tell is asked for the next time.
-        with suppress(KafkaMetaError):
-            for each in check(self._dest, new, journal=journal, memory_bytes=self._memory_bytes, emit=emit):
-                if each.content != "equal":
-                    self._left_out.add(each.position.begun.place)
-                    self._tell(each)
+        for each in check(self._dest, new, journal=journal, memory_bytes=self._memory_bytes, emit=emit):
+            if each.content != "equal":
+                self._left_out.add(each.position.begun.place)
+                self._tell(each)

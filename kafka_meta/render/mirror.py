@@ -419,13 +419,14 @@ def following_line(standing: Following) -> str:
     if standing.paused:
         return "paused: nothing is sent; kafka-meta task resume goes on"
     if not standing.lag_offsets:
-        said = "everything is copied"
+        said = "everything that is known to be there is copied"
     else:
         parts = plural(standing.behind, "partition")
         said = f"behind: {standing.lag_offsets:,} offsets of {parts}, since {duration(standing.lag_seconds)} at most"
     age = standing.sync_age_seconds
     groups = "not set yet" if age is None else f"set {duration(age)} ago"
-    return f"following; {said}; positions of groups {groups}"
+    stopped = f"{plural(standing.stopped, 'partition')} stopped for good; " if standing.stopped else ""
+    return f"following; {stopped}{said}; positions of groups {groups}"
 
 
 def failure_line(done: Mirrored) -> str | None:

@@ -57,6 +57,9 @@ def _state(task: Task) -> list[str]:
 
 
 def _behind(task: Task) -> str:
+    stopped = sum(len(topic.failures) for topic in task.topics)
+    if stopped:
+        return f"{plural(stopped, 'partition')} cannot go on; {task.lag_offsets:,} offsets are not copied"
     if not task.lag_offsets:
         return "everything that is known to be there is copied"
     following = None if task.copier is None else task.copier.following

@@ -116,6 +116,8 @@ class ClusterSettings:
     request_timeout_ms: int = 30_000
     patience_s: float = 120.0
     """For how many seconds a cluster that has answered before may be silent. No setting of users; commands set it."""
+    asks_refused_logins_again: bool = False
+    """For as long as it takes, where a login was accepted before: a password may be changed. Commands set it."""
     dns_lookup: Literal["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"] = "use_all_dns_ips"
     origins: Mapping[str, Origin] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

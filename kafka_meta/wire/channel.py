@@ -80,7 +80,7 @@ class Channel:
         self, settings: ClusterSettings, broker: Broker, *, depth: int = 1, logins: Logins | None = None
     ) -> None:
         self.broker = broker
-        self._logins = logins or Logins()
+        self._logins = logins or Logins(for_ever=settings.asks_refused_logins_again)
         self.dead = False
         self._settings = settings
         assert broker.host is not None and broker.port is not None

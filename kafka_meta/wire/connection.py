@@ -125,10 +125,11 @@ class Wire:
         version: str | None,
         kraft: bool,
         features: Mapping[str, int] | None = None,
+        asks_refused_logins_again: bool = False,
     ) -> None:
         self._net = net
         self._manager = manager
-        self._logins = Logins()
+        self._logins = Logins(for_ever=asks_refused_logins_again)
         self._silent: set[BrokerId] = set()
         """Brokers that were asked last in vain: they are frozen, cut off, or dead."""
         self.version = version

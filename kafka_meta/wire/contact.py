@@ -279,7 +279,14 @@ def _log_in(
     metadata_version = _metadata_version(features)
     finalized = {each.name: int(each.max_version_level) for each in getattr(features, "finalized_features", None) or ()}
     version = release(api_versions, metadata_version)
-    return Wire(net, manager, version=version, kraft=metadata_version is not None, features=finalized)
+    return Wire(
+        net,
+        manager,
+        version=version,
+        kraft=metadata_version is not None,
+        features=finalized,
+        asks_refused_logins_again=settings.asks_refused_logins_again,
+    )
 
 
 def _node_of(manager: Manager, address: Address) -> str:

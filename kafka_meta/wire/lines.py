@@ -112,7 +112,7 @@ class Lines:
     def __init__(self, settings: ClusterSettings, *, count: int, depth: int, most_bytes: int) -> None:
         self._settings = settings
         self._count, self._depth, self._most_bytes = count, depth, most_bytes
-        self._logins = Logins()
+        self._logins = Logins(for_ever=settings.asks_refused_logins_again)
         self._paces: dict[int, Pace] = {}
         self._lines: dict[int, list[Line]] = {}
 

@@ -13,7 +13,8 @@ PATIENCE_SECONDS = 30.0
 class Logins:
     """Of one cluster, by broker. It may be used from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, for_ever: bool = False) -> None:
+        self._for_ever = for_ever
         self._refused_since: dict[int | str | None, float] = {}
 
     def accepted(self, broker: int | str | None) -> None:
@@ -21,4 +22,5 @@ class Logins:
 
     def may_pass(self, broker: int | str | None) -> bool:
         """Call it for every refusal. Whether to ask this broker again."""
-        return time.monotonic() - self._refused_since.setdefault(broker, time.monotonic()) < PATIENCE_SECONDS
+        since = self._refused_since.setdefault(broker, time.monotonic())
+        return self._for_ever or time.monotonic() - since < PATIENCE_SECONDS

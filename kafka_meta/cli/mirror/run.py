@@ -209,7 +209,10 @@ class _Run:
         journal.note(who, "follows", round(time.time() * 1000))
         try:
             follow(
-                Sides(source=self.source, dest=self.dest),
+                Sides(
+                    source=replace(self.source, asks_refused_logins_again=True),
+                    dest=replace(self.dest, asks_refused_logins_again=True),
+                ),
                 prepared,
                 looked,
                 journal,

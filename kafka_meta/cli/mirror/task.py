@@ -60,7 +60,9 @@ def _said(task: Task, *, wanted: bool, before: bool) -> str:
     if before == wanted:
         return "It is paused already." if wanted else "It is not paused."
     if not task.running:
-        return "Written down. No copier runs now: the next one heeds it."
+        return "Written down. No copier is known to run now: the next mirror --follow heeds it."
+    if task.copier is None or task.copier.following is None:
+        return "Written down. The copier that runs now does not follow, and does not heed it."
     return "Paused: nothing more is sent. task resume goes on." if wanted else "Resumed."
 
 
