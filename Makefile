@@ -19,7 +19,7 @@ help:
 	@echo 'make quick      all tests that need no broker, without Java (a minute)'
 	@echo 'make test       the tests, with branch coverage (at most 10 minutes)'
 	@echo 'make test-guard kills, failures, logins; every change has to pass it, too (at most 40 minutes)'
-	@echo 'make test-long  version matrices, large inputs (at most 15 minutes)'
+	@echo 'make test-long  version matrices, large inputs, following under fire (at most 30 minutes)'
 	@echo 'make check      lint, types, the import rule'
 	@echo 'make bench      figures, beside those of the official tools'
 	@echo 'make dist       the wheel and the source archive; the wheel is tried in an empty environment'

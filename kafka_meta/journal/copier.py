@@ -11,8 +11,6 @@ class Following:
     """How far a copy that goes on is behind its source, over all partitions."""
 
     paused: bool
-    stopped: int
-    """Partitions that cannot go on."""
     behind: int
     """Partitions with something that is not copied."""
     lag_offsets: int
@@ -21,6 +19,8 @@ class Following:
     """The longest time for which something has been readable on the source and is not copied."""
     sync_age_seconds: float | None
     """Seconds since all positions of groups were set; None before the first time."""
+    stopped: int = 0
+    """Partitions that cannot go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

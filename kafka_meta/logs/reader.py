@@ -67,6 +67,7 @@ _SESSION_BYTES = 1 << 20
 _PAUSE_SECONDS = 0.2
 """Between two look-ups of leaders."""
 _DOUBT_SECONDS = 0.5
+_SAY_AGAIN_SECONDS = 60.0
 _PATIENCE_WITH_DOUBTS = 10
 _OFFSET_OUT_OF_RANGE, _CORRUPT_MESSAGE = 1, 2
 
@@ -251,6 +252,7 @@ class LogReader:
         """Bytes an offset, in the last answer that was used up."""
         self._silence = Silence()
         self._trouble = ""
+        self._said_at: dict[str, float] = {}
 
     def want(self, place: Place, offset: int, end: int, topic_id: str | None = None, epoch: int | None = None) -> None:
         """Asks for the records from `offset` on, which are due up to `end`; with `end` = `offset`, for records that may
@@ -421,12 +423,19 @@ class LogReader:
 
     def _unanswered(self, silence: Unanswered, line: Line, asked: Iterable[_Log]) -> None:
         self._trouble = f"the {self._side}: {silence.reason}"
-        self._emit(Happened(text=f"broker {line.channel.broker.id} of {self._trouble}. It is asked again"))
+        self._say(f"broker {line.channel.broker.id} of {self._trouble}. It is asked again")
         for log in asked:
             if silence.retriable:
                 self._seek_leader(log)
             else:
                 self._is_over(log, Refused(place=log.place, reason=self._trouble))
+
+    def _say(self, text: str) -> None:
+        """The same thing once a minute: a login that is refused for days is refused several times a second."""
+        now = time.monotonic()
+        if now - self._said_at.get(text, -_SAY_AGAIN_SECONDS) >= _SAY_AGAIN_SECONDS:
+            self._said_at[text] = now
+            self._emit(Happened(text=text))
 
     def _heard_session(
         self, answer: SessionAnswer | Unanswered, line: Line, session: Session, reserved_bytes: int

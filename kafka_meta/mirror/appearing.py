@@ -7,14 +7,15 @@ A topic that exists on the destination already, and is not ours, is in the way. 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from kafka_meta import cluster, wire
 from kafka_meta.apply import apply
-from kafka_meta.errors import KafkaMetaError
+from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Happened, Waiting, silent
 from kafka_meta.journal import Begun, Journal, Place
+from kafka_meta.mirror.bind import another
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.guard import configs_now, set_guard
 from kafka_meta.mirror.prepare import Preparation
@@ -105,8 +106,14 @@ class Appearing:
             follow.add(self._begun(journal, new, grown, known))
 
     def _is_new(self, place: Place, known: Mapping[Place, Begun]) -> bool:
-        """Of the partitions that were there in the beginning, only those are copied that were chosen then."""
-        return place not in known and (place in self._wanted or place[1] >= self._counts.get(place[0], 0))
+        """Of a topic that was looked at in the beginning, only those partitions are copied that were chosen then, and
+        what was added since."""
+        topic, partition = place
+        if place in known or place in self._wanted:
+            return place not in known
+        if topic in {name for name, _ in self._wanted}:
+            return partition >= self._counts[topic]
+        return partition > max((each for name, each in known if name == topic), default=-1)
 
     def _look_for_deleted(self, connection: Wire, absent: set[str], follow: Follow) -> None:
         """A topic counts as deleted when a broker, asked by name, knows no such topic, two rounds in a row: one that
@@ -139,7 +146,12 @@ class Appearing:
         occupied = {topic.name: topic for topic in there.topics or ()}
         taken = {begun.dest_topic for begun in known.values()}
         for name in sorted(new):
-            dest_topic = self._decided.topic_name(name)
+            try:
+                dest_topic = self._decided.topic_name(name)
+            except UsageError as error:  # --rename gives it no legal name
+                self._put_off(name, error.message)
+                del new[name]
+                continue
             if dest_topic in taken:
                 self._put_off(name, "--rename gives it the name of another topic: it is not copied")
                 del new[name]
@@ -166,12 +178,9 @@ class Appearing:
         for dest_topic, reason in self._apply(actions):
             self._put_off(names[dest_topic], reason)
             failed.add(names[dest_topic])
-        for name in sorted(new.keys() - failed):
-            try:
-                self._guard_topic(journal, self._decided.topic_name(name))
-            except KafkaMetaError as error:
-                self._put_off(name, error.message)
-                failed.add(name)
+        for name, reason in self._guarded(journal, sorted(new.keys() - failed)):
+            self._put_off(name, reason)
+            failed.add(name)
         after = {topic.name: topic for topic in self._read(self._dest).topics or ()}
         for name, topic in wanted.items():
             found = after.get(self._decided.topic_name(name))
@@ -185,7 +194,7 @@ class Appearing:
     def _added(self, topic: Topic, there: Topic, known: Mapping[Place, Begun]) -> Iterator[Begun]:
         """The partitions that are not copied yet; none of a topic that has been recreated on either side."""
         old = next((begun for (name, _), begun in known.items() if name == topic.name), None)
-        if old is not None and (old.source_topic_id, old.dest_topic_id) != (topic.id, there.id):
+        if old is not None and (another(old.source_topic_id, topic.id) or another(old.dest_topic_id, there.id)):
             self._put_off(topic.name, "it has been recreated: what has appeared of it is not copied")
             return
         for partition in topic.partitions[: len(there.partitions)]:
@@ -217,11 +226,24 @@ class Appearing:
             for _ in writer.settle():
                 pass
 
-    def _guard_topic(self, journal: Journal, topic: str) -> None:
-        if self._guard:
-            overrides, works = configs_now(self._dest, [topic])
-            with cluster.Writer(self._dest) as writer:
-                set_guard(writer, journal, [topic], overrides=overrides, effective=works, emit=silent)
+    def _guarded(self, journal: Journal, topics: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Turns retention off for all, and where that fails, one by one. Yields the topics of the source that are not
+        guarded, and why."""
+        if not self._guard or not topics:
+            return
+        names = {self._decided.topic_name(name): name for name in topics}
+        overrides, works = configs_now(self._dest, names)
+        with cluster.Writer(self._dest) as writer:
+            try:
+                set_guard(writer, journal, names, overrides=overrides, effective=works, emit=silent)
+            except KafkaMetaError as error:
+                if len(topics) == 1:
+                    yield topics[0], error.message
+                    return
+            else:
+                return
+        for name in topics:
+            yield from self._guarded(journal, [name])
 
 
 _IN_THE_WAY = (

@@ -47,6 +47,11 @@ def bind(
     begun_there = {position.begun.dest_topic for position in known.values()}
     for topic, dest_topic in names.items():
         here, there = prepared.topics[topic], topics.get(dest_topic)
+        if there is None and allowed.follow and dest_topic in begun_there:
+            for place in (place for place in known if place[0] == topic):
+                reason = f"it is not on the destination any more; {CANNOT_GO_ON}"
+                found.stop(place, Resource("topic", dest_topic), reason)
+            continue
         if there is None:
             _of_missing(dest_topic, hidden, allowed, found)
             continue
@@ -120,24 +125,24 @@ def _bound(
     place = Resource.partition(there.name, each.partition)
     if position is not None:
         old = position.begun
-        # Where the copy goes on while clients live, it stops such a partition itself, and the others go on.
-        stops = found.warn if allowed.follow else found.find
-        if _another(old.source_topic_id, here.id):
-            stops(
+        if another(old.source_topic_id, here.id):
+            _cannot(
+                old.place,
                 Resource("topic", here.name),
                 f"it has been recreated on the source: its id was {old.source_topic_id} when its copy began, now it is "
                 f"{here.id}; {CANNOT_GO_ON}",
+                allowed,
+                found,
             )
-            if allowed.follow:
-                yield old
-        elif _another(old.dest_topic_id, there.id):
-            stops(
+        elif another(old.dest_topic_id, there.id):
+            _cannot(
+                old.place,
                 Resource("topic", there.name),
                 f"it has been recreated on the destination: its id was {old.dest_topic_id} when the copy began, now it "
                 f"is {there.id}; {CANNOT_GO_ON}",
+                allowed,
+                found,
             )
-            if allowed.follow:
-                yield old
         elif old.dest_topic != there.name:
             found.find(
                 Resource("topic", here.name), f"its copy began as {old.dest_topic}: use the same --rename as before"
@@ -150,9 +155,7 @@ def _bound(
             # others.
             found.find(place, _begun_too_late(each, old.start))
         elif why := _cannot_go_on(each, there.partitions[each.partition].end_offset, position):
-            stops(place, f"{why}; {CANNOT_GO_ON}")
-            if allowed.follow:
-                yield old
+            _cannot(old.place, place, f"{why}; {CANNOT_GO_ON}", allowed, found)
         else:
             yield _as_begun(each, here, there, base=old.base, start=old.start)
         return
@@ -168,6 +171,14 @@ def _bound(
         )
     else:
         yield _as_begun(each, here, there, base=end, start=each.start)
+
+
+def _cannot(at: Place, resource: Resource, reason: str, allowed: Allowed, found: Findings) -> None:
+    """A copy that goes on leaves such a partition out, and the others go on."""
+    if allowed.follow:
+        found.stop(at, resource, reason)
+    else:
+        found.find(resource, reason)
 
 
 def _begun_too_late(each: Range, start: int) -> str:
@@ -203,7 +214,7 @@ def _cannot_go_on(each: Range, dest_end: int | None, position: Position) -> str 
     )
 
 
-def _another(then: str | None, now: str | None) -> bool:
+def another(then: str | None, now: str | None) -> bool:
     return then is not None and now is not None and then != now
 
 

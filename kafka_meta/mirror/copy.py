@@ -222,7 +222,7 @@ def _heed(follow: Follow, partitions: Partitions, tracks: _Tracks) -> bool:
             found = list(tracks.of(positions))
         except KafkaMetaError as error:  # the destination is away: later
             partitions.trouble = error.message
-            follow.add(new)
+            follow.put_back(new, for_seconds=_PATIENCE_SECONDS)
             return False
         partitions.open_all(found)
         partitions.total_offsets += sum(each.begun.end - each.source for each in positions)
@@ -269,7 +269,8 @@ class _Told:
         partitions.tell()
         if self._follow is not None:
             self._follow.tell(partitions.lags())
-            self._follow.stopped = sum(track.state is State.FAILED for track in partitions.by_place.values())
+            failed = sum(track.state is State.FAILED for track in partitions.by_place.values())
+            self._follow.stopped = self._follow.stopped_before + failed
         rest = self._dest_lines.resting() or self._reader.rest
         if rest is not None and rest.seconds >= _TOLD_REST_SECONDS and now - self._rest_told_at > _REST_TELL_SECONDS:
             # Something moves all the same, so that this is not a wait.
@@ -279,8 +280,9 @@ class _Told:
         self._emit(Progress(stage="bytes", done=partitions.sent_bytes, total=None))
         if self._follow is not None and self._follow.paused:
             partitions.moved_at = now
-        waits = partitions.behind or self._reader.trouble
-        if waits and now - partitions.moved_at > _SILENCE_SECONDS:
+        if not partitions.behind and not self._reader.trouble:
+            partitions.moved_at = now
+        if now - partitions.moved_at > _SILENCE_SECONDS:
             self._emit(Waiting(reason=self.trouble or "no answer yet", seconds=now - partitions.moved_at))
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kafka_meta.journal import Place
 from kafka_meta.model import Remark, Resource
 
 
@@ -11,9 +12,15 @@ from kafka_meta.model import Remark, Resource
 class Findings:
     findings: list[Remark] = field(default_factory=list)
     warnings: list[Remark] = field(default_factory=list)
+    stopped: dict[Place, str] = field(default_factory=dict)
+    """Partitions whose copy cannot go on, where that does not stop the others."""
 
     def find(self, resource: Resource, reason: str) -> None:
         self.findings.append(Remark(resource=resource, reason=reason))
+
+    def stop(self, place: Place, resource: Resource, reason: str) -> None:
+        self.warn(resource, reason)
+        self.stopped[place] = reason
 
     def warn(self, resource: Resource, reason: str) -> None:
         self.warnings.append(Remark(resource=resource, reason=reason))

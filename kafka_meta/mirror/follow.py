@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from kafka_meta import cluster
 from kafka_meta.cluster.clients import background
 from kafka_meta.events import Emit, Event, Happened
-from kafka_meta.journal import Journal, Place
+from kafka_meta.journal import Begun, Journal, Place
 from kafka_meta.mirror.appearing import Appearing
 from kafka_meta.mirror.copy import copy
 from kafka_meta.mirror.following import Follow
@@ -36,8 +36,9 @@ from kafka_meta.settings import ClusterSettings
 from kafka_meta.verify import Checked
 
 _LOOK_S = 0.5
-_END_S = 10.0
-"""How long the copy has to end: as long as a supervisor waits before it kills."""
+_END_S = 6.0
+"""How long the copy and the commits have to end. A supervisor kills after ten seconds, and the lease is given back
+before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +66,15 @@ def follow(
     An exception, such as that of a signal, ends the copy first: what is under way is waited for, some seconds. Raises
     KafkaMetaError when the guard is refused, or somebody else has the lease.
     """
+    begun = _begun(journal, checked, decided, emit)
     if guard:
-        _guard(sides.dest, journal, {each.dest_topic for each in checked.begun}, emit)
-    journal.begin(checked.begun)
-    shared = Follow((each.place for each in checked.begun), paused=journal.pause_wished())
+        _guard(sides.dest, journal, {each.dest_topic for each in begun}, emit)
+    journal.begin(begun)
+    with Journal(journal.path, source_id=journal.source_id, dest_id=journal.dest_id) as stopping:
+        stopping.claim()
+        for place in checked.stopped.keys() & {position.begun.place for position in stopping.positions()}:
+            stopping.fail(place, checked.stopped[place])
+    shared = Follow((each.place for each in begun), paused=journal.pause_wished(), stopped_before=len(checked.stopped))
     events: SimpleQueue[Event] = SimpleQueue()
     failures: dict[Place, PartitionFailed] = {}
     positions = Positions(
@@ -125,6 +131,21 @@ def follow(
     return failures
 
 
+def _begun(journal: Journal, checked: Preflight, decided: Policy, emit: Emit) -> tuple[Begun, ...]:
+    """What was prepared, and what is followed already, whether a group reads it now or not."""
+    begun = {each.place: each for each in checked.begun}
+    there = {topic.name for topic in checked.dest.topics or ()}
+    for position in journal.positions():
+        place = position.begun.place
+        if not decided.selection.topic(place[0]) or place in checked.stopped:
+            continue
+        if position.begun.dest_topic in there:
+            begun.setdefault(place, position.begun)
+        else:
+            emit(Happened(text=f"{place[0]}-{place[1]} is not followed: its topic is not on the destination any more"))
+    return tuple(begun.values())
+
+
 def _guard(dest: ClusterSettings, journal: Journal, topics: set[str], emit: Emit) -> None:
     overrides, works = configs_now(dest, topics)
     with cluster.Writer(dest) as writer:
@@ -140,7 +161,7 @@ def _ended(shared: Follow, workers: list[Future[None]], events: SimpleQueue[Even
         yield
     finally:
         shared.ends.set()
-        wait(workers, timeout=_END_S)
+        wait(workers[:2], timeout=_END_S)  # the third one sends nothing under the lease
         _pass_on(events, emit)
 
 

@@ -14,7 +14,7 @@ class Follow:
     """The copy asks `ends` and `take` between two steps, and tells its lags; others set `ends`, and `add` partitions
     that have appeared on the source."""
 
-    def __init__(self, places: Iterable[Place], *, paused: bool) -> None:
+    def __init__(self, places: Iterable[Place], *, paused: bool, stopped_before: int = 0) -> None:
         self.places = set(places)
         """What is followed, in whatever state it is."""
         self.ends = threading.Event()
@@ -22,8 +22,11 @@ class Follow:
         """Nothing is sent. The lease and the groups' positions are kept."""
         self.gone: frozenset[str] = frozenset()
         """Topics that were deleted on the source, and whose partitions are to be stopped."""
-        self.stopped = 0
-        """Partitions that cannot go on."""
+        self.stopped_before = stopped_before
+        """Partitions that could not go on from the beginning."""
+        self.stopped = stopped_before
+        """Those, and the ones that have stopped since."""
+        self._take_at = 0.0
         self._lock = threading.Lock()
         self._new: list[Begun] = []
         self._lags: Mapping[Place, Lag] = {}
@@ -35,8 +38,13 @@ class Follow:
             self._new += new
             self.places |= {each.place for each in new}
 
+    def put_back(self, partitions: Iterable[Begun], *, for_seconds: float) -> None:
+        """They cannot be begun for the moment."""
+        self.add(partitions)
+        self._take_at = time.monotonic() + for_seconds
+
     def take(self) -> list[Begun]:
-        if not self._new:
+        if not self._new or time.monotonic() < self._take_at:
             return []
         with self._lock:
             new, self._new = self._new, []

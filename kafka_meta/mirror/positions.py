@@ -12,6 +12,7 @@ does that matter: the position is the same.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from functools import partial
 
 from kafka_meta import wire
 from kafka_meta.cluster import GroupWatch
-from kafka_meta.errors import KafkaMetaError
+from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Happened
 from kafka_meta.journal import Followed, GroupOffset, GroupState, Journal, Place, Position
 from kafka_meta.mirror.following import Follow
@@ -148,6 +149,7 @@ class Positions:
         self._decided, self._uncommitted = decided, uncommitted
         self._emit, self._every_s = emit, every_s
         self._trouble = ""
+        self._left_out: set[str] = set()
 
     def run(self, follow: Follow) -> None:
         """Until `follow` ends. What goes wrong in a round is reported, and tried again in the next one."""
@@ -159,9 +161,9 @@ class Positions:
                         watches = [stack.enter_context(GroupWatch(each)) for each in (self._source, self._dest)]
                         rounds = _Rounds(self, journal, *watches)
                         while not follow.ends.wait(self._every_s):
-                            if rounds.go(self._lease, follow):
-                                follow.synced()
-                                self._tell("")
+                            rounds.go(self._lease, follow)
+                            follow.synced()
+                            self._tell("")
                 except (KafkaMetaError, Unanswered) as error:
                     self._tell(str(error))
                     follow.ends.wait(self._every_s)
@@ -178,6 +180,13 @@ class Positions:
     @property
     def uncommitted(self) -> UncommittedPolicy:
         return self._uncommitted
+
+    def leave_out(self, groups: Collection[str]) -> None:
+        """Says so once of each group."""
+        for group in sorted(set(groups) - self._left_out):
+            reason = "--rename gives it no legal name, or that of another group: its positions are not set"
+            self._emit(Happened(text=f"group {group}: {reason}"))
+            self._left_out.add(group)
 
     def report(self, changed: Iterable[Followed]) -> None:
         """One event for each group whose state has changed."""
@@ -199,14 +208,13 @@ class _Rounds:
         self._renew_s = _renewal_s(dest.wire)
         self._renewed_at = time.monotonic()
 
-    def go(self, lease: Lease, follow: Follow) -> bool:
-        """Whether everything was set that had to be. Raises KafkaMetaError or Unanswered when a side does not tell its
-        groups, or when the lease does not hold."""
+    def go(self, lease: Lease, follow: Follow) -> None:
+        """What is refused is "not yet", with its reason. Raises KafkaMetaError or Unanswered when a side does not tell
+        its groups, or when somebody else has the lease."""
         here = self._groups(self._source)
         positions = self._journal.positions()
         copies = {each.begun.place: each for each in positions if each.begun.place in follow.places}
-        decided = self._owner.decided
-        names = {group: decided.group_name(group) for group in here}
+        names = self._names(here)
         there = self._groups(
             self._dest, {position.begun.dest_topic: position.begun.topic for position in copies.values()}
         )
@@ -216,10 +224,20 @@ class _Rounds:
         now = [*self._decided(here, there, names, copies, before, ours), *self._gone(before, set(names.values()))]
         renew = time.monotonic() - self._renewed_at >= self._renew_s
         failed = self._set(now, here, there, names, copies, lease, renew=renew)
-        if renew and not failed:
+        if renew:
             self._renewed_at = time.monotonic()
         self._keep(before, {each.key: each for each in (*now, *failed)}.values())
-        return not failed
+
+    def _names(self, groups: Collection[str]) -> dict[str, str]:
+        """Of the groups whose name on the destination is a name, and nobody else's."""
+        names: dict[str, str] = {}
+        for group in groups:
+            with suppress(UsageError):
+                names[group] = self._owner.decided.group_name(group)
+        count = Counter(names.values())
+        found = {group: name for group, name in names.items() if count[name] == 1}
+        self._owner.leave_out(set(groups) - found.keys())
+        return found
 
     def _note_landed(self, there: Mapping[str, Side]) -> None:
         """A position that was intended, and is there, was set by us: an answer was lost, or a process."""
@@ -284,15 +302,11 @@ class _Rounds:
                 place for topic in sorted({topic for topic, _ in side.offsets}) for place in by_topic.get(topic, ())
             ]
             for group, side in here.items()
+            if group in names
         }
         earliest, latest = self._bounds(here, wanted, copies)
         for group, places in wanted.items():
             name = names[group]
-            if list(names.values()).count(name) > 1:
-                reason = "--rename gives its name to several groups"
-                for place in places:
-                    yield Followed(group=name, topic=place[0], partition=place[1], state="left alone", reason=reason)
-                continue
             found: list[Followed] = []
             for place in places:
                 key = (name, *place)

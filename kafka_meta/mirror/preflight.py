@@ -57,6 +57,8 @@ class Preflight:
     warnings: tuple[Remark, ...]
     begun: tuple[Begun, ...]
     """What the journal shall hold. It is complete only when there are no findings."""
+    stopped: Mapping[Place, str]
+    """Of a copy that goes on: partitions that cannot, and why."""
     dest: Snapshot
     dest_configs: Mapping[str, Mapping[str, str]]
     """Effective configs of the destination topics, as far as they could be read."""
@@ -165,6 +167,7 @@ def preflight(
         findings=sorted_remarks(found.findings),
         warnings=sorted_remarks(found.warnings),
         begun=begun,
+        stopped=found.stopped,
         dest=actual,
         dest_configs=dest_configs,
         first_look=first,

@@ -13,6 +13,7 @@ from kafka_meta.playground import Cluster
 from tests.support.commands import Cli
 from tests.support.following import contents, following, journal_of
 from tests.support.mirrored import Mirror, small
+from tests.support.shop import until
 from tests.support.traffic import admin, commit, committed, config, create, produce, rows, watermarks
 
 __all__ = ["small"]
@@ -94,6 +95,79 @@ def test_topics_and_partitions_that_appear_are_copied_from_their_first_record(sm
         running.until_copied((topic, 3))
         running.until(lambda: committed(small.dest, small.group).get((topic, 3)) == 0, "a group starts at its start")
         running.end()
+
+
+def test_what_is_followed_is_followed_again_and_what_appeared_meanwhile_too(small: Mirror) -> None:
+    """No group reads these topics: without --all-data only what has appeared is copied, and that goes on."""
+    unread, new, late = (f"{small.topic}.{word}" for word in ("unread", "new", "late"))
+    create(small.source, {unread: 1})
+    produce(small.source, unread, 0, [b"left out"])
+    with following(small, "--quiet", "1s") as running:
+        running.until(lambda: watermarks(small.dest, small.topic, 0) == (0, 60), "what is unread is copied")
+        create(small.source, {new: 1})
+        produce(small.source, new, 0, [b"first"])
+        running.until(lambda: new in admin(small.dest).list_topics(timeout=30).topics, "the topic is there")
+        running.until_copied((new, 0))
+        running.end()
+    create(small.source, {late: 3})
+    produce(small.source, late, 2, [b"late"])
+    produce(small.source, new, 0, [b"second"])
+    client = admin(small.source)
+    client.create_partitions([NewPartitions(new, 2)])[new].result(30)
+    produce(small.source, new, 1, [b"grown"])
+    with following(small, "--quiet", "1s") as running:
+        running.until_copied((new, 0))
+        running.until(lambda: late in admin(small.dest).list_topics(timeout=30).topics, "the topic is there")
+        running.until_copied((late, 2))
+        running.until(
+            lambda: len(admin(small.dest).list_topics(new, timeout=30).topics[new].partitions) == 2, "as many"
+        )
+        running.until_copied((new, 1))
+        running.end()
+    assert unread not in admin(small.dest).list_topics(timeout=30).topics
+
+
+def test_a_topic_that_was_recreated_stays_out_and_the_others_go_on(small: Mirror) -> None:
+    topic, other = small.topic, small.topic + ".other"
+    create(small.source, {other: 1})
+    create(small.dest, {other: 1})
+    produce(small.source, other, 0, (b"%d" % number for number in range(100)))
+    commit(small.source, small.group, {(topic, 0): 40, (other, 0): 90})
+    with following(small, *SOON) as running:
+        running.until_copied((topic, 0), (other, 0))
+        running.until(lambda: committed(small.dest, small.group).get((other, 0)) == 90, "the position is set")
+        running.end()
+    client = admin(small.source)
+    client.delete_topics([other])[other].result(30)
+    until(lambda: other not in admin(small.source).list_topics(timeout=30).topics, "it is deleted")
+    create(small.source, {other: 1})
+    produce(small.source, other, 0, [b"another"] * 10)
+    commit(small.source, small.group, {(topic, 0): 41, (other, 0): 5})
+    with following(small, *SOON) as running:
+        produce(small.source, topic, 1, [b"goes on"])
+        running.until_copied((topic, 1))
+        running.until(lambda: committed(small.dest, small.group)[topic, 0] == 41, "positions go on")
+        (stopped,) = [each for each in running.task("show", status=1)["topics"] if each["stopped"]]
+        assert stopped["topic"] == other and "has been recreated on the source" in stopped["stopped"][0]["reason"]
+        assert committed(small.dest, small.group)[other, 0] == 90
+        running.end()
+    assert len(contents(small.dest, other, 0)) == 100
+
+
+def test_a_topic_that_is_deleted_on_the_source_stays_on_the_destination(small: Mirror) -> None:
+    topic, other = small.topic, small.topic + ".other"
+    create(small.source, {other: 1})
+    create(small.dest, {other: 1})
+    produce(small.source, other, 0, (b"%d" % number for number in range(100)))
+    with following(small, *SOON) as running:
+        running.until_copied((topic, 0), (other, 0))
+        client = admin(small.source)
+        client.delete_topics([other])[other].result(30)
+        running.until(lambda: f"topic {other}: it was deleted on the source" in log_of(small.state), "it is said")
+        produce(small.source, topic, 1, [b"goes on"])
+        running.until_copied((topic, 1))
+        running.end()
+    assert len(contents(small.dest, other, 0)) == 100
 
 
 def test_a_topic_that_appears_and_has_records_on_the_destination_is_in_the_way_and_the_others_go_on(

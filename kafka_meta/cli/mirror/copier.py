@@ -16,6 +16,8 @@ from kafka_meta.events import Event, Progress, Waiting
 from kafka_meta.journal import Copier, Following, Journal
 
 _TELL_SECONDS = 2.0
+_WAIT_COUNTS_SECONDS = 2.0
+"""Of a copy that goes on: a wait that is not told again is over."""
 
 
 class Told:
@@ -26,6 +28,7 @@ class Told:
         self._copier = Copier(host=socket.gethostname(), pid=os.getpid(), since_ms=since_ms, told_ms=since_ms)
         self._rates = Rates()
         self._told_at = 0.0
+        self._waited_at = 0.0
 
     def __enter__(self) -> Self:
         self._tell()
@@ -42,6 +45,7 @@ class Told:
         before = self._copier.stage, self._copier.waiting_for
         if isinstance(event, Waiting):
             self._copier = replace(self._copier, waiting_for=event.reason)
+            self._waited_at = time.monotonic()
         elif isinstance(event, Progress):
             self._copier = self._moved(event)
         begins = (self._copier.stage, self._copier.waiting_for is None) != (before[0], before[1] is None)
@@ -49,7 +53,9 @@ class Told:
             self._tell()
 
     def follow(self, standing: Following) -> None:
-        self._copier = replace(self._copier, following=standing)
+        waits = time.monotonic() - self._waited_at < _WAIT_COUNTS_SECONDS
+        waiting_for = self._copier.waiting_for if waits else None
+        self._copier = replace(self._copier, following=standing, waiting_for=waiting_for)
         if time.monotonic() - self._told_at >= _TELL_SECONDS:
             self._tell()
 
