@@ -77,6 +77,8 @@ class Position:
     released: int = 0
     """The destination is, or was, free to delete the first so many records: its retention is on, or was on again."""
     verified: Verified = Verified()
+    given_back: bool = False
+    """`--release` has set the topic's retention again. Unlike `released`, it says nothing of topics without a guard."""
     intended: int = 0
     """So many records may be on the destination by now: the others of `rank` were sent, or were about to be sent."""
 
@@ -218,7 +220,7 @@ POSITIONS = (
     " CASE WHEN dest_topic IN (SELECT topic FROM guard) THEN released_rank ELSE rank END,"
     " coalesce(verified_source, start), verified_rank, verified_crc32c, verified_crc32,"
     " read_rank, read_crc32c, read_crc32,"
-    " (SELECT max(last_rank) FROM intent WHERE intent.partition = partition.id) FROM partition"
+    " (SELECT max(last_rank) FROM intent WHERE intent.partition = partition.id), released_rank FROM partition"
 )
 
 _BOUNDARY = struct.Struct("<qqIIi")
@@ -243,7 +245,9 @@ def unpacked(packed: bytes) -> Iterator[Boundary]:
 
 def position_of(row: Sequence[Any]) -> Position:
     """The position in a row of `POSITIONS`."""
-    source, rank, crc32c, crc32, size_bytes, failure, epoch, dest_epoch, released, *verified, intended = row[8:]
+    source, rank, crc32c, crc32, size_bytes, failure, epoch, dest_epoch, released, *verified, intended, given_back = (
+        row[8:]
+    )
     return Position(
         begun=Begun(
             topic=row[0],
@@ -265,6 +269,7 @@ def position_of(row: Sequence[Any]) -> Position:
         released=released,
         verified=_verified_of(*verified),
         intended=max(rank, intended or 0),
+        given_back=given_back > 0,
     )
 
 

@@ -83,16 +83,20 @@ class Appearing:
 
     def _round(self, connection: Wire, journal: Journal, follow: Follow) -> None:
         """Names and numbers of partitions are looked at each time, everything else only when something is new."""
+        there = wire.metadata(connection).topics
         topics = {
             name: topic
-            for name, topic in wire.metadata(connection).topics.items()
+            for name, topic in there.items()
             if self._decided.selection.topic(name) and (self._decided.selection.include_internal or not topic.internal)
         }
         known = {position.begun.place: position.begun for position in journal.positions()}
+        known |= {each.place: each for each in follow.waiting()}
         followed = {topic for topic, _ in follow.places}
         wanted = {topic for topic, _ in self._wanted}
         if self._passed_over is None:
-            self._passed_over = journal.passed_over(self._counts.keys() - wanted - {topic for topic, _ in known})
+            # Also those that the filters leave out: with others, a later run would take them for new.
+            old = self._counts.keys() | (there.keys() - topics.keys())
+            self._passed_over = journal.passed_over(old - wanted - {topic for topic, _ in known})
         self._look_for_deleted(connection, followed - topics.keys(), follow)
         now = time.monotonic()
         later = {topic for topic, at in self._not_before.items() if at > now}
@@ -111,9 +115,11 @@ class Appearing:
         topic, partition = place
         if place in known or place in self._wanted:
             return place not in known
-        if topic in {name for name, _ in self._wanted}:
-            return partition >= self._counts[topic]
-        return partition > max((each for name, each in known if name == topic), default=-1)
+        last = max((each for name, each in known if name == topic), default=-1)
+        if last >= 0:
+            return partition > last
+        chosen = any(name == topic for name, _ in self._wanted)
+        return not chosen or partition >= self._counts[topic]
 
     def _look_for_deleted(self, connection: Wire, absent: set[str], follow: Follow) -> None:
         """A topic counts as deleted when a broker, asked by name, knows no such topic, two rounds in a row: one that

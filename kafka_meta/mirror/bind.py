@@ -48,9 +48,12 @@ def bind(
     for topic, dest_topic in names.items():
         here, there = prepared.topics[topic], topics.get(dest_topic)
         if there is None and allowed.follow and dest_topic in begun_there:
+            why = hidden.get(Resource("topic", dest_topic), "")
+            deleted = not why or why.startswith("UNKNOWN_TOPIC")
+            reason = f"it is not on the destination any more; {CANNOT_GO_ON}"
             for place in (place for place in known if place[0] == topic):
-                reason = f"it is not on the destination any more; {CANNOT_GO_ON}"
-                found.stop(place, Resource("topic", dest_topic), reason)
+                shown = reason if deleted else f"the destination does not show it: {why}"
+                found.stop(place, Resource("topic", dest_topic), shown)
             continue
         if there is None:
             _of_missing(dest_topic, hidden, allowed, found)
@@ -147,6 +150,9 @@ def _bound(
             found.find(
                 Resource("topic", here.name), f"its copy began as {old.dest_topic}: use the same --rename as before"
             )
+        elif cut is not None and allowed.follow:
+            reason = f"{cut.reason}; {CANNOT_GO_ON}"
+            found.stop(old.place, Resource.partition(here.name, each.partition), reason)
         elif cut is not None:
             found.warn(Resource.partition(here.name, each.partition), f"{cut.reason}; {CANNOT_GO_ON}")
             yield old
@@ -164,7 +170,8 @@ def _bound(
     if start is None or end is None:
         found.find(place, "its start and end offset on the destination could not be read")
     elif end > start and not allowed.append:
-        found.find(
+        # A copy that goes on leaves it out alone, as it does with one that appears later.
+        (found.warn if allowed.follow else found.find)(
             place,
             f"it is not empty on the destination: it has offsets {start} to {end}. --append copies behind these "
             "records. To continue an earlier copy, use its --journal",

@@ -213,7 +213,7 @@ def _heed(follow: Follow, partitions: Partitions, tracks: _Tracks) -> bool:
         for track in partitions.by_place.values():
             if track.begun.topic in gone:
                 partitions.fail(track, "its topic was deleted on the source; what was copied stays", final=True)
-    new = [begun for begun in follow.take() if begun.place not in partitions.by_place]
+    new = list({each.place: each for each in follow.take() if each.place not in partitions.by_place}.values())
     if new:
         journal = partitions.journal
         journal.begin(new)

@@ -66,15 +66,16 @@ def follow(
     An exception, such as that of a signal, ends the copy first: what is under way is waited for, some seconds. Raises
     KafkaMetaError when the guard is refused, or somebody else has the lease.
     """
-    begun = _begun(journal, checked, decided, emit)
+    begun, gone = _begun(journal, checked, decided, emit)
     if guard:
         _guard(sides.dest, journal, {each.dest_topic for each in begun}, emit)
     journal.begin(begun)
     with Journal(journal.path, source_id=journal.source_id, dest_id=journal.dest_id) as stopping:
         stopping.claim()
-        for place in checked.stopped.keys() & {position.begun.place for position in stopping.positions()}:
-            stopping.fail(place, checked.stopped[place])
-    shared = Follow((each.place for each in begun), paused=journal.pause_wished(), stopped_before=len(checked.stopped))
+        stopped = gone | dict(checked.stopped)
+        for place in stopped.keys() & {position.begun.place for position in stopping.positions()}:
+            stopping.fail(place, stopped[place])
+    shared = Follow((each.place for each in begun), paused=journal.pause_wished(), stopped_before=len(stopped))
     events: SimpleQueue[Event] = SimpleQueue()
     failures: dict[Place, PartitionFailed] = {}
     positions = Positions(
@@ -131,19 +132,28 @@ def follow(
     return failures
 
 
-def _begun(journal: Journal, checked: Preflight, decided: Policy, emit: Emit) -> tuple[Begun, ...]:
-    """What was prepared, and what is followed already, whether a group reads it now or not."""
+def _begun(
+    journal: Journal, checked: Preflight, decided: Policy, emit: Emit
+) -> tuple[tuple[Begun, ...], dict[Place, str]]:
+    """What was prepared, and what is followed already, whether a group reads it now or not. Then what is not on the
+    destination any more. What was released is the destination's own."""
     begun = {each.place: each for each in checked.begun}
     there = {topic.name for topic in checked.dest.topics or ()}
+    guarded = journal.guards().keys()
+    gone: dict[Place, str] = {}
     for position in journal.positions():
         place = position.begun.place
         if not decided.selection.topic(place[0]) or place in checked.stopped:
             continue
-        if position.begun.dest_topic in there:
-            begun.setdefault(place, position.begun)
+        if place in begun:
+            continue
+        if position.begun.dest_topic not in there:
+            gone[place] = "its topic is not on the destination any more"
+        elif position.given_back and position.begun.dest_topic not in guarded:
+            emit(Happened(text=f"{place[0]}-{place[1]} is not followed: it was released, and no group reads it"))
         else:
-            emit(Happened(text=f"{place[0]}-{place[1]} is not followed: its topic is not on the destination any more"))
-    return tuple(begun.values())
+            begun[place] = position.begun
+    return tuple(begun.values()), gone
 
 
 def _guard(dest: ClusterSettings, journal: Journal, topics: set[str], emit: Emit) -> None:

@@ -38,6 +38,11 @@ class Follow:
             self._new += new
             self.places |= {each.place for each in new}
 
+    def waiting(self) -> list[Begun]:
+        """What was added and is not taken yet."""
+        with self._lock:
+            return list(self._new)
+
     def put_back(self, partitions: Iterable[Begun], *, for_seconds: float) -> None:
         """They cannot be begun for the moment."""
         self.add(partitions)

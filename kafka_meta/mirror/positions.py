@@ -150,6 +150,8 @@ class Positions:
         self._emit, self._every_s = emit, every_s
         self._trouble = ""
         self._left_out: set[str] = set()
+        self.renewed_at = -2 * _NEVER_S
+        """When all positions were set anew; not yet by this process, however often it connects again."""
 
     def run(self, follow: Follow) -> None:
         """Until `follow` ends. What goes wrong in a round is reported, and tried again in the next one."""
@@ -206,14 +208,17 @@ class _Rounds:
         self._owner, self._journal = owner, journal
         self._source, self._dest = source, dest
         self._renew_s = _renewal_s(dest.wire)
-        self._renewed_at = time.monotonic()
 
     def go(self, lease: Lease, follow: Follow) -> None:
         """What is refused is "not yet", with its reason. Raises KafkaMetaError or Unanswered when a side does not tell
         its groups, or when somebody else has the lease."""
         here = self._groups(self._source)
         positions = self._journal.positions()
-        copies = {each.begun.place: each for each in positions if each.begun.place in follow.places}
+        copies = {
+            each.begun.place: each
+            for each in positions
+            if each.begun.place in follow.places or each.failure is not None
+        }
         names = self._names(here)
         there = self._groups(
             self._dest, {position.begun.dest_topic: position.begun.topic for position in copies.values()}
@@ -221,11 +226,11 @@ class _Rounds:
         before = {each.key: each for each in self._journal.followed()}
         self._note_landed(there)
         ours = self._ours()
-        now = [*self._decided(here, there, names, copies, before, ours), *self._gone(before, set(names.values()))]
-        renew = time.monotonic() - self._renewed_at >= self._renew_s
+        now = [*self._decided(here, there, names, copies, before, ours), *self._gone(before, self._all_names(here))]
+        renew = time.monotonic() - self._owner.renewed_at >= self._renew_s
         failed = self._set(now, here, there, names, copies, lease, renew=renew)
         if renew:
-            self._renewed_at = time.monotonic()
+            self._owner.renewed_at = time.monotonic()
         self._keep(before, {each.key: each for each in (*now, *failed)}.values())
 
     def _names(self, groups: Collection[str]) -> dict[str, str]:
@@ -238,6 +243,14 @@ class _Rounds:
         found = {group: name for group, name in names.items() if count[name] == 1}
         self._owner.leave_out(set(groups) - found.keys())
         return found
+
+    def _all_names(self, groups: Iterable[str]) -> set[str]:
+        """Also of those that are left out."""
+        names: set[str] = set()
+        for group in groups:
+            with suppress(UsageError):
+                names.add(self._owner.decided.group_name(group))
+        return names
 
     def _note_landed(self, there: Mapping[str, Side]) -> None:
         """A position that was intended, and is there, was set by us: an answer was lost, or a process."""

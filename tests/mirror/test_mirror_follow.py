@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from kafka_meta.playground import Cluster
@@ -139,8 +139,7 @@ def test_a_topic_that_was_recreated_stays_out_and_the_others_go_on(small: Mirror
         running.end()
     client = admin(small.source)
     client.delete_topics([other])[other].result(30)
-    until(lambda: other not in admin(small.source).list_topics(timeout=30).topics, "it is deleted")
-    create(small.source, {other: 1})
+    until(lambda: created_again(small.source, other), "it is deleted, and there is another one")
     produce(small.source, other, 0, [b"another"] * 10)
     commit(small.source, small.group, {(topic, 0): 41, (other, 0): 5})
     with following(small, *SOON) as running:
@@ -268,6 +267,16 @@ def test_the_journal_goes_to_another_place_and_the_copy_goes_on(
     with following(there, *SOON, "--journal", str(moved)) as running:
         running.until_copied((topic, 0), (topic, 1))
         running.end()
+
+
+def created_again(servers: str, topic: str) -> bool:
+    """The old one is marked for deletion for a while."""
+    try:
+        create(servers, {topic: 1})
+    except KafkaException as error:
+        assert error.args[0].name() == "TOPIC_ALREADY_EXISTS", error
+        return False
+    return True
 
 
 def log_of(state: Path) -> str:

@@ -180,6 +180,8 @@ def mirror(
     chosen = [word for word, is_given in verbs.items() if is_given]
     if instead.status and commit.commit:
         chosen.append("--commit")
+    if copy.follow and chosen:
+        raise UsageError(f"--follow cannot be given with {chosen[0]}")
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} cannot be given together")
     if instead.allow_unread and not instead.release:

@@ -32,7 +32,7 @@ class Verb:
             metavar="VERB",
             autocompletion=one_of("list", "show", "pause", "resume"),
             help="list: the tasks of this user on this machine. show: what runs, how far it is behind, what is in the "
-            "way. pause: send nothing for now. resume: go on.",
+            "way. pause: send no records for now. resume: go on.",
         ),
     ]
 
@@ -62,8 +62,8 @@ class What:
 def task(session: Session, verb: Verb, which: Which, what: What) -> int:
     """Show and steer what mirror --follow does.
 
-    A task is the journal of a migration. A wish is written there, and the copy heeds it within a second. This command
-    changes nothing on either cluster.
+    A task is the journal of a migration. Pause and resume are written there, and the copy heeds them within a second.
+    This command changes nothing on either cluster.
     """
     from kafka_meta.cli.mirror import task as room
 
