@@ -99,6 +99,10 @@ class Journal:
         self._generations: dict[Place, int] = {}
         self._owner: str | None = None
 
+    def again(self) -> Journal:
+        """The same file, opened once more: for another thread, which calls this."""
+        return Journal(self.path, source_id=self.source_id, dest_id=self.dest_id)
+
     def __enter__(self) -> Journal:
         return self
 

@@ -15,9 +15,9 @@ from kafka_meta.apply import apply
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Happened, Waiting, silent
 from kafka_meta.journal import Begun, Journal, Place
-from kafka_meta.mirror.bind import another
+from kafka_meta.mirror.bind import another, begun_of
 from kafka_meta.mirror.following import Follow
-from kafka_meta.mirror.guard import configs_now, set_guard
+from kafka_meta.mirror.guard import guard_topics
 from kafka_meta.mirror.prepare import Preparation
 from kafka_meta.model import EVERYTHING, Remark, Resource, Snapshot, Topic
 from kafka_meta.plan import Action, AddPartitions, CreateTopic, Policy, Section, compare, home_of, reshape
@@ -48,7 +48,7 @@ class Appearing:
         every_s: float = EVERY_S,
     ) -> None:
         self._source, self._dest = source, dest
-        self._path, self._ids = journal.path, (journal.source_id, journal.dest_id)
+        self._journal = journal
         self._decided = replace(decided, only=_TOPICS)
         self._wanted = {(each.topic, each.partition) for each in prepared.unconsumed.ranges}
         self._counts = {topic.name: len(topic.partitions) for topic in prepared.source.topics or ()}
@@ -64,8 +64,7 @@ class Appearing:
 
     def run(self, follow: Follow) -> None:
         """Until `follow` ends. What goes wrong in a round is reported once, and tried again in the next one."""
-        source_id, dest_id = self._ids
-        with Journal(self._path, source_id=source_id, dest_id=dest_id) as journal:
+        with self._journal.again() as journal:
             while not follow.ends.is_set():
                 try:
                     with wire.connect(self._source) as connection:
@@ -212,16 +211,7 @@ class Appearing:
                 self._put_off(topic.name, f"partition {partition.partition} is not empty there: it is not copied")
                 continue
             self._emit(Happened(text=f"{topic.name}-{partition.partition} has appeared: copied from offset {start}"))
-            yield Begun(
-                topic=topic.name,
-                partition=partition.partition,
-                dest_topic=there.name,
-                source_topic_id=topic.id,
-                dest_topic_id=there.id,
-                base=at.end_offset,
-                start=start,
-                end=start,
-            )
+            yield begun_of(topic, there, partition.partition, base=at.end_offset, start=start, end=start)
 
     def _apply(self, actions: Iterable[Action]) -> Iterator[tuple[str, str]]:
         """Yields the topics of the destination that could not be made ready, and why."""
@@ -238,10 +228,9 @@ class Appearing:
         if not self._guard or not topics:
             return
         names = {self._decided.topic_name(name): name for name in topics}
-        overrides, works = configs_now(self._dest, names)
         with cluster.Writer(self._dest) as writer:
             try:
-                set_guard(writer, journal, names, overrides=overrides, effective=works, emit=silent)
+                guard_topics(self._dest, writer, journal, names, emit=silent)
             except KafkaMetaError as error:
                 if len(topics) == 1:
                     yield topics[0], error.message

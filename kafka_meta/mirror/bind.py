@@ -163,7 +163,7 @@ def _bound(
         elif why := _cannot_go_on(each, there.partitions[each.partition].end_offset, position):
             _cannot(old.place, place, f"{why}; {CANNOT_GO_ON}", allowed, found)
         else:
-            yield _as_begun(each, here, there, base=old.base, start=old.start)
+            yield begun_of(here, there, each.partition, base=old.base, start=old.start, end=each.end)
         return
     partition = there.partitions[each.partition]
     start, end = partition.start_offset, partition.end_offset
@@ -177,7 +177,7 @@ def _bound(
             "records. To continue an earlier copy, use its --journal",
         )
     else:
-        yield _as_begun(each, here, there, base=end, start=each.start)
+        yield begun_of(here, there, each.partition, base=end, start=each.start, end=each.end)
 
 
 def _cannot(at: Place, resource: Resource, reason: str, allowed: Allowed, found: Findings) -> None:
@@ -225,14 +225,15 @@ def another(then: str | None, now: str | None) -> bool:
     return then is not None and now is not None and then != now
 
 
-def _as_begun(each: Range, here: Topic, there: Topic, *, base: int, start: int) -> Begun:
+def begun_of(here: Topic, there: Topic, partition: int, *, base: int, start: int, end: int) -> Begun:
+    """A partition of these topics; `end` may lie before a `start` that the copy had before."""
     return Begun(
         topic=here.name,
-        partition=each.partition,
+        partition=partition,
         dest_topic=there.name,
         source_topic_id=here.id,
         dest_topic_id=there.id,
         base=base,
         start=start,
-        end=max(start, each.end),
+        end=max(start, end),
     )

@@ -10,10 +10,9 @@ What the threads report is emitted by the thread that called `follow`. It also h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from kafka_meta import cluster
@@ -23,15 +22,14 @@ from kafka_meta.journal import Begun, Journal, Place
 from kafka_meta.mirror.appearing import Appearing
 from kafka_meta.mirror.copy import copy
 from kafka_meta.mirror.following import Follow
-from kafka_meta.mirror.guard import configs_now, set_guard
+from kafka_meta.mirror.guard import guard_topics
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.mirror.migrate import Pace
-from kafka_meta.mirror.partitions import PartitionFailed
 from kafka_meta.mirror.positions import Positions
 from kafka_meta.mirror.preflight import Preflight
 from kafka_meta.mirror.prepare import Preparation
 from kafka_meta.mirror.rolling import memory_for_check, rolling_check
-from kafka_meta.plan import Policy, plural
+from kafka_meta.plan import Policy
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.verify import Checked
 
@@ -41,14 +39,9 @@ _END_S = 6.0
 before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sides:
-    source: ClusterSettings
-    dest: ClusterSettings
-
-
 def follow(
-    sides: Sides,
+    source: ClusterSettings,
+    dest: ClusterSettings,
     prepared: Preparation,
     checked: Preflight,
     journal: Journal,
@@ -59,44 +52,41 @@ def follow(
     guard: bool,
     emit: Emit,
     each_look: Callable[[Follow], None],
-) -> Mapping[Place, PartitionFailed]:
-    """Copies until it is interrupted, and calls `each_look` twice a second on this thread. Returns, when `each_look`
-    has ended it, which partitions have stopped.
+) -> None:
+    """Copies until it is interrupted, and calls `each_look` twice a second on this thread.
 
     An exception, such as that of a signal, ends the copy first: what is under way is waited for, some seconds. Raises
     KafkaMetaError when the guard is refused, or somebody else has the lease.
     """
     begun, gone = _begun(journal, checked, decided, emit)
     if guard:
-        _guard(sides.dest, journal, {each.dest_topic for each in begun}, emit)
+        with cluster.Writer(dest) as writer:
+            guard_topics(dest, writer, journal, {each.dest_topic for each in begun}, emit=emit)
     journal.begin(begun)
-    with Journal(journal.path, source_id=journal.source_id, dest_id=journal.dest_id) as stopping:
+    with journal.again() as stopping:
         stopping.claim()
         stopped = gone | dict(checked.stopped)
         for place in stopped.keys() & {position.begun.place for position in stopping.positions()}:
             stopping.fail(place, stopped[place])
     shared = Follow((each.place for each in begun), paused=journal.pause_wished(), stopped_before=len(stopped))
     events: SimpleQueue[Event] = SimpleQueue()
-    failures: dict[Place, PartitionFailed] = {}
     positions = Positions(
-        sides.source,
-        sides.dest,
+        source,
+        dest,
         journal,
         lease=lease,
         decided=decided,
         uncommitted=prepared.uncommitted,
         emit=events.put,
     )
-    appearing = Appearing(
-        sides.source, sides.dest, journal, prepared=prepared, decided=decided, guard=guard, emit=events.put
-    )
+    appearing = Appearing(source, dest, journal, prepared=prepared, decided=decided, guard=guard, emit=events.put)
     for_check = memory_for_check(pace.memory_bytes)
 
     def run_copy() -> None:
-        with Journal(journal.path, source_id=journal.source_id, dest_id=journal.dest_id) as ours:
+        with journal.again() as ours:
             for outcome in copy(
-                sides.source,
-                sides.dest,
+                source,
+                dest,
                 ours,
                 lease=lease,
                 places=frozenset(shared.places),
@@ -107,14 +97,12 @@ def follow(
                 follow=shared,
             ):
                 events.put(Happened(text=outcome.in_words))
-                if isinstance(outcome, PartitionFailed):
-                    failures[outcome.topic, outcome.partition] = outcome
 
     def differs(each: Checked) -> None:
         begun = each.position.begun
         events.put(Happened(text=f"{begun.topic}-{begun.partition}: {each.content}: {each.reason}"))
 
-    with rolling_check(sides.dest, journal, shared.places, memory_bytes=for_check, tell=differs):
+    with rolling_check(dest, journal, shared.places, memory_bytes=for_check, tell=differs):
         workers = [
             background(run_copy),
             background(lambda: positions.run(shared)),
@@ -129,7 +117,6 @@ def follow(
                     if worker.done():
                         worker.result()
                         shared.ends.set()
-    return failures
 
 
 def _begun(
@@ -143,9 +130,7 @@ def _begun(
     gone: dict[Place, str] = {}
     for position in journal.positions():
         place = position.begun.place
-        if not decided.selection.topic(place[0]) or place in checked.stopped:
-            continue
-        if place in begun:
+        if place in begun or place in checked.stopped or not decided.selection.topic(place[0]):
             continue
         if position.begun.dest_topic not in there:
             gone[place] = "its topic is not on the destination any more"
@@ -154,14 +139,6 @@ def _begun(
         else:
             begun[place] = position.begun
     return tuple(begun.values()), gone
-
-
-def _guard(dest: ClusterSettings, journal: Journal, topics: set[str], emit: Emit) -> None:
-    overrides, works = configs_now(dest, topics)
-    with cluster.Writer(dest) as writer:
-        set_guard(writer, journal, topics, overrides=overrides, effective=works, emit=emit)
-    if topics:
-        emit(Happened(text=f"retention is off on {plural(len(topics), 'topic')} of the destination"))
 
 
 @contextmanager

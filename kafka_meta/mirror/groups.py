@@ -40,9 +40,7 @@ def translate(
     A position there is replaced only if import or an earlier run has set it; anything else is a consumer's.
     """
     known = {position.begun.place: position for position in journal.positions()}
-    ours: dict[tuple[str, str, int], set[int]] = defaultdict(set)
-    for known_offset in (*journal.committed(), *journal.intended()):
-        ours[known_offset.group, known_offset.topic, known_offset.partition].add(known_offset.offset)
+    ours = ours_by_place(journal)
     there = {group.id: group for group in dest.groups or () if group.source == "broker"}
     metadata = _metadata(prepared.source)
     found: list[GroupPosition] = []
@@ -85,7 +83,7 @@ def translate(
                 offset=target,
                 metadata=SET_TO_START if reader.committed is None else metadata.get((reader.group, *place), ""),
             )
-            mine = ours.get((group, *place), set())
+            mine = ours.get((group, *place), ())
             occupied = _occupied(there.get(group), offset, mine)
             if not quiet:
                 found.append(
@@ -107,6 +105,15 @@ def translate(
         ),
         positions=tuple(found),
     )
+
+
+def ours_by_place(journal: Journal) -> Mapping[tuple[str, str, int], Collection[int]]:
+    """(group, source topic, partition) → the positions on the destination that this migration has set, or was about to
+    set."""
+    found: dict[tuple[str, str, int], set[int]] = {}
+    for each in (*journal.committed(), *journal.intended()):
+        found.setdefault((each.group, each.topic, each.partition), set()).add(each.offset)
+    return found
 
 
 def present(translation: Translation, dest: Snapshot) -> set[tuple[str, str, int]]:

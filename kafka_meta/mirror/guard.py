@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from kafka_meta import wire
 from kafka_meta.apply import Writer, apply
 from kafka_meta.errors import KafkaMetaError
-from kafka_meta.events import Emit, Waiting
+from kafka_meta.events import Emit, Happened, Waiting
 from kafka_meta.journal import Journal
 from kafka_meta.model import Remark, Resource, Topic
 from kafka_meta.plan import SetConfigs, plural
@@ -44,6 +44,16 @@ def configs_now(
         for topic, told in effective(connection, sorted(topics), tuple(GUARD)):
             works[topic] = {} if isinstance(told, Unanswered) else told
     return own, works
+
+
+def guard_topics(
+    dest: ClusterSettings, writer: Writer, journal: Journal, topics: Collection[str], *, emit: Emit
+) -> None:
+    """`set_guard`, by the configs that these topics have now: somebody may have changed them since a look."""
+    overrides, works = configs_now(dest, topics)
+    set_guard(writer, journal, topics, overrides=overrides, effective=works, emit=emit)
+    if topics:
+        emit(Happened(text=f"retention is off on {plural(len(topics), 'topic')} of the destination"))
 
 
 def set_guard(

@@ -16,7 +16,7 @@ from kafka_meta.mirror.abilities import NO_IDEMPOTENCE
 from kafka_meta.mirror.copy import GIVE_UP_AFTER_SECONDS, IN_FLIGHT, MEMORY_BYTES, PartitionFailed, copy
 from kafka_meta.mirror.foreign import foreign_records
 from kafka_meta.mirror.groups import Translation, present, settled, translate
-from kafka_meta.mirror.guard import GUARD, configs_now, set_guard
+from kafka_meta.mirror.guard import GUARD, guard_topics
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.mirror.outcome import Copied, GroupPosition, Mirrored
 from kafka_meta.mirror.preflight import Preflight
@@ -24,7 +24,7 @@ from kafka_meta.mirror.prepare import Preparation
 from kafka_meta.mirror.quiet import QUIET_SECONDS, Look, look, movements, wait_until
 from kafka_meta.mirror.rolling import memory_for_check, rolling_check
 from kafka_meta.model import EVERYTHING, Remark, Resource, Selection, Snapshot
-from kafka_meta.plan import CommitOffsets, Policy, Traces, plural
+from kafka_meta.plan import CommitOffsets, Policy, Traces
 from kafka_meta.ranges import Unconsumed
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.verify import Checked, check, cut_back, unknown
@@ -75,10 +75,7 @@ def migrate(
         }
         if guard:
             # Read under the lease: a release may have come between the look and now.
-            overrides, works = configs_now(dest, topics)
-            set_guard(writer, journal, topics, overrides=overrides, effective=works, emit=emit)
-            if topics:
-                emit(Happened(text=f"retention is off on {plural(len(topics), 'topic')} of the destination"))
+            guard_topics(dest, writer, journal, topics, emit=emit)
         journal.begin(checked.begun)
         failures: dict[Place, PartitionFailed] = {}
         for_check = memory_for_check(pace.memory_bytes)

@@ -24,7 +24,7 @@ from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Happened
 from kafka_meta.journal import Followed, GroupOffset, GroupState, Journal, Place, Position
 from kafka_meta.mirror.following import Follow
-from kafka_meta.mirror.groups import SET_TO_START
+from kafka_meta.mirror.groups import SET_TO_START, ours_by_place
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.model import EVERYTHING, CommittedOffset, Group
 from kafka_meta.plan import Policy
@@ -144,7 +144,7 @@ class Positions:
         every_s: float = EVERY_S,
     ) -> None:
         self._source, self._dest = source, dest
-        self._path, self._ids = journal.path, (journal.source_id, journal.dest_id)
+        self._journal = journal
         self._lease = lease
         self._decided, self._uncommitted = decided, uncommitted
         self._emit, self._every_s = emit, every_s
@@ -155,8 +155,7 @@ class Positions:
 
     def run(self, follow: Follow) -> None:
         """Until `follow` ends. What goes wrong in a round is reported, and tried again in the next one."""
-        source_id, dest_id = self._ids
-        with Journal(self._path, source_id=source_id, dest_id=dest_id) as journal:
+        with self._journal.again() as journal:
             while not follow.ends.is_set():
                 try:
                     with ExitStack() as stack:
@@ -219,38 +218,37 @@ class _Rounds:
             for each in positions
             if each.begun.place in follow.places or each.failure is not None
         }
-        names = self._names(here)
+        all_names = self._all_names(here)
+        names = self._own_names(all_names)
         there = self._groups(
             self._dest, {position.begun.dest_topic: position.begun.topic for position in copies.values()}
         )
         before = {each.key: each for each in self._journal.followed()}
         self._note_landed(there)
-        ours = self._ours()
-        now = [*self._decided(here, there, names, copies, before, ours), *self._gone(before, self._all_names(here))]
+        ours = ours_by_place(self._journal)
+        now = [*self._decided(here, there, names, copies, before, ours), *self._gone(before, set(all_names.values()))]
         renew = time.monotonic() - self._owner.renewed_at >= self._renew_s
         failed = self._set(now, here, there, names, copies, lease, renew=renew)
         if renew:
             self._owner.renewed_at = time.monotonic()
         self._keep(before, {each.key: each for each in (*now, *failed)}.values())
 
-    def _names(self, groups: Collection[str]) -> dict[str, str]:
-        """Of the groups whose name on the destination is a name, and nobody else's."""
+    def _all_names(self, groups: Iterable[str]) -> dict[str, str]:
+        """The names on the destination. A group that has no legal one there is left out."""
         names: dict[str, str] = {}
         for group in groups:
-            with suppress(UsageError):
+            try:
                 names[group] = self._owner.decided.group_name(group)
+            except UsageError:
+                self._owner.leave_out([group])
+        return names
+
+    def _own_names(self, names: Mapping[str, str]) -> dict[str, str]:
+        """Without the groups that share theirs, which are left out."""
         count = Counter(names.values())
         found = {group: name for group, name in names.items() if count[name] == 1}
-        self._owner.leave_out(set(groups) - found.keys())
+        self._owner.leave_out(names.keys() - found.keys())
         return found
-
-    def _all_names(self, groups: Iterable[str]) -> set[str]:
-        """Also of those that are left out."""
-        names: set[str] = set()
-        for group in groups:
-            with suppress(UsageError):
-                names.add(self._owner.decided.group_name(group))
-        return names
 
     def _note_landed(self, there: Mapping[str, Side]) -> None:
         """A position that was intended, and is there, was set by us: an answer was lost, or a process."""
@@ -291,12 +289,6 @@ class _Rounds:
             raise Unanswered(unsure[0].reason)
         reasons = {gap.resource.name: gap.reason for gap in told.gaps}
         return {group.id: _side(group, names, reasons.get(group.id)) for group in told.found if group.type != "share"}
-
-    def _ours(self) -> dict[tuple[str, str, int], set[int]]:
-        found: dict[tuple[str, str, int], set[int]] = {}
-        for each in (*self._journal.committed(), *self._journal.intended()):
-            found.setdefault((each.group, each.topic, each.partition), set()).add(each.offset)
-        return found
 
     def _decided(
         self,

@@ -80,7 +80,7 @@ class _Roll:
         tell: Callable[[Checked], None],
     ) -> None:
         self._dest, self._memory_bytes, self._tell = dest, memory_bytes, tell
-        self._path, self._ids = journal.path, (journal.source_id, journal.dest_id)
+        self._journal = journal
         self._places = places
         self._left_out: set[Place] = set()
         """What was not found equal."""
@@ -90,16 +90,12 @@ class _Roll:
             if over.is_set():
                 raise _Ended
 
-        source_id, dest_id = self._ids
         pause_s = every_s
         with suppress(_Ended):
             while not over.wait(pause_s):
                 began = time.monotonic()
                 # What a destination that is down for a while does not tell is asked for the next time.
-                with (
-                    suppress(KafkaMetaError, Unanswered),
-                    Journal(self._path, source_id=source_id, dest_id=dest_id) as ours,
-                ):
+                with suppress(KafkaMetaError, Unanswered), self._journal.again() as ours:
                     self._check_what_is_new(ours, emit)
                 pause_s = max(every_s, _RESTS * (time.monotonic() - began))
 

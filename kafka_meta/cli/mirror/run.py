@@ -23,7 +23,7 @@ from kafka_meta.events import Emit, Event, Happened
 from kafka_meta.journal import Journal
 from kafka_meta.mirror.copy import IN_FLIGHT
 from kafka_meta.mirror.findings import Allowed
-from kafka_meta.mirror.follow import Sides, follow
+from kafka_meta.mirror.follow import follow
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.groups import awaited
 from kafka_meta.mirror.lease import Lease
@@ -209,10 +209,8 @@ class _Run:
         journal.note(who, "follows", round(time.time() * 1000))
         try:
             follow(
-                Sides(
-                    source=replace(self.source, asks_refused_logins_again=True),
-                    dest=replace(self.dest, asks_refused_logins_again=True),
-                ),
+                replace(self.source, asks_refused_logins_again=True),
+                replace(self.dest, asks_refused_logins_again=True),
                 prepared,
                 looked,
                 journal,

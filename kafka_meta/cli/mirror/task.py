@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from kafka_meta.cli.mirror.journal import existing_journal, journal_to_read, require_journal
@@ -27,7 +26,7 @@ def list_tasks(session: Session, path: Path | None) -> int:
     if path is not None:
         require_journal(path)
     found = [path] if path is not None else sorted(default_path("", "").parent.glob("*--*.sqlite"))
-    tasks = [_read(each, lambda journal: standing_of(journal, running=_told_lately(journal))) for each in found]
+    tasks = [_read(each) for each in found]
     session.screen.document(lambda: encode_tasks(tasks))
     session.screen.result([task_line(each) for each in tasks] or ["There is no task of this user on this machine."])
     return ExitStatus.DONE
@@ -66,10 +65,10 @@ def _said(task: Task, *, wanted: bool, before: bool) -> str:
     return "Paused: nothing more is sent. task resume goes on." if wanted else "Resumed."
 
 
-def _read(path: Path, standing: Callable[[Journal], Task]) -> Task:
+def _read(path: Path) -> Task:
     source_id, dest_id = clusters_of(path)
     with Journal(path, source_id=source_id, dest_id=dest_id, read_only=True) as journal:
-        return standing(journal)
+        return standing_of(journal, running=_told_lately(journal))
 
 
 def _told_lately(journal: Journal) -> bool:
