@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from kafka_meta.files.metadata import iso_time
@@ -23,8 +24,14 @@ def encode_task(task: Task, history: Iterable[tuple[int, str, str]]) -> dict[str
     }
 
 
-def encode_tasks(tasks: Iterable[Task]) -> dict[str, Any]:
-    return {"kind": "kafka-meta-tasks", "schemaVersion": "1.0", "tasks": [_task(each) for each in tasks]}
+def encode_tasks(tasks: Iterable[Task], unread: Mapping[Path, str]) -> dict[str, Any]:
+    """`unread`: journals that could not be read, and why."""
+    return {
+        "kind": "kafka-meta-tasks",
+        "schemaVersion": "1.0",
+        "tasks": [_task(each) for each in tasks],
+        "unread": [{"journal": str(path), "reason": reason} for path, reason in unread.items()],
+    }
 
 
 def _task(task: Task) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def default_path(source_id: str, dest_id: str) -> Path:
 def clusters_of(path: Path) -> tuple[str, str]:
     """The ids of the source and destination cluster of a journal. Raises `KafkaMetaError` for any other file."""
     with in_words(path), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as db:
-        _require_journal(db, path)
+        if not _tables(db, path):
+            raise KafkaMetaError(f"the journal {path} is empty", "The run that made it ended before it wrote anything.")
         told = dict(db.execute("SELECT name, value FROM about WHERE name IN ('source cluster', 'dest cluster')"))
     try:
         return str(told["source cluster"]), str(told["dest cluster"])
@@ -65,11 +66,13 @@ def _make(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _require_journal(db: sqlite3.Connection, path: Path) -> None:
-    """Raises KafkaMetaError for a database of something else; an empty file may become a journal."""
+def _tables(db: sqlite3.Connection, path: Path) -> set[str]:
+    """Those of a journal; none of an empty file, which may become one. Raises KafkaMetaError for a database of
+    something else."""
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and "about" not in tables:
         raise KafkaMetaError(f"{path} is not the journal of a migration", "Name another file with --journal.")
+    return tables
 
 
 class Journal:
@@ -115,7 +118,7 @@ class Journal:
         self._db.close()
 
     def _open(self) -> None:
-        _require_journal(self._db, self.path)
+        _tables(self._db, self.path)  # refuses a database of something else
         if self._read_only and self._about("schema version") == str(SCHEMA_VERSION):
             self._db.execute("PRAGMA query_only = ON")
             return

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from kafka_meta.journal import Followed
 from kafka_meta.mirror.task import Task, TopicStanding
@@ -15,8 +16,15 @@ from kafka_meta.render.words import FEW, visible
 _GOES_WELL = ("synced", "not yet")
 
 
-def task_line(task: Task) -> str:
-    return f"{task.source_id} → {task.dest_id}  {task.state}; {_behind(task)}      (journal: {task.journal})"
+def tasks_lines(tasks: Iterable[Task], unread: Mapping[Path, str]) -> list[str]:
+    """A line each; then the journals that could not be read, with the reason."""
+    return [
+        *(
+            f"{task.source_id} → {task.dest_id}  {task.state}; {_behind(task)}      (journal: {task.journal})"
+            for task in tasks
+        ),
+        *(f"× {reason}" if str(path) in reason else f"× {path}: {reason}" for path, reason in unread.items()),
+    ]
 
 
 def task_lines(task: Task, *, verbose: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
+from kafka_meta.files import validate
+from kafka_meta.journal import Journal
 from kafka_meta.playground import Cluster
 from tests.support.commands import Cli
 from tests.support.following import contents, following, journal_of
@@ -288,3 +291,18 @@ def test_task_says_what_is_missing(cli: Cli, words: tuple[str, ...], tmp_path: P
     done = cli(*words, "--journal", "none.sqlite", env={"XDG_STATE_HOME": str(tmp_path)})
     assert done.returncode == 2
     assert "does not exist" in done.stderr or "--history is only for task show" in done.stderr
+
+
+def test_task_list_shows_the_others_beside_a_journal_that_cannot_be_read(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "kafka-meta"
+    folder.mkdir()
+    Journal(folder / "a--b.sqlite", source_id="a", dest_id="b").close()
+    (folder / "b--c.sqlite").write_bytes(b"no database at all, but long enough to have a header of one" * 10)
+    (folder / "c--d.sqlite").touch()
+    done = cli("--output", "json", "task", "list", env={"XDG_STATE_HOME": str(tmp_path)})
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    validate(document, "task", called="the document")
+    assert [each["source"] for each in document["tasks"]] == ["a"]
+    assert [Path(each["journal"]).name for each in document["unread"]] == ["b--c.sqlite", "c--d.sqlite"]
+    assert "is not the journal" in document["unread"][0]["reason"] and "is empty" in document["unread"][1]["reason"]

@@ -14,7 +14,7 @@ from kafka_meta.errors import ExitStatus, KafkaMetaError
 from kafka_meta.journal import Journal, clusters_of, default_path
 from kafka_meta.mirror.lease import holder
 from kafka_meta.mirror.task import Task, standing_of
-from kafka_meta.render.task import history_lines, task_line, task_lines
+from kafka_meta.render.task import history_lines, task_lines, tasks_lines
 from kafka_meta.settings import ClusterSettings
 
 _FRESH_S = 30.0
@@ -26,10 +26,16 @@ def list_tasks(session: Session, path: Path | None) -> int:
     if path is not None:
         require_journal(path)
     found = [path] if path is not None else sorted(default_path("", "").parent.glob("*--*.sqlite"))
-    tasks = [_read(each) for each in found]
-    session.screen.document(lambda: encode_tasks(tasks))
-    session.screen.result([task_line(each) for each in tasks] or ["There is no task of this user on this machine."])
-    return ExitStatus.DONE
+    tasks: list[Task] = []
+    unread: dict[Path, str] = {}
+    for each in found:
+        try:
+            tasks.append(_read(each))
+        except KafkaMetaError as error:
+            unread[each] = error.message
+    session.screen.document(lambda: encode_tasks(tasks, unread))
+    session.screen.result(tasks_lines(tasks, unread) or ["There is no task of this user on this machine."])
+    return ExitStatus.FAILED if unread else ExitStatus.DONE
 
 
 def show(session: Session, path: Path | None, *, history: bool) -> int:
