@@ -198,15 +198,6 @@ class TopicPolicies:
             "brokers. default: what the destination's brokers are configured to use.",
         ),
     ] = None
-    on_drift: Annotated[
-        str | None,
-        typer.Option(
-            metavar="report|set",
-            autocompletion=one_of("report", "set"),
-            help="What to do with topics that exist and have other configs. report (the default): only show them. "
-            "set: set the source's values.",
-        ),
-    ] = None
     config: Annotated[
         list[str] | None,
         typer.Option(
@@ -230,6 +221,21 @@ class TopicPolicies:
             help="Where the defaults of the two clusters' brokers differ, set the source's default on the topic.",
         ),
     ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    heading: ClassVar = "Policies"
+
+    on_drift: Annotated[
+        str | None,
+        typer.Option(
+            metavar="report|set",
+            autocompletion=one_of("report", "set"),
+            help="What to do with topics that exist and have other configs. report (the default): only show them. "
+            "set: set the source's values.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +280,20 @@ class AclPolicies:
             "refusal writes it: 'ALLOW User:alice READ on TOPIC eu.… from *'. May be given several times.",
         ),
     ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithholdWrite:
+    heading: ClassVar = "Policies"
+
+    withhold_write: Annotated[
+        bool,
+        typer.Option(
+            "--withhold-write",
+            help="Leave out the ACLs that allow to write to topics (WRITE, ALL): nobody can write there too early, "
+            "while a mirror still copies. Without the option, a later import creates them.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

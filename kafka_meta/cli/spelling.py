@@ -37,6 +37,7 @@ SWITCHES = frozenset(
         "--include-internal",
         "--install-tsar",
         "--pin-defaults",
+        "--withhold-write",
         "--release",
         "--restart",
         "--secrets",

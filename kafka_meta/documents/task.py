@@ -20,6 +20,14 @@ def encode_task(task: Task, history: Iterable[tuple[int, str, str]]) -> dict[str
         "task": _task(task),
         "topics": [_topic(each) for each in task.topics],
         "groups": [_group(each) for each in task.groups],
+        "notices": [
+            {
+                "resource": {"kind": each.remark.resource.kind, "name": each.remark.resource.name},
+                "reason": each.remark.reason,
+                "since": iso_time(each.since_ms),
+            }
+            for each in task.notices
+        ],
         "history": [{"at": iso_time(at_ms), "who": who, "what": what} for at_ms, who, what in history],
     }
 
@@ -68,6 +76,8 @@ def _topic(topic: TopicStanding) -> dict[str, Any]:
         "topic": topic.topic,
         "destTopic": topic.dest_topic,
         "state": topic.state,
+        "since": None if topic.since_ms is None else iso_time(topic.since_ms),
+        "reason": topic.reason,
         "partitions": topic.partitions,
         "records": topic.records,
         "lagOffsets": topic.lag_offsets,

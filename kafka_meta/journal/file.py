@@ -15,7 +15,7 @@ from typing import Any
 from kafka_meta.batches import Producer
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.journal.copier import Copier
-from kafka_meta.journal.migration import from_version_1
+from kafka_meta.journal.migration import from_version_1, from_version_3
 from kafka_meta.journal.runs import Block, Run, appended, packed_runs, rank_in, unpacked_runs
 from kafka_meta.journal.trouble import BUSY_SECONDS, in_words
 from kafka_meta.journal.values import (
@@ -24,7 +24,9 @@ from kafka_meta.journal.values import (
     Begun,
     Boundary,
     Followed,
+    FollowedTopic,
     GroupOffset,
+    Notice,
     Place,
     Position,
     Round,
@@ -33,9 +35,11 @@ from kafka_meta.journal.values import (
     position_of,
     unpacked,
 )
+from kafka_meta.model import Remark, Resource
 
-SCHEMA_VERSION = 3
-"""2: intents by generation. 3: groups that are followed."""
+SCHEMA_VERSION = 4
+"""2: intents by generation. 3: groups that are followed. 4: topics, configs and ACLs that are."""
+_EARLIER = ("1", "2", "3")
 
 _BLOCKS = "SELECT source, rank, runs FROM block WHERE partition = ?"
 
@@ -127,7 +131,7 @@ class Journal:
         with self._transaction():
             self._db.execute("CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
             version = self._remember_once("schema version", str(SCHEMA_VERSION))
-            if version not in ("1", "2", str(SCHEMA_VERSION)):
+            if version not in (*_EARLIER, str(SCHEMA_VERSION)):
                 raise KafkaMetaError(
                     f"the journal {self.path} has schema version {version}; this kafka-meta reads versions up to "
                     f"{SCHEMA_VERSION}",
@@ -144,6 +148,8 @@ class Journal:
                 from_version_1(self._db)
             for statement in TABLES:
                 self._db.execute(statement)
+            if version == "3":
+                from_version_3(self._db)
             self._db.execute("UPDATE about SET value = ? WHERE name = 'schema version'", (SCHEMA_VERSION,))
 
     def _all_rows(self) -> list[Any]:
@@ -438,6 +444,11 @@ class Journal:
                 [(topic, config, value) for config, value in previous.items()],
             )
 
+    def change_guard(self, topic: str, config: str, value: str | None) -> None:
+        """Replaces the value that release sets again."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO guard VALUES (?, ?, ?)", (topic, config, value))
+
     def guards(self) -> dict[str, dict[str, str | None]]:
         """Destination topic → config → its original value."""
         found: dict[str, dict[str, str | None]] = {}
@@ -516,6 +527,80 @@ class Journal:
                 'SELECT * FROM followed ORDER BY "group", topic, partition'
             )
         )
+
+    # Topics that are followed, and what is in their way.
+
+    def keep_topics(self, changed: Iterable[FollowedTopic]) -> None:
+        """Keeps how these topics stand, instead of how they stood before."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO topic VALUES (?, ?, ?, ?)",
+                [(each.topic, each.state, each.reason, each.since_ms) for each in changed],
+            )
+
+    def topics(self) -> dict[str, FollowedTopic]:
+        """Topic of the source → how it stands."""
+        return {
+            topic: FollowedTopic(topic=topic, state=state, reason=reason, since_ms=since_ms)
+            for topic, state, reason, since_ms in self._read("SELECT * FROM topic ORDER BY topic")
+        }
+
+    def keep_notices(self, room: str, remarks: Iterable[Remark], now_ms: int) -> None:
+        """Keeps what this `room` of the copier has to say, instead of what it said before. What it said before and
+        says again keeps its time."""
+        before = {
+            Remark(resource=Resource(kind, name), reason=reason): since_ms
+            for kind, name, reason, since_ms in self._read(
+                "SELECT kind, name, reason, since_ms FROM notice WHERE room = ?", (room,)
+            )
+        }
+        now = dict.fromkeys(remarks)
+        if now.keys() == before.keys():
+            return
+        with self._transaction():
+            self._db.execute("DELETE FROM notice WHERE room = ?", (room,))
+            self._db.executemany(
+                "INSERT INTO notice VALUES (?, ?, ?, ?, ?)",
+                [(room, each.resource.kind, each.resource.name, each.reason, before.get(each, now_ms)) for each in now],
+            )
+
+    def notices(self) -> tuple[Notice, ...]:
+        """What all rooms have to say, in the order of time."""
+        return tuple(
+            Notice(remark=Remark(resource=Resource(kind, name), reason=reason), since_ms=since_ms)
+            for kind, name, reason, since_ms in self._read(
+                "SELECT kind, name, reason, since_ms FROM notice ORDER BY since_ms, rowid"
+            )
+        )
+
+    # Metadata that is followed.
+
+    def agreed(self) -> dict[str, dict[str, str | None]]:
+        """Destination topic → config → the value that it had on both sides when it was last the same, or that the
+        source had when it was first looked at. A config that is not named had no value of its own."""
+        found: dict[str, dict[str, str | None]] = {}
+        for topic, config, value in self._read("SELECT * FROM agreed"):
+            configs = found.setdefault(topic, {})
+            if config:
+                configs[config] = value
+        return found
+
+    def keep_agreed(self, topic: str, configs: Mapping[str, str | None]) -> None:
+        """Keeps these values beside the others of the destination topic."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO agreed VALUES (?, ?, ?)",
+                [(topic, "", None), *((topic, config, value) for config, value in configs.items())],
+            )
+
+    def rules(self) -> frozenset[str]:
+        """The ACLs, in words, that were on both sides."""
+        return frozenset(acl for (acl,) in self._read("SELECT acl FROM rule"))
+
+    def keep_rules(self, acls: Iterable[str]) -> None:
+        """Adds to them."""
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO rule VALUES (?)", [(acl,) for acl in acls])
 
 
 def _refuse_another_topic(old: Begun, new: Begun) -> None:

@@ -68,3 +68,18 @@ def _blocks(runs: sqlite3.Cursor) -> Iterator[tuple[int, int, int, bytes]]:
     for partition, mine in groupby(runs, key=itemgetter(0)):
         for block in appended(None, (Run(source, rank) for _, source, rank in mine)):
             yield partition, *block
+
+
+def from_version_3(db: sqlite3.Connection) -> None:
+    """Version 3 wrote the states of groups with spaces. Call it in a transaction."""
+    for before, now in _STATES_3.items():
+        db.execute("UPDATE followed SET state = ? WHERE state = ?", (now, before))
+
+
+_STATES_3 = {
+    "not yet": "not-yet",
+    "behind start": "behind-start",
+    "both sides": "both-sides",
+    "gone on the source": "source-gone",
+    "left alone": "left-alone",
+}

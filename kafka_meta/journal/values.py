@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from kafka_meta.batches import Digest
 from kafka_meta.journal.runs import Run
+from kafka_meta.model import Remark
 
 Place: TypeAlias = tuple[str, int]
 """Source topic and partition."""
@@ -131,18 +132,18 @@ class GroupOffset:
 
 
 GroupState: TypeAlias = Literal[
-    "not yet", "synced", "ahead", "behind start", "moved", "both sides", "gone on the source", "left alone"
+    "not-yet", "synced", "ahead", "behind-start", "moved", "both-sides", "source-gone", "left-alone"
 ]
 """Of a group that is followed, on one partition:
 
-not yet             nothing of the partition has been copied yet
-synced              it goes on at exactly the record that it reads next on the source
-ahead               it has read further than the copy is; it is set to the end of the copy
-behind start        it stands before the first record that was copied
-moved               its consumers read on the destination, or somebody has set its position there
-both sides          its consumers read on both sides
-gone on the source  it has been deleted there
-left alone          its position cannot be set or is not known: the reason says why
+not-yet       nothing of the partition has been copied yet
+synced        it goes on at exactly the record that it reads next on the source
+ahead         it has read further than the copy is; it is set to the end of the copy
+behind-start  it stands before the first record that was copied
+moved         its consumers read on the destination, or somebody has set its position there
+both-sides    its consumers read on both sides
+source-gone   it has been deleted there
+left-alone    its position cannot be set or is not known: the reason says why
 """
 
 
@@ -165,6 +166,40 @@ class Followed:
     @property
     def key(self) -> tuple[str, str, int]:
         return self.group, self.topic, self.partition
+
+
+TopicState: TypeAlias = Literal[
+    "catching-up", "following", "stopped", "in-the-way", "source-gone", "recreated", "detached"
+]
+"""Of a topic that is followed:
+
+catching-up  it is more than some seconds behind
+following    what is written on the source arrives at once
+stopped      one of its partitions cannot go on
+in-the-way   it exists on the destination, and is not ours
+source-gone  it has been deleted on the source; its copy stays
+recreated    it is another topic with the same name, on one side
+detached     `task change` has taken it out
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowedTopic:
+    """How a topic of the source stands."""
+
+    topic: str
+    state: TopicState
+    reason: str | None = None
+    since_ms: int = 0
+    """When this state began, in milliseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that stands in the way of a copy that goes on, or that differs and is left alone."""
+
+    remark: Remark
+    since_ms: int
 
 
 ADDED_COLUMNS = (
@@ -212,6 +247,16 @@ TABLES = (
         "group" TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT,
         since_ms INTEGER NOT NULL, source_offset INTEGER, dest_offset INTEGER,
         PRIMARY KEY ("group", topic, partition)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS topic (
+        topic TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT, since_ms INTEGER NOT NULL) WITHOUT ROWID""",
+    # The value that a config of a destination topic had on both sides; NULL: it had none. The config "" stands for the
+    # topic itself: its configs have been looked at.
+    """CREATE TABLE IF NOT EXISTS agreed (
+        topic TEXT NOT NULL, config TEXT NOT NULL, value TEXT, PRIMARY KEY (topic, config)) WITHOUT ROWID""",
+    # ACLs that were on both sides.
+    "CREATE TABLE IF NOT EXISTS rule (acl TEXT PRIMARY KEY) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS notice (
+        room TEXT NOT NULL, kind TEXT NOT NULL, name TEXT, reason TEXT NOT NULL, since_ms INTEGER NOT NULL)""",
 )
 
 POSITIONS = (

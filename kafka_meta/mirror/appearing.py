@@ -56,6 +56,9 @@ class Appearing:
         """Topics that could not be made ready, and when they are tried again."""
         self._guard, self._emit, self._every_s = guard, emit, every_s
         self._told: set[Remark] = set()
+        self._put_off_now: dict[str, Remark] = {}
+        """What could not be made ready, until it is."""
+        self._hidden: tuple[Remark, ...] = ()
         self._absent: set[str] = set()
         """Topics that are followed and were not there at the last round."""
         self._deleted: set[str] = set()
@@ -70,6 +73,8 @@ class Appearing:
                     with wire.connect(self._source) as connection:
                         while not follow.ends.is_set():
                             self._round(connection, journal, follow)
+                            remarks = (*self._hidden, *self._put_off_now.values())
+                            journal.keep_notices(_ROOM, remarks, round(time.time() * 1000))
                             follow.ends.wait(self._every_s)
                 except (KafkaMetaError, Unanswered) as error:
                     self._tell(Remark(resource=Resource("topics"), reason=str(error)))
@@ -106,7 +111,21 @@ class Appearing:
             if any(self._is_new((name, partition.partition), known) for partition in topics[name].partitions)
         }
         if new or grown:
+            for name in new | grown:
+                self._put_off_now.pop(name, None)
             follow.add(self._begun(journal, new, grown, known))
+        for name in self._put_off_now.keys() - topics.keys():
+            del self._put_off_now[name]  # it has gone
+        # A topic that is followed goes on, whatever is wrong with its new partitions.
+        in_the_way = {name: each.reason for name, each in self._put_off_now.items() if name not in followed}
+        deleted = dict.fromkeys(self._deleted, _DELETED)
+        ids = {name: begun.source_topic_id for (name, _), begun in known.items()}
+        recreated = {name: _RECREATED for name in ids.keys() & topics.keys() if another(ids[name], topics[name].id)}
+        follow.aside = {
+            **{name: ("in-the-way", reason) for name, reason in in_the_way.items()},
+            **{name: ("source-gone", reason) for name, reason in deleted.items()},
+            **{name: ("recreated", reason) for name, reason in recreated.items()},
+        }
 
     def _is_new(self, place: Place, known: Mapping[Place, Begun]) -> bool:
         """Of a topic that was looked at in the beginning, only those partitions are copied that were chosen then, and
@@ -125,12 +144,15 @@ class Appearing:
         has just started may not know it yet. One that we may not see any more is none of these."""
         told = leaders(connection, absent) if absent else {}
         unknown = {topic for topic in absent if isinstance(found := told.get((topic, -1)), Failure) and found.unknown}
-        for topic in sorted(absent - unknown):
-            reason = "the source does not show it any more: is the right to DESCRIBE it gone?"
-            self._tell(Remark(resource=Resource("topic", topic), reason=reason))
+        hidden = "the source does not show it any more: is the right to DESCRIBE it gone?"
+        self._hidden = tuple(
+            Remark(resource=Resource("topic", topic), reason=hidden) for topic in sorted(absent - unknown)
+        )
+        for remark in self._hidden:
+            self._tell(remark)
         gone = (unknown & self._absent) - self._deleted
         for topic in sorted(gone):
-            self._tell(Remark(resource=Resource("topic", topic), reason="it was deleted on the source; its copy stays"))
+            self._tell(Remark(resource=Resource("topic", topic), reason=_DELETED))
         self._absent = unknown
         if gone:
             self._deleted |= gone
@@ -193,7 +215,9 @@ class Appearing:
                 yield from self._added(topic, found, known)
 
     def _put_off(self, topic: str, reason: str) -> None:
-        self._tell(Remark(resource=Resource("topic", topic), reason=reason))
+        remark = Remark(resource=Resource("topic", topic), reason=reason)
+        self._tell(remark)
+        self._put_off_now[topic] = remark
         self._not_before[topic] = time.monotonic() + _AGAIN_S
 
     def _added(self, topic: Topic, there: Topic, known: Mapping[Place, Begun]) -> Iterator[Begun]:
@@ -241,6 +265,9 @@ class Appearing:
             yield from self._guarded(journal, [name])
 
 
+_ROOM = "appearing"
+_DELETED = "it was deleted on the source; its copy stays"
+_RECREATED = "it is another topic on the source now; what was copied of the old one stays"
 _IN_THE_WAY = (
     "it has appeared on the source, but it exists on the destination and is not empty: it is not copied. Empty it "
     "there, or leave it out with --exclude-topics"

@@ -268,9 +268,8 @@ class _Told:
         self._at = now
         partitions.tell()
         if self._follow is not None:
-            self._follow.tell(partitions.lags())
-            failed = sum(track.state is State.FAILED for track in partitions.by_place.values())
-            self._follow.stopped = self._follow.stopped_before + failed
+            failed = {place for place, track in partitions.by_place.items() if track.state is State.FAILED}
+            self._follow.tell(partitions.lags(), failed)
         rest = self._dest_lines.resting() or self._reader.rest
         if rest is not None and rest.seconds >= _TOLD_REST_SECONDS and now - self._rest_told_at > _REST_TELL_SECONDS:
             # Something moves all the same, so that this is not a wait.

@@ -3,6 +3,7 @@
     copy         the engine, with open ends
     positions    every five seconds: where each group stands
     appearing    every ten seconds: new topics and partitions of the source
+    altered      every ten seconds: its configs and ACLs
     rolling      every twenty seconds: what has arrived is compared
 
 What the threads report is emitted by the thread that called `follow`. It also heeds the wishes in the journal.
@@ -19,6 +20,7 @@ from kafka_meta import cluster
 from kafka_meta.cluster.clients import background
 from kafka_meta.events import Emit, Event, Happened
 from kafka_meta.journal import Begun, Journal, Place
+from kafka_meta.mirror.altered import Altered
 from kafka_meta.mirror.appearing import Appearing
 from kafka_meta.mirror.copy import copy
 from kafka_meta.mirror.following import Follow
@@ -29,6 +31,7 @@ from kafka_meta.mirror.positions import Positions
 from kafka_meta.mirror.preflight import Preflight
 from kafka_meta.mirror.prepare import Preparation
 from kafka_meta.mirror.rolling import memory_for_check, rolling_check
+from kafka_meta.mirror.states import States
 from kafka_meta.plan import Policy
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.verify import Checked
@@ -68,7 +71,7 @@ def follow(
         stopped = gone | dict(checked.stopped)
         for place in stopped.keys() & {position.begun.place for position in stopping.positions()}:
             stopping.fail(place, stopped[place])
-    shared = Follow((each.place for each in begun), paused=journal.pause_wished(), stopped_before=len(stopped))
+    shared = Follow((each.place for each in begun), paused=journal.pause_wished(), stopped_before=stopped)
     events: SimpleQueue[Event] = SimpleQueue()
     positions = Positions(
         source,
@@ -80,6 +83,8 @@ def follow(
         emit=events.put,
     )
     appearing = Appearing(source, dest, journal, prepared=prepared, decided=decided, guard=guard, emit=events.put)
+    altered = Altered(source, dest, journal, decided=decided, guard=guard, emit=events.put)
+    states = States(journal)
     for_check = memory_for_check(pace.memory_bytes)
 
     def run_copy() -> None:
@@ -107,11 +112,13 @@ def follow(
             background(run_copy),
             background(lambda: positions.run(shared)),
             background(lambda: appearing.run(shared)),
+            background(lambda: altered.run(shared)),
         ]
         with _ended(shared, workers, events, emit):
             while not shared.ends.wait(_LOOK_S):
                 _pass_on(events, emit)
                 lease.check()
+                states.look(shared)
                 each_look(shared)
                 for worker in workers:
                     if worker.done():
@@ -148,7 +155,7 @@ def _ended(shared: Follow, workers: list[Future[None]], events: SimpleQueue[Even
         yield
     finally:
         shared.ends.set()
-        wait(workers[:2], timeout=_END_S)  # the third one sends nothing under the lease
+        wait(workers[:2], timeout=_END_S)  # the others send nothing under the lease
         _pass_on(events, emit)
 
 

@@ -42,7 +42,7 @@ _RENEWALS = 4
 _GROUPS_AT_ONCE = 20
 _NEVER_S = 365 * 86400.0
 _IN_STEP: frozenset[GroupState] = frozenset({"synced", "ahead"})
-_STAYS: frozenset[GroupState] = frozenset({"moved", "both sides"})
+_STAYS: frozenset[GroupState] = frozenset({"moved", "both-sides"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,20 +83,20 @@ def decide(
     at = there.offsets.get(place)
     if there.alive is not None:
         if here.alive is not None:
-            return replace(now, state="both sides", reason=f"on the destination: {there.alive}; here: {here.alive}")
+            return replace(now, state="both-sides", reason=f"on the destination: {there.alive}; here: {here.alive}")
         return replace(now, state="moved", reason=f"its consumers are running on the destination: {there.alive}")
     if before.state in _STAYS:
         return replace(now, state="moved", reason=before.reason)
     if there.unknown is not None:
-        return replace(now, state="left alone", reason=f"its positions on the destination: {there.unknown}")
+        return replace(now, state="left-alone", reason=f"its positions on the destination: {there.unknown}")
     if copy.position.failure is not None:
-        return replace(now, state="left alone", reason=f"the copy has stopped: {copy.position.failure}")
+        return replace(now, state="left-alone", reason=f"the copy has stopped: {copy.position.failure}")
     wanted, state, reason = _target(found, copy, uncommitted)
     if at is not None and at.offset not in (*ours, wanted) and not at.metadata.startswith(COMMIT_METADATA_PREFIX):
         reason = f"its position on the destination is {at.offset}, which this migration has not set"
         return replace(now, state="moved", reason=reason, dest_offset=at.offset)
     if here.unknown is not None:
-        return replace(now, state="left alone", reason=f"its positions on the source: {here.unknown}")
+        return replace(now, state="left-alone", reason=f"its positions on the source: {here.unknown}")
     return replace(now, state=state, reason=reason, dest_offset=before.dest_offset if wanted is None else wanted)
 
 
@@ -106,24 +106,24 @@ def _target(
     position = copy.position
     begun = position.begun
     if found is None and uncommitted != "earliest":
-        return None, "left alone", "it has no position on the partition, and is set nowhere (--uncommitted)"
+        return None, "left-alone", "it has no position on the partition, and is set nowhere (--uncommitted)"
     offset = -1 if found is None else found.offset
     if offset < begun.start:
         earliest = copy.earliest if begun.start else 0
         if earliest is None:
-            return None, "left alone", "the start of the source's log is not known"
+            return None, "left-alone", "the start of the source's log is not known"
         if earliest < begun.start:
             count = begun.start - max(offset, earliest)
-            return None, "behind start", f"the copy began at offset {begun.start}, {count} offsets after its position"
+            return None, "behind-start", f"the copy began at offset {begun.start}, {count} offsets after its position"
         why = "it has no position on the partition: it is set to the start of the copy" if found is None else None
         return begun.base, "synced", why
     if offset <= position.source:
         rank = copy.rank(offset)
         if rank is None:
-            return None, "not yet", "the copy of its position is not written down yet"
+            return None, "not-yet", "the copy of its position is not written down yet"
         return begun.base + rank, "synced", None
     if copy.latest is not None and offset > copy.latest:
-        return None, "left alone", f"its position {offset} lies behind the end of the source's log, {copy.latest}"
+        return None, "left-alone", f"its position {offset} lies behind the end of the source's log, {copy.latest}"
     return position.dest_end, "ahead", f"its position is {offset}, the copy ends at {position.source}"
 
 
@@ -197,7 +197,8 @@ class Positions:
         for (group, state), some in by_group.items():
             more = f" and {len(some) - 1} more partitions" if len(some) > 1 else ""
             why = f": {some[0].reason}" if some[0].reason else ""
-            self._emit(Happened(text=f"group {group} on {some[0].topic}-{some[0].partition}{more}: {state}{why}"))
+            where = f"{some[0].topic}-{some[0].partition}{more}"
+            self._emit(Happened(text=f"group {group} on {where}: {state.replace('-', ' ')}{why}"))
 
 
 class _Rounds:
@@ -209,7 +210,7 @@ class _Rounds:
         self._renew_s = _renewal_s(dest.wire)
 
     def go(self, lease: Lease, follow: Follow) -> None:
-        """What is refused is "not yet", with its reason. Raises KafkaMetaError or Unanswered when a side does not tell
+        """What is refused is "not-yet", with its reason. Raises KafkaMetaError or Unanswered when a side does not tell
         its groups, or when somebody else has the lease."""
         here = self._groups(self._source)
         positions = self._journal.positions()
@@ -315,7 +316,7 @@ class _Rounds:
             found: list[Followed] = []
             for place in places:
                 key = (name, *place)
-                old = before.get(key) or Followed(group=name, topic=place[0], partition=place[1], state="not yet")
+                old = before.get(key) or Followed(group=name, topic=place[0], partition=place[1], state="not-yet")
                 copy = Copy(
                     position=copies[place],
                     rank=partial(self._journal.rank, *place),
@@ -353,7 +354,7 @@ class _Rounds:
     def _gone(self, before: Mapping[tuple[str, str, int], Followed], names: Collection[str]) -> Iterator[Followed]:
         for each in before.values():
             if each.group not in names and each.state not in _STAYS:
-                yield replace(each, state="gone on the source", reason="its positions on the destination stay")
+                yield replace(each, state="source-gone", reason="its positions on the destination stay")
 
     def _set(
         self,
@@ -394,9 +395,9 @@ class _Rounds:
             for offset in wanted[group]:
                 each = followed[group, offset.topic, offset.partition]
                 if isinstance(told, Unanswered):
-                    failed.append(replace(each, state="not yet", reason=told.reason))
+                    failed.append(replace(each, state="not-yet", reason=told.reason))
                 elif (reason := told.get((offset.topic, offset.partition))) is not None:
-                    failed.append(replace(each, state="not yet", reason=reason))
+                    failed.append(replace(each, state="not-yet", reason=reason))
                 else:
                     done.append(_as_set(each))
         self._journal.set_committed(done)

@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from kafka_meta.journal import Copier, Followed, Journal, Position
+from kafka_meta.journal import Copier, Followed, FollowedTopic, Journal, Notice, Position, TopicState
 
-TaskState: TypeAlias = Literal["running", "paused", "not running", "not known"]
-"""paused: whether a copier runs or not. not known: the destination does not tell who has the lease."""
-TopicState: TypeAlias = Literal["following", "catching up", "stopped"]
-"""stopped: one of its partitions cannot go on."""
+TaskState: TypeAlias = Literal["running", "waiting", "paused", "stopped", "unknown"]
+"""waiting: nothing moves for the moment. paused: by `task pause`, whether a copier runs or not. stopped: no copier
+runs. unknown: the destination does not tell who has the lease."""
+_MOVES = ("catching-up", "following")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicStanding:
     topic: str
-    dest_topic: str
-    state: TopicState
+    dest_topic: str | None
+    """None: nothing of it is copied."""
+    state: TopicState | Literal["paused"]
+    reason: str | None
+    since_ms: int | None
     partitions: int
     records: int
     lag_offsets: int
@@ -42,6 +45,8 @@ class Task:
     copier: Copier | None
     topics: tuple[TopicStanding, ...]
     groups: tuple[Followed, ...]
+    notices: tuple[Notice, ...]
+    """What differs and is left alone, and what is in the way."""
 
     @property
     def failed(self) -> bool:
@@ -62,30 +67,52 @@ def standing_of(journal: Journal, *, running: bool | None) -> Task:
     by_topic: dict[str, list[Position]] = {}
     for position in journal.positions():
         by_topic.setdefault(position.begun.topic, []).append(position)
+    told = journal.topics()
     paused = journal.pause_wished()
-    state: TaskState = "paused" if paused else "not known"
-    if not paused and running is not None:
-        state = "running" if running else "not running"
     return Task(
         journal=journal.path,
         source_id=journal.source_id,
         dest_id=journal.dest_id,
-        state=state,
+        state=_state(journal.copier(), paused=paused, running=running),
         running=running,
         copier=journal.copier(),
-        topics=tuple(_topic(positions) for positions in by_topic.values()),
+        topics=tuple(
+            _topic(topic, by_topic.get(topic, []), told.get(topic), paused=paused)
+            for topic in sorted(by_topic.keys() | {topic for topic in told if told[topic].state == "in-the-way"})
+        ),
         groups=journal.followed(),
+        notices=journal.notices(),
     )
 
 
-def _topic(positions: list[Position]) -> TopicStanding:
-    first = positions[0].begun
+def _state(copier: Copier | None, *, paused: bool, running: bool | None) -> TaskState:
+    if paused:
+        return "paused"
+    if running is None:
+        return "unknown"
+    if not running:
+        return "stopped"
+    return "waiting" if copier is not None and copier.waiting_for is not None else "running"
+
+
+def _topic(topic: str, positions: list[Position], told: FollowedTopic | None, *, paused: bool) -> TopicStanding:
+    """`told`: what the last copier that follows has told; None when none has."""
     failures = {each.begun.partition: each.failure for each in positions if each.failure is not None}
     lag_offsets = sum(max(0, each.begun.end - each.source) for each in positions)
+    state: TopicState | Literal["paused"] = "catching-up" if lag_offsets else "following"
+    if told is not None:
+        state = told.state
+    if failures and state in _MOVES:
+        state = "stopped"
+    if paused and state in _MOVES:
+        state = "paused"
+    known = told is not None and told.state == state
     return TopicStanding(
-        topic=first.topic,
-        dest_topic=first.dest_topic,
-        state="stopped" if failures else "catching up" if lag_offsets else "following",
+        topic=topic,
+        dest_topic=positions[0].begun.dest_topic if positions else None,
+        state=state,
+        reason=told.reason if told is not None and known else None,
+        since_ms=told.since_ms if told is not None and known else None,
         partitions=len(positions),
         records=sum(each.rank for each in positions),
         lag_offsets=lag_offsets,

@@ -49,6 +49,8 @@ class Desired:
     group_offsets: GroupOffsets
     """What becomes of these positions."""
     acls: tuple[Acl, ...] | None
+    withheld: tuple[Acl, ...]
+    """Those that stay away for now, as they would be on the destination: `--withhold-write`."""
     wider_rights: frozenset[str]
     """ACLs, in words, that may allow more than on the source."""
     users: tuple[DesiredUser, ...] | None

@@ -113,6 +113,8 @@ class Policy:
     group_offsets: GroupOffsets = GroupOffsets()
     on_drift: OnDrift = "report"
     pin_defaults: bool = False
+    withhold_write: bool = False
+    """Whether ACLs that allow to write to topics stay away: nobody shall write there yet."""
 
     def topic_name(self, name: str) -> str:
         """The topic's name on the destination; raises UsageError for one that Kafka does not allow."""

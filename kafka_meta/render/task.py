@@ -13,7 +13,7 @@ from kafka_meta.plan import plural
 from kafka_meta.quantities import duration
 from kafka_meta.render.words import FEW, visible
 
-_GOES_WELL = ("synced", "not yet")
+_GOES_WELL = ("synced", "not-yet")
 
 
 def tasks_lines(tasks: Iterable[Task], unread: Mapping[Path, str]) -> list[str]:
@@ -40,6 +40,7 @@ def task_lines(task: Task, *, verbose: bool) -> list[str]:
         *([f"  … {left_out:,} more topics (--verbose)"] if left_out > 0 else []),
         "",
         *_groups(task, verbose=verbose),
+        *_notices(task, verbose=verbose),
     ]
 
 
@@ -51,9 +52,9 @@ def history_lines(history: Iterable[tuple[int, str, str]]) -> list[str]:
 def _state(task: Task) -> list[str]:
     copier = task.copier
     lines = [f"{task.state}; {_behind(task)}"]
-    if task.state == "not running":
-        lines[0] += ". To go on: the same kafka-meta mirror --follow --commit"
-    if task.state == "not known":
+    if not task.running and task.running is not None:
+        lines[0] += ". No copier runs. To go on: the same kafka-meta mirror --follow --commit"
+    if task.state == "unknown":
         lines[0] += ". Whether a copier runs is not known: the destination is not named, or does not tell"
     if copier is not None:
         who = f"process {copier.pid} on {visible(copier.host)}"
@@ -76,16 +77,24 @@ def _behind(task: Task) -> str:
 
 
 def _worst_first(topic: TopicStanding) -> tuple[bool, int, str]:
-    return not topic.failures, -topic.lag_offsets, topic.topic
+    return topic.state in ("following", "catching-up", "paused"), -topic.lag_offsets, topic.topic
 
 
 def _topic(topic: TopicStanding) -> Iterable[str]:
     name = visible(topic.topic)
-    if topic.dest_topic != topic.topic:
+    if topic.dest_topic not in (topic.topic, None):
         name += f" → {visible(topic.dest_topic)}"
     behind = f", {topic.lag_offsets:,} offsets behind" if topic.lag_offsets else ""
     records = f"{topic.records:,} records, {topic.verified:,} of them compared"
-    yield f"  {name}: {topic.state}{behind}; {plural(topic.partitions, 'partition')}, {records}"
+    state = topic.state.replace("-", " ")
+    if topic.since_ms is not None and topic.state != "following":
+        state += f" since {_moment(topic.since_ms)}"
+    if topic.dest_topic is not None:
+        yield f"  {name}: {state}{behind}; {plural(topic.partitions, 'partition')}, {records}"
+    else:
+        yield f"  {name}: {state}"
+    if topic.reason is not None and not topic.failures:
+        yield f"  × {visible(topic.reason)}"
     for partition, reason in sorted(topic.failures.items()):
         yield f"  × partition {partition}: {visible(reason)}"
 
@@ -93,18 +102,27 @@ def _topic(topic: TopicStanding) -> Iterable[str]:
 def _groups(task: Task, *, verbose: bool) -> list[str]:
     if not task.groups:
         return ["No position of a group has been looked at yet."]
-    states = ", ".join(f"{count:,} {state}" for state, count in sorted(task.group_states.items()))
+    states = ", ".join(f"{count:,} {state.replace('-', ' ')}" for state, count in sorted(task.group_states.items()))
     special: dict[tuple[str, str, str | None], list[Followed]] = {}
     for each in task.groups:
         if each.state not in _GOES_WELL:
             special.setdefault((each.group, each.state, each.reason), []).append(each)
     lines = [
-        f"  ! group {visible(group)}, {plural(len(some), 'partition')}: {state}{f': {visible(why)}' if why else ''}"
+        f"  ! group {visible(group)}, {plural(len(some), 'partition')}: {state.replace('-', ' ')}"
+        f"{f': {visible(why)}' if why else ''}"
         for (group, state, why), some in special.items()
     ]
     shown = lines if verbose else lines[:FEW]
     more = [f"  … {len(lines) - len(shown):,} more (--verbose)"] if len(shown) < len(lines) else []
     return [f"Positions of groups: {states}", *shown, *more]
+
+
+def _notices(task: Task, *, verbose: bool) -> list[str]:
+    """The newest last."""
+    lines = [f"  ! {visible(str(each.remark.resource))}: {visible(each.remark.reason)}" for each in task.notices]
+    shown = lines if verbose else lines[-FEW:]
+    more = [f"  … {len(lines) - len(shown):,} more (--verbose)"] if len(shown) < len(lines) else []
+    return ["", "To know", *more, *shown] if lines else []
 
 
 def _moment(at_ms: int) -> str:

@@ -56,6 +56,7 @@ class PolicyOptions:
     group_offsets: str | None = None
     on_drift: str | None = None
     pin_defaults: bool = False
+    withhold_write: bool = False
     all_data: bool = False
     evaluate: bool | None = None
     passwords: str | None = None
@@ -91,6 +92,7 @@ class PolicyOptions:
             group_offsets=parse_group_offsets(self.group_offsets or "start"),
             on_drift=parse_on_drift(self.on_drift or "report"),
             pin_defaults=self.pin_defaults,
+            withhold_write=self.withhold_write,
         )
 
     def _pattern(self, name: str, text: str | None) -> re.Pattern[str] | None:

@@ -31,7 +31,7 @@ TEXT_OPTIONS = (
     "max-rate",
 )
 LIST_OPTIONS = ("only", "rename", "map-principal", "map-host", "config", "drop-config", "allow-wider-rights")
-SWITCHES = ("pin-defaults", "all-data", "evaluate")
+SWITCHES = ("pin-defaults", "withhold-write", "all-data", "evaluate")
 POLICY_OPTIONS = TEXT_OPTIONS + LIST_OPTIONS + SWITCHES
 COMMAND_LINE_ONLY = ("commit", "secrets", "restart", "append")
 """Options that change a cluster, show keys or delete a journal: a person must type them each time."""

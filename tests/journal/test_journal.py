@@ -62,7 +62,10 @@ def journal(tmp_path: Path) -> Journal:
     return made
 
 
-TABLE_NAMES = {"about", "partition", "intent", "block", "guard", "committed", "intended", "followed", "history"}
+TABLE_NAMES = {
+    *("about", "partition", "intent", "block", "guard", "committed", "intended", "followed", "history"),
+    *("topic", "agreed", "rule", "notice"),
+}
 
 
 def boundary(source: int, rank: int) -> Boundary:
@@ -119,8 +122,8 @@ def test_a_database_of_something_else_is_refused_and_stays_as_it_is(tmp_path: Pa
 def test_a_journal_of_a_newer_version_is_refused(journal: Journal, tmp_path: Path) -> None:
     journal.close()
     with sqlite3.connect(tmp_path / "journal") as file:
-        file.execute("UPDATE about SET value = '4' WHERE name = 'schema version'")
-    with pytest.raises(KafkaMetaError, match="has schema version 4; this kafka-meta reads versions up to 3") as told:
+        file.execute("UPDATE about SET value = '5' WHERE name = 'schema version'")
+    with pytest.raises(KafkaMetaError, match="has schema version 5; this kafka-meta reads versions up to 4") as told:
         opened(tmp_path)
     assert told.value.hint is not None and "newer" in told.value.hint
 

@@ -43,7 +43,7 @@ def test_records_and_positions_follow_and_the_same_command_goes_on_after_a_signa
         assert status == 143, err
         assert "the same command goes on" in out
     assert running.task("show", "--history")["history"][-1]["what"] == "has ended"
-    assert running.task("list")["tasks"][0]["state"] == "not running"
+    assert running.task("list")["tasks"][0]["state"] == "stopped"
     produce(small.source, topic, 1, (b"late %d" % number for number in range(10)))
     with following(small, *SOON) as running:
         running.until_copied((topic, 0), (topic, 1))

@@ -32,7 +32,7 @@ POSITION = Position(
     failure=None,
 )
 COPY = Copy(position=POSITION, rank=lambda offset: offset - START, earliest=START, latest=400)
-NEW = Followed(group="g", topic="orders", partition=0, state="not yet")
+NEW = Followed(group="g", topic="orders", partition=0, state="not-yet")
 
 
 def side(offset: int | None, *, alive: str | None = None, metadata: str = "", unknown: str | None = None) -> Side:
@@ -48,14 +48,14 @@ def side(offset: int | None, *, alive: str | None = None, metadata: str = "", un
         (SOURCE, COPY, "synced", BASE + 100),
         (SOURCE + 1, COPY, "ahead", BASE + 80),
         (400, COPY, "ahead", BASE + 80),
-        (401, COPY, "left alone", None),
+        (401, COPY, "left-alone", None),
         (401, replace(COPY, latest=None), "ahead", BASE + 80),
         (50, COPY, "synced", BASE),  # nothing older can be read any more
-        (50, replace(COPY, earliest=50), "behind start", None),
-        (50, replace(COPY, earliest=None), "left alone", None),
+        (50, replace(COPY, earliest=50), "behind-start", None),
+        (50, replace(COPY, earliest=None), "left-alone", None),
         (None, COPY, "synced", BASE),
-        (None, replace(COPY, earliest=50), "behind start", None),
-        (150, replace(COPY, rank=lambda offset: None), "not yet", None),
+        (None, replace(COPY, earliest=50), "behind-start", None),
+        (150, replace(COPY, rank=lambda offset: None), "not-yet", None),
     ],
 )
 def test_a_position_is_translated_exactly_or_has_a_reason(
@@ -67,7 +67,7 @@ def test_a_position_is_translated_exactly_or_has_a_reason(
 
 
 def test_a_group_without_a_position_is_left_alone_when_the_operator_says_so() -> None:
-    assert decide(NEW, side(None), NOWHERE, COPY, ours=(), uncommitted="skip").state == "left alone"
+    assert decide(NEW, side(None), NOWHERE, COPY, ours=(), uncommitted="skip").state == "left-alone"
 
 
 @pytest.mark.parametrize("at", [side(20), side(BASE + 60), side(0, metadata="mine")])
@@ -88,7 +88,7 @@ def test_a_group_that_reads_there_has_moved_and_one_that_reads_on_both_sides_is_
     there = side(33, alive="1 member")
     assert decide(NEW, side(150), there, COPY, ours=(33,), uncommitted="earliest").state == "moved"
     both = decide(NEW, side(150, alive="2 members"), there, COPY, ours=(33,), uncommitted="earliest")
-    assert both.state == "both sides"
+    assert both.state == "both-sides"
     assert decide(both, side(150), side(33), COPY, ours=(33,), uncommitted="earliest").state == "moved"
 
 
@@ -96,7 +96,7 @@ def test_what_is_not_known_is_no_position() -> None:
     unknown = side(None, unknown="COORDINATOR_NOT_AVAILABLE")
     for here, there in ((unknown, NOWHERE), (side(150), unknown)):
         found = decide(replace(NEW, dest_offset=9), here, there, COPY, ours=(), uncommitted="earliest")
-        assert (found.state, found.dest_offset) == ("left alone", 9)
+        assert (found.state, found.dest_offset) == ("left-alone", 9)
         assert found.reason is not None and "COORDINATOR_NOT_AVAILABLE" in found.reason
 
 

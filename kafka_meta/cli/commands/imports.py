@@ -67,8 +67,10 @@ class SavedPlan:
     given.PrincipalFilters,
     given.Renames,
     given.TopicPolicies,
+    given.Drift,
     given.GroupPolicies,
     given.AclPolicies,
+    given.WithholdWrite,
     Passwords,
 )
 def import_(

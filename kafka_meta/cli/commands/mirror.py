@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -166,7 +166,23 @@ class Instead:
     ] = False
 
 
-@takes(given.Source, given.DestBrokers, given.TopicFilters, given.GroupFilters, given.Renames)
+_OF_WHAT_IS_CREATED = {
+    field.name.replace("_", "-")
+    for group in (given.PrincipalFilters, given.TopicPolicies, given.AclPolicies)
+    for field in fields(group)
+}
+
+
+@takes(
+    given.Source,
+    given.DestBrokers,
+    given.TopicFilters,
+    given.GroupFilters,
+    given.Renames,
+    given.PrincipalFilters,
+    given.TopicPolicies,
+    given.AclPolicies,
+)
 def mirror(
     session: Session, amount: Amount, copy: Copy, instead: Instead, same_id: given.SameId, commit: given.Commit
 ) -> int:
@@ -190,6 +206,9 @@ def mirror(
         raise UsageError(f"--log cannot be given with {chosen[0]}", "Only a look and a copy write a log.")
     if amount.all_data and amount.unread_only:
         raise UsageError("--all-data and --unread-only cannot be given together")
+    creating = sorted(session.flags.keys() & _OF_WHAT_IS_CREATED)
+    if creating and not copy.follow:
+        raise UsageError(f"--{creating[0]} is only for --follow", "Without it, mirror creates no topics and no ACLs.")
     path = None if copy.journal is None else Path(copy.journal)
     if instead.status:
         from kafka_meta.cli.mirror.status import status

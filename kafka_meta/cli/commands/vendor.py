@@ -52,7 +52,7 @@ def migration_from_zk(session: Session, commit: given.Commit) -> int:
     return export(session, write=commit.commit)
 
 
-@takes(given.Source, given.DestBrokers, given.TopicFilters, given.Renames, given.TopicPolicies, Cloud)
+@takes(given.Source, given.DestBrokers, given.TopicFilters, given.Renames, given.TopicPolicies, given.Drift, Cloud)
 def topic_migration_from_zk(session: Session, commit: given.Commit) -> int:
     """Create the source's topics on the destination, without a file between them. Nothing else is created."""
     from kafka_meta.cli.vendor import migrate

@@ -54,8 +54,10 @@ class Comparison:
     given.PrincipalFilters,
     given.Renames,
     given.TopicPolicies,
+    given.Drift,
     given.GroupPolicies,
     given.AclPolicies,
+    given.WithholdWrite,
 )
 def verify(session: Session, internal: given.Internal, comparison: Comparison, journal: given.Journal) -> int:
     """Compare the destination with a metadata file, or with the live source if its address is given.

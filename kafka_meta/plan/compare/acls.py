@@ -49,11 +49,19 @@ def compare_acls(desired: Desired, actual: Snapshot, operator: Operator, draft: 
         # Under a selection, a rule that only the destination has is extra where it covers what is selected.
         if not desired.selection.narrows or Pattern.of(acl).among(names.get(acl.resource_type, [])):
             draft.only_there(Resource("acl", describe_acl(acl)), acl.permission)
+    if desired.withheld and security.allow_everyone_if_no_acl_found is not False:
+        draft.warn(Resource("acls"), _OPEN_WHILE_WITHHELD)
     _compare_openness(desired.security, security, draft)
     _compare_super_users(desired.security, security, draft)
     wider = frozenset(_wider_there(wanted.keys() - there, desired, actual, draft))
     new = in_order(wanted.keys() - there - wider)
     draft.acls.extend(CreateAcl(acl=acl) for acl in _without_lockout(new, actual, operator, draft))
+
+
+_OPEN_WHILE_WITHHELD = (
+    "resources without an ACL are, or may be, open to everyone on the destination (allow.everyone.if.no.acl.found): to "
+    "withhold an ACL does not close them"
+)
 
 
 def _wider_there(new: Iterable[Acl], desired: Desired, actual: Snapshot, draft: Draft) -> Iterator[Acl]:

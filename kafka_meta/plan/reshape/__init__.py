@@ -35,7 +35,7 @@ def reshape(source: Snapshot, policy: Policy, home: Home) -> Desired:
     only = policy.only
     topics = reshape_topics(source, defaults, policy, home, notes) if "topics" in only else None
     groups = reshape_groups(source, policy, notes) if "groups" in only else None
-    acls = reshape_acls(source, whole, policy, notes) if "acls" in only else None
+    acls, withheld = reshape_acls(source, whole, policy, notes) if "acls" in only else (None, ())
     users = _reshape_users(source, policy, notes) if "users" in only else None
     quotas = _reshape_quotas(source, policy, notes) if "quotas" in only else None
     others = reshape_other_configs(source, policy, notes) if "other-configs" in only else None
@@ -50,6 +50,7 @@ def reshape(source: Snapshot, policy: Policy, home: Home) -> Desired:
         groups=groups,
         group_offsets=policy.group_offsets,
         acls=acls,
+        withheld=withheld,
         wider_rights=policy.wider_rights,
         users=users,
         quotas=quotas,

@@ -17,22 +17,30 @@ from kafka_meta.plan.reshape.widening import Moved, Wider, wider
 from kafka_meta.plan.rules import Rules
 
 
-def reshape_acls(source: Snapshot, whole: Snapshot, policy: Policy, notes: Notes) -> tuple[Acl, ...] | None:
-    """The ACLs that move. `whole` has those as well that do not belong to the selection. Raises UsageError."""
+def reshape_acls(
+    source: Snapshot, whole: Snapshot, policy: Policy, notes: Notes
+) -> tuple[tuple[Acl, ...] | None, tuple[Acl, ...]]:
+    """The ACLs that move, and those that are withheld. `whole` has those as well that do not belong to the selection.
+    Raises UsageError."""
     if source.cluster.security.authorizer == "":
         notes.skip(Resource("acls"), "the source has no authorizer, so it has no ACLs")
-        return None
+        return None, ()
     if source.acls is None:
         notes.cannot_compare(Resource("acls"), "not in the file")
-        return None
+        return None, ()
     wanted: dict[Acl, None] = {}
+    withheld: dict[Acl, None] = {}
     moved: list[Moved] = []
     prefixes = _Prefixes(source, policy)
     for acl in source.acls:
         renamed = policy.acl(acl)
+        resource = Resource("acl", describe_acl(renamed))
+        if policy.withhold_write and allows_writing(acl):
+            notes.skip(resource, "withheld: nobody shall write there yet (--withhold-write)")
+            withheld[renamed] = None
+            continue
         moved.append(Moved(here=acl, there=renamed))
         wanted[renamed] = None
-        resource = Resource("acl", describe_acl(renamed))
         if renamed.resource_name != acl.resource_name:
             notes.intend(resource, "resourceName", acl.resource_name, renamed.resource_name, "--rename")
         if renamed.principal != acl.principal:
@@ -45,7 +53,12 @@ def reshape_acls(source: Snapshot, whole: Snapshot, policy: Policy, notes: Notes
             notes.warn(Resource("acl", describe_acl(acl)), reason)
     for refused in (*_refuse_wider(moved, source, policy, notes), *_refuse_joined(moved, whole, policy, notes)):
         wanted.pop(refused, None)
-    return tuple(wanted)
+    return tuple(wanted), tuple(withheld)
+
+
+def allows_writing(acl: Acl) -> bool:
+    """Whether it allows to write to topics."""
+    return (acl.permission, acl.resource_type) == ("ALLOW", "TOPIC") and acl.operation in ("WRITE", "ALL")
 
 
 def _refuse_wider(moved: Sequence[Moved], source: Snapshot, policy: Policy, notes: Notes) -> Iterator[Acl]:
