@@ -11,7 +11,7 @@ from kafka_meta import cluster, zookeeper
 from kafka_meta.apply import apply
 from kafka_meta.cli.commands.imports import SavedPlan
 from kafka_meta.cli.metadata_file import file_to_read, read_selected, warn_of_another_source
-from kafka_meta.cli.mirror.journal import journal_path, require_journal
+from kafka_meta.cli.mirror.journal import journals_of, require_journal
 from kafka_meta.cli.passwords import PasswordFiles, password_files, passwords_for, require_new_passwords
 from kafka_meta.cli.screen import Screen
 from kafka_meta.cli.session import Session
@@ -200,14 +200,14 @@ _SECTIONS: Mapping[str, Section] = {
 
 
 def _traces(source: Cluster, there: Cluster, path: Path | None) -> Traces:
-    """Of a mirror between these clusters: by its journal, or by the one that this user has on this machine."""
+    """Of the mirrors between these clusters: by the named journal, or by those that this user has on this machine."""
+    found = NO_TRACES
     if source.id is None or there.id is None:
-        return NO_TRACES
-    path = path or journal_path(source, there)
-    if not path.exists():
-        return NO_TRACES
-    with Journal(path, source_id=source.id, dest_id=there.id) as journal:
-        return traces(journal)
+        return found
+    for each in [path] if path is not None else journals_of(source, there):
+        with Journal(each, source_id=source.id, dest_id=there.id) as journal:
+            found = found.and_of(traces(journal))
+    return found
 
 
 def headline(actual: Snapshot, dest: ClusterSettings) -> str:

@@ -311,6 +311,20 @@ class Journal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    heading: ClassVar = "Files"
+
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The task's name. Tasks with different names copy different topics between the same clusters, on one "
+            "machine or on several. Without it, the task of the two clusters that has no name.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SameId:
     heading: ClassVar = "Clusters"
 

@@ -6,7 +6,8 @@ import os
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, assert_never
 
@@ -68,6 +69,18 @@ class Screen:
 
     def progress(self) -> Meter:
         return Meter(self)
+
+    @contextmanager
+    def in_place(self) -> Iterator[Callable[[list[str]], None]]:
+        """A function that shows lines instead of those before: in one place of a terminal, else below them."""
+        if not self.out.is_terminal:
+            yield lambda lines: self.result([*lines, ""])
+            return
+        from rich.live import Live  # it takes a while to import
+        from rich.text import Text
+
+        with Live(console=self.out, auto_refresh=False, vertical_overflow="ellipsis") as live:
+            yield lambda lines: live.update(Text("\n".join(lines)), refresh=True)
 
 
 class Meter:

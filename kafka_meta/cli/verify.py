@@ -8,7 +8,7 @@ from pathlib import Path
 from kafka_meta.cli.commands.verify import Comparison
 from kafka_meta.cli.imports import headline, identity_of, make_plan, read_dest
 from kafka_meta.cli.metadata_file import file_to_read, read_selected, require_selected, warn_of_another_source
-from kafka_meta.cli.mirror.journal import chosen_topics, existing_journal, require_journal
+from kafka_meta.cli.mirror.journal import Which, chosen_topics, existing_journal, require_journal
 from kafka_meta.cli.session import Session
 from kafka_meta.documents.verify import encode_verify
 from kafka_meta.errors import ExitStatus, UsageError
@@ -29,13 +29,17 @@ _STATUSES = {
 }
 
 
-def verify(session: Session, comparison: Comparison, *, include_internal: bool = False, journal: str | None) -> int:
+def verify(
+    session: Session, comparison: Comparison, *, include_internal: bool = False, journal: str | None, task: str | None
+) -> int:
     screen = session.screen
     if comparison.data:
-        return _verify_data(session, None if journal is None else Path(journal), comparison)
+        return _verify_data(session, None if journal is None else Path(journal), task, comparison)
     for given, option in ((comparison.both, "--both"), (comparison.from_start, "--from-start")):
         if given:
             raise UsageError(f"{option} is only for --data", f"Give --data too, or leave out {option}.")
+    if task is not None:
+        raise UsageError("--task is only for --data", "Without --data, the journals of all tasks count.")
     if journal is not None:
         require_journal(Path(journal))
     chosen = session.options()
@@ -74,10 +78,10 @@ def verify(session: Session, comparison: Comparison, *, include_internal: bool =
     return _STATUSES[answer.verdict]
 
 
-def _verify_data(session: Session, path: Path | None, comparison: Comparison) -> int:
+def _verify_data(session: Session, path: Path | None, task: str | None, comparison: Comparison) -> int:
     """What the journal says was copied, against what is there now."""
     screen = session.screen
-    with existing_journal(session, path) as (dest, journal), screen.progress() as meter:
+    with existing_journal(session, Which(path=path, task=task)) as (dest, journal), screen.progress() as meter:
         selection, _ = chosen_topics(session, journal)
         positions = [each for each in journal.positions() if selection.topic(each.begun.topic)]
         committed = [

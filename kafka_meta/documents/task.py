@@ -47,6 +47,7 @@ def _task(task: Task) -> dict[str, Any]:
     following = None if copier is None else copier.following
     return {
         "journal": str(task.journal),
+        "name": task.name,
         "source": task.source_id,
         "destination": task.dest_id,
         "state": task.state,

@@ -15,7 +15,7 @@ intent is needed.
 """
 
 from kafka_meta.journal.copier import Copier, Following
-from kafka_meta.journal.file import Journal, clusters_of, default_path
+from kafka_meta.journal.file import Journal, clusters_of, default_path, journals_folder, task_of
 from kafka_meta.journal.runs import Run
 from kafka_meta.journal.values import (
     Begun,
@@ -31,6 +31,7 @@ from kafka_meta.journal.values import (
     TopicState,
     Verified,
 )
+from kafka_meta.journal.wishes import Wishes
 
 __all__ = [
     "Begun",
@@ -49,6 +50,9 @@ __all__ = [
     "Run",
     "TopicState",
     "Verified",
+    "Wishes",
     "clusters_of",
     "default_path",
+    "journals_folder",
+    "task_of",
 ]

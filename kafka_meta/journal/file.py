@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,7 @@ from kafka_meta.journal.values import (
     position_of,
     unpacked,
 )
+from kafka_meta.journal.wishes import Wishes
 from kafka_meta.model import Remark, Resource
 
 SCHEMA_VERSION = 4
@@ -44,22 +45,37 @@ _EARLIER = ("1", "2", "3")
 _BLOCKS = "SELECT source, rank, runs FROM block WHERE partition = ?"
 
 
-def default_path(source_id: str, dest_id: str) -> Path:
+def default_path(source_id: str, dest_id: str, task: str | None = None) -> Path:
     """The journal's default path, in the user's state folder (XDG Base Directory Specification)."""
+    name = "--".join(filter(None, (source_id, dest_id, task)))
+    return journals_folder() / f"{name}.sqlite"
+
+
+def journals_folder() -> Path:
+    """Where journals are, unless another place was named."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "kafka-meta" / f"{source_id}--{dest_id}.sqlite"
+    return Path(state).expanduser() / "kafka-meta"
 
 
 def clusters_of(path: Path) -> tuple[str, str]:
     """The ids of the source and destination cluster of a journal. Raises `KafkaMetaError` for any other file."""
+    told = _told(path)
+    return told["source cluster"], told["dest cluster"]
+
+
+def task_of(path: Path) -> str | None:
+    """The name of the task that this journal is. Raises as `clusters_of`."""
+    return _told(path).get("task") or None
+
+
+def _told(path: Path) -> dict[str, str]:
     with in_words(path), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as db:
         if not _tables(db, path):
             raise KafkaMetaError(f"the journal {path} is empty", "The run that made it ended before it wrote anything.")
-        told = dict(db.execute("SELECT name, value FROM about WHERE name IN ('source cluster', 'dest cluster')"))
-    try:
-        return str(told["source cluster"]), str(told["dest cluster"])
-    except KeyError as error:
-        raise KafkaMetaError(f"{path} is not the journal of a migration") from error
+        told = {str(name): str(value) for name, value in db.execute("SELECT name, value FROM about")}
+    if not {"source cluster", "dest cluster"} <= told.keys():
+        raise KafkaMetaError(f"{path} is not the journal of a migration")
+    return told
 
 
 def _make(path: Path) -> None:
@@ -86,12 +102,23 @@ class Journal:
     When a method that writes returns, the data is on disk and survives a crash of the machine (WAL with
     synchronous=FULL). Use it only from the thread that has created it.
 
-    `read_only`: for a file that exists. Nothing waits for a copier that writes to it, and no copier waits.
+    `read_only`: for a file that exists. Nothing waits for a copier that writes to it, and no copier waits. `task` names
+    the task that a new journal is; that of one that exists must be the same.
     """
 
-    def __init__(self, path: Path | None = None, *, source_id: str, dest_id: str, read_only: bool = False) -> None:
-        self.path = path or default_path(source_id, dest_id)
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        source_id: str,
+        dest_id: str,
+        task: str | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self.path = path or default_path(source_id, dest_id, task)
         self.source_id, self.dest_id = source_id, dest_id
+        self.task = task
+        """None: the only task of these clusters, or one that was begun without a name."""
         self._read_only = read_only
         with in_words(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -125,6 +152,7 @@ class Journal:
         _tables(self._db, self.path)  # refuses a database of something else
         if self._read_only and self._about("schema version") == str(SCHEMA_VERSION):
             self._db.execute("PRAGMA query_only = ON")
+            self.task = self._about("task") or None
             return
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
@@ -144,6 +172,14 @@ class Journal:
                         f"the journal {self.path} belongs to the {name} cluster {seen}, but this is cluster {id}",
                         "Name another journal with --journal, or the clusters to which this one belongs.",
                     )
+            named = self._remember_once("task", self.task or "") or None
+            if self.task not in (None, named):
+                whose = "has no name" if named is None else f"is task {named}"
+                raise KafkaMetaError(
+                    f"the journal {self.path} {whose}, and cannot become task {self.task}",
+                    "Leave out --task, or name another journal.",
+                )
+            self.task = named
             if version == "1":
                 from_version_1(self._db)
             for statement in TABLES:
@@ -222,13 +258,16 @@ class Journal:
 
     # What the operator wishes of a copy that goes on. It reads that again and again.
 
-    def wish_pause(self, wanted: bool) -> None:
-        """The copy shall send nothing until this is taken back."""
+    def change_wishes(self, change: Callable[[Wishes], Wishes]) -> Wishes:
+        """Keeps what `change` makes of the wishes, which nobody else changes meanwhile; returns it."""
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO about VALUES ('paused', ?)", (str(int(wanted)),))
+            wishes = change(self.wishes())
+            self._db.execute("INSERT OR REPLACE INTO about VALUES ('wishes', ?)", (wishes.encoded(),))
+        return wishes
 
-    def pause_wished(self) -> bool:
-        return self._about("paused") == "1"
+    def wishes(self) -> Wishes:
+        told = self._about("wishes")
+        return Wishes() if told is None else Wishes.decoded(told)
 
     def passed_over(self, topics: Iterable[str] = ()) -> frozenset[str]:
         """The topics that no group read when the first copy that goes on began. `topics` are kept the first time."""

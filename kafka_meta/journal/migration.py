@@ -11,6 +11,7 @@ from operator import itemgetter
 from kafka_meta.batches import Digest
 from kafka_meta.journal.runs import Run, appended, packed_runs
 from kafka_meta.journal.values import ADDED_COLUMNS, TABLES, Boundary, packed
+from kafka_meta.journal.wishes import Wishes
 
 _BOUNDARY_1 = struct.Struct("<qqII")
 
@@ -71,7 +72,10 @@ def _blocks(runs: sqlite3.Cursor) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 def from_version_3(db: sqlite3.Connection) -> None:
-    """Version 3 wrote the states of groups with spaces. Call it in a transaction."""
+    """Version 3 wrote the states of groups with spaces, and knew no other wish than a pause. Call it in a
+    transaction."""
+    db.execute("DELETE FROM about WHERE name = 'paused' AND value = '0'")
+    db.execute("UPDATE about SET name = 'wishes', value = ? WHERE name = 'paused'", (Wishes(paused=True).encoded(),))
     for before, now in _STATES_3.items():
         db.execute("UPDATE followed SET state = ? WHERE state = ?", (now, before))
 

@@ -12,7 +12,8 @@ Files, in the order of a run:
     quiet.py       whether clients write to the source or read from it: before the copy, and before positions are set
     limits.py      records that a destination topic would refuse
     migrate.py     one run, from the first byte to the last position
-    lease.py       only one copier at a time
+    lease.py       only one copier of a task at a time
+    claims.py      tasks copy different topics
     guard.py       turns retention off on the destination; `--release` sets the old values again
     copy.py        the engine: batches from the source's leaders to the destination's, each sent once; its parts:
                    settling.py, log_end.py, fetching.py, sending.py, partitions.py, track.py

@@ -120,7 +120,7 @@ class Altered:
                     with wire.connect(self._source) as here, wire.connect(self._dest) as there:
                         while not follow.ends.is_set():
                             began = time.monotonic()
-                            self._round(here, there, journal)
+                            self._round(here, there, journal, follow)
                             follow.ends.wait(max(self._every_s, _RESTS * (time.monotonic() - began)))
                 except (KafkaMetaError, Unanswered) as error:
                     self._tell([Remark(resource=Resource("configs and acls"), reason=str(error))])
@@ -132,9 +132,11 @@ class Altered:
                 self._told.add(remark)
                 self._emit(Happened(text=f"{remark.resource}: {remark.reason}"))
 
-    def _round(self, here: Wire, there: Wire, journal: Journal) -> None:
+    def _round(self, here: Wire, there: Wire, journal: Journal, follow: Follow) -> None:
         """A cheap look at each side. Everything else is read only when something is another than the last time."""
-        names = {each.begun.topic: each.begun.dest_topic for each in journal.positions() if each.failure is None}
+        names = {
+            each.begun.topic: each.begun.dest_topic for each in journal.positions() if each.begun.place in follow.places
+        }
         seen = (names, _glance(here, names.keys()), _glance(there, names.values()))
         if seen == self._seen and time.monotonic() < self._not_before:
             return

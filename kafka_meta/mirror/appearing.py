@@ -16,8 +16,10 @@ from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Happened, Waiting, silent
 from kafka_meta.journal import Begun, Journal, Place
 from kafka_meta.mirror.bind import another, begun_of
+from kafka_meta.mirror.claims import claim, claims_of_others
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.guard import guard_topics
+from kafka_meta.mirror.positions import renewal_s
 from kafka_meta.mirror.prepare import Preparation
 from kafka_meta.model import EVERYTHING, Remark, Resource, Snapshot, Topic
 from kafka_meta.plan import Action, AddPartitions, CreateTopic, Policy, Section, compare, home_of, reshape
@@ -59,6 +61,7 @@ class Appearing:
         self._put_off_now: dict[str, Remark] = {}
         """What could not be made ready, until it is."""
         self._hidden: tuple[Remark, ...] = ()
+        self._marked_at = time.monotonic()
         self._absent: set[str] = set()
         """Topics that are followed and were not there at the last round."""
         self._deleted: set[str] = set()
@@ -70,15 +73,22 @@ class Appearing:
         with self._journal.again() as journal:
             while not follow.ends.is_set():
                 try:
-                    with wire.connect(self._source) as connection:
+                    with wire.connect(self._source) as connection, wire.connect(self._dest) as there:
                         while not follow.ends.is_set():
                             self._round(connection, journal, follow)
+                            self._mark_again(there, journal)
                             remarks = (*self._hidden, *self._put_off_now.values())
                             journal.keep_notices(_ROOM, remarks, round(time.time() * 1000))
                             follow.ends.wait(self._every_s)
                 except (KafkaMetaError, Unanswered) as error:
                     self._tell(Remark(resource=Resource("topics"), reason=str(error)))
                     follow.ends.wait(self._every_s)
+
+    def _mark_again(self, there: Wire, journal: Journal) -> None:
+        """Marks without members do not stay for ever."""
+        if journal.task is not None and time.monotonic() - self._marked_at >= renewal_s(there):
+            claim(self._dest, journal.source_id, journal.task, {each.begun.dest_topic for each in journal.positions()})
+            self._marked_at = time.monotonic()
 
     def _tell(self, remark: Remark) -> None:
         if remark not in self._told:
@@ -171,6 +181,8 @@ class Appearing:
         new = {name: topics[name] for name in new_names if name in topics}
         there = self._read(self._dest)
         occupied = {topic.name: topic for topic in there.topics or ()}
+        with wire.connect(self._dest) as connection:
+            others = claims_of_others(connection, journal.source_id, journal.task)
         taken = {begun.dest_topic for begun in known.values()}
         for name in sorted(new):
             try:
@@ -181,6 +193,9 @@ class Appearing:
                 continue
             if dest_topic in taken:
                 self._put_off(name, "--rename gives it the name of another topic: it is not copied")
+                del new[name]
+            elif dest_topic in others:
+                self._put_off(name, others[dest_topic].reason)
                 del new[name]
             elif dest_topic in occupied and _records(occupied[dest_topic]):
                 self._put_off(name, _IN_THE_WAY)
@@ -205,6 +220,13 @@ class Appearing:
         for dest_topic, reason in self._apply(actions):
             self._put_off(names[dest_topic], reason)
             failed.add(names[dest_topic])
+        try:
+            marks = {self._decided.topic_name(name) for name in new.keys() - failed}
+            claim(self._dest, journal.source_id, journal.task, marks)
+        except KafkaMetaError as error:
+            for name in new.keys() - failed:
+                self._put_off(name, error.message)
+            failed |= new.keys()
         for name, reason in self._guarded(journal, sorted(new.keys() - failed)):
             self._put_off(name, reason)
             failed.add(name)

@@ -34,6 +34,7 @@ from kafka_meta.mirror.fetching import FETCH_BYTES, Fetching
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.mirror.partitions import Outcome, PartitionDone, PartitionFailed, Partitions
+from kafka_meta.mirror.paused import PausedEnds
 from kafka_meta.mirror.sending import PRODUCE_BYTES, Sending
 from kafka_meta.mirror.settling import Settling
 from kafka_meta.mirror.track import State, Track
@@ -125,17 +126,20 @@ def copy(
             positions = [position for position in positions if not position.done]
         tracks = _Tracks(journal, dest_wire, in_flight, follows=follow is not None)
         partitions.open_all(tracks.of(positions))
+        paused_ends = PausedEnds(partitions, source_wire, answers)
         stack.callback(partitions.write_down)
         stack.callback(reader.close)
         stack.callback(dest_lines.close)
         while partitions.open or follow is not None:
-            if follow is not None and _heed(follow, partitions, tracks):
+            if follow is not None and _heed(follow, partitions, tracks, sending, memory_bytes):
                 _drain(sending, answers)
                 break
             settling.go_on()
             fetching.go_on()
             if follow is None or not follow.paused:
                 sending.go_on()
+            else:
+                paused_ends.go_on()
             answers.take(min(_WAIT_SECONDS, sending.rest_seconds or _WAIT_SECONDS))
             partitions.conclude()
             partitions.keep_ends()
@@ -204,10 +208,16 @@ class _Tracks:
             )
 
 
-def _heed(follow: Follow, partitions: Partitions, tracks: _Tracks) -> bool:
-    """Takes the partitions that have appeared. Returns whether the copy shall end."""
+def _heed(follow: Follow, partitions: Partitions, tracks: _Tracks, sending: Sending, memory_bytes: int) -> bool:
+    """Takes the partitions that have appeared, and leaves those that shall not be followed. Returns whether the copy
+    shall end. `memory_bytes`: unless another amount is wished."""
     if follow.ends.is_set():
         return True
+    sending.max_rate_bytes = follow.max_rate_bytes
+    partitions.resize_memory(follow.memory_bytes or memory_bytes)
+    if follow.detached:
+        for track in [each for each in partitions.by_place.values() if each.begun.topic in follow.detached]:
+            partitions.leave(track)
     if follow.gone:
         gone, follow.gone = follow.gone, frozenset()
         for track in partitions.by_place.values():

@@ -56,7 +56,8 @@ def follow(
     emit: Emit,
     each_look: Callable[[Follow], None],
 ) -> None:
-    """Copies until it is interrupted, and calls `each_look` twice a second on this thread.
+    """Copies until it is interrupted, and calls `each_look` twice a second on this thread, after the wishes in the
+    journal have been heeded.
 
     An exception, such as that of a signal, ends the copy first: what is under way is waited for, some seconds. Raises
     KafkaMetaError when the guard is refused, or somebody else has the lease.
@@ -71,7 +72,12 @@ def follow(
         stopped = gone | dict(checked.stopped)
         for place in stopped.keys() & {position.begun.place for position in stopping.positions()}:
             stopping.fail(place, stopped[place])
-    shared = Follow((each.place for each in begun), paused=journal.pause_wished(), stopped_before=stopped)
+    shared = Follow(
+        (each.place for each in begun),
+        wishes=journal.wishes(),
+        max_rate_bytes=pace.max_rate_bytes,
+        stopped_before=stopped,
+    )
     events: SimpleQueue[Event] = SimpleQueue()
     positions = Positions(
         source,
@@ -94,7 +100,7 @@ def follow(
                 dest,
                 ours,
                 lease=lease,
-                places=frozenset(shared.places),
+                places=shared.places,
                 emit=events.put,
                 max_rate_bytes=pace.max_rate_bytes,
                 memory_bytes=pace.memory_bytes - for_check,
@@ -107,7 +113,7 @@ def follow(
         begun = each.position.begun
         events.put(Happened(text=f"{begun.topic}-{begun.partition}: {each.content}: {each.reason}"))
 
-    with rolling_check(dest, journal, shared.places, memory_bytes=for_check, tell=differs):
+    with rolling_check(dest, journal, lambda: shared.places, memory_bytes=for_check, tell=differs):
         workers = [
             background(run_copy),
             background(lambda: positions.run(shared)),
@@ -118,12 +124,34 @@ def follow(
             while not shared.ends.wait(_LOOK_S):
                 _pass_on(events, emit)
                 lease.check()
+                _heed(shared, journal, emit)
                 states.look(shared)
                 each_look(shared)
                 for worker in workers:
                     if worker.done():
                         worker.result()
                         shared.ends.set()
+
+
+def _heed(shared: Follow, journal: Journal, emit: Emit) -> None:
+    """What the operator wishes, and what that changes, in words."""
+    before, now = shared.wishes, journal.wishes()
+    if now == before:
+        return
+    back = before.detached - now.detached
+    shared.heed(now)
+    if now.paused != before.paused:
+        emit(Happened(text="paused: nothing is sent" if now.paused else "resumed"))
+    if now.max_rate != before.max_rate:
+        emit(Happened(text=f"the rate is {now.max_rate or 'what it was at the start'} from now on"))
+    if now.memory != before.memory:
+        emit(Happened(text=f"the memory is {now.memory or 'what it was at the start'} from now on"))
+    for topic in sorted(now.detached - before.detached):
+        emit(Happened(text=f"topic {topic}: it is not followed any more (task change)"))
+    for topic in sorted(back):
+        emit(Happened(text=f"topic {topic}: it is followed again"))
+    if back:
+        shared.add(each.begun for each in journal.positions() if each.begun.topic in back and not each.failure)
 
 
 def _begun(
@@ -134,10 +162,16 @@ def _begun(
     begun = {each.place: each for each in checked.begun}
     there = {topic.name for topic in checked.dest.topics or ()}
     guarded = journal.guards().keys()
+    detached = journal.wishes().detached
     gone: dict[Place, str] = {}
     for position in journal.positions():
         place = position.begun.place
-        if place in begun or place in checked.stopped or not decided.selection.topic(place[0]):
+        if place in checked.stopped or not decided.selection.topic(place[0]):
+            continue
+        if place[0] in detached:
+            begun.pop(place, None)
+            continue
+        if place in begun:
             continue
         if position.begun.dest_topic not in there:
             gone[place] = "its topic is not on the destination any more"

@@ -6,20 +6,31 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Set
 
-from kafka_meta.journal import Begun, Following, Place, TopicState
+from kafka_meta.journal import Begun, Following, Place, TopicState, Wishes
 from kafka_meta.mirror.partitions import Lag
+from kafka_meta.quantities import rate_bytes, size_bytes
+
+NO_WISHES = Wishes()
 
 
 class Follow:
     """The copy asks `ends` and `take` between two steps, and tells its lags; others set `ends`, and `add` partitions
     that have appeared on the source."""
 
-    def __init__(self, places: Iterable[Place], *, paused: bool, stopped_before: Iterable[Place] = ()) -> None:
-        self.places = set(places)
-        """What is followed, in whatever state it is."""
+    def __init__(
+        self,
+        places: Iterable[Place],
+        *,
+        wishes: Wishes = NO_WISHES,
+        max_rate_bytes: int | None = None,
+        stopped_before: Iterable[Place] = (),
+    ) -> None:
+        self.places = frozenset(places)
+        """What is followed, in whatever state it is. It is replaced, never changed: other threads go through it."""
         self.ends = threading.Event()
-        self.paused = paused
-        """Nothing is sent. The lease and the groups' positions are kept."""
+        self.wishes = Wishes()
+        """The last ones that were heeded."""
+        self._started_with = max_rate_bytes
         self.gone: frozenset[str] = frozenset()
         """Topics that were deleted on the source, and whose partitions are to be stopped."""
         self.aside: dict[str, tuple[TopicState, str]] = {}
@@ -32,12 +43,13 @@ class Follow:
         self._new: list[Begun] = []
         self._lags: Mapping[Place, Lag] | None = None
         self._synced_at: float | None = None
+        self.heed(wishes)
 
     def add(self, partitions: Iterable[Begun]) -> None:
         new = list(partitions)
         with self._lock:
             self._new += new
-            self.places |= {each.place for each in new}
+            self.places |= frozenset(each.place for each in new)
 
     def waiting(self) -> list[Begun]:
         """What was added and is not taken yet."""
@@ -55,6 +67,27 @@ class Follow:
         with self._lock:
             new, self._new = self._new, []
         return new
+
+    def heed(self, wishes: Wishes) -> None:
+        """Raises UsageError for a rate or an amount of memory that is none."""
+        self.max_rate_bytes = self._started_with
+        if wishes.max_rate is not None:
+            self.max_rate_bytes = None if wishes.max_rate == "none" else rate_bytes("--max-rate", wishes.max_rate)
+        self.memory_bytes = None if wishes.memory is None else size_bytes("--memory", wishes.memory)
+        self.wishes = wishes
+        with self._lock:
+            if wishes.detached:
+                self.places = frozenset(place for place in self.places if place[0] not in wishes.detached)
+
+    @property
+    def paused(self) -> bool:
+        """Nothing is sent. The lease and the groups' positions are kept."""
+        return self.wishes.paused
+
+    @property
+    def detached(self) -> frozenset[str]:
+        """Topics that are not followed for now."""
+        return self.wishes.detached
 
     def tell(self, lags: Mapping[Place, Lag], failed: Set[Place]) -> None:
         self._lags = lags

@@ -1,6 +1,7 @@
 """Only one copier at a time: its membership of a group on the destination is its lease.
 
-A copier from a source is a live member of the group `kafka-meta-mirror.<source cluster id>`. A second copier joins the
+A copier from a source is a live member of the group `kafka-meta-mirror.<source cluster id>`; that of a named task, of
+one with a dot and the task's name behind it, so that tasks with other topics copy beside it. A second copier joins the
 group as well. Then the group's leader tells all members who holds the lease: the member that says it does, else the
 leader itself. A member that does not hold it leaves. A dead copier loses its membership when its session ends, and the
 next copier's join waits for that.
@@ -59,8 +60,9 @@ _PARTING_SECONDS = 2.0
 _KIND = LEASE_GROUPS.rstrip(".")
 
 
-def group_of(source_id: str) -> str:
-    return LEASE_GROUPS + source_id
+def group_of(source_id: str, task: str | None = None) -> str:
+    """Cluster ids and names of tasks have no dots."""
+    return LEASE_GROUPS + ".".join(filter(None, (source_id, task)))
 
 
 class Lease:
@@ -71,6 +73,7 @@ class Lease:
         self,
         dest: ClusterSettings,
         source_id: str,
+        task: str | None = None,
         *,
         session_seconds: float = SESSION_SECONDS,
         emit: Emit = silent,
@@ -79,7 +82,7 @@ class Lease:
         self._emit = emit
         self._session_seconds = session_seconds
         self._beat_seconds = session_seconds / _HEARTBEATS
-        self._group = group_of(source_id)
+        self._group = group_of(source_id, task)
         self._name = uuid.uuid4().hex
         self._says = {"host": socket.gethostname(), "pid": os.getpid(), "name": self._name}
         self._holding = False
@@ -348,11 +351,11 @@ class Holder:
     pid: int | None
 
 
-def holder(dest: ClusterSettings, source_id: str) -> Holder | None:
+def holder(dest: ClusterSettings, source_id: str, task: str | None = None) -> Holder | None:
     """Who copies from this source, or is about to; None: nobody. Raises `KafkaMetaError` when the destination does not
     tell."""
     with connect(dest) as wire:
-        member = Membership(wire=wire, group=group_of(source_id), kind=_KIND)
+        member = Membership(wire=wire, group=group_of(source_id, task), kind=_KIND)
 
         def ask() -> tuple[bytes, ...]:
             return member.members(member.coordinator())

@@ -79,7 +79,7 @@ def migrate(
         journal.begin(checked.begun)
         failures: dict[Place, PartitionFailed] = {}
         for_check = memory_for_check(pace.memory_bytes)
-        with rolling_check(dest, journal, places, memory_bytes=for_check):
+        with rolling_check(dest, journal, lambda: places, memory_bytes=for_check):
             for outcome in copy(
                 source,
                 dest,

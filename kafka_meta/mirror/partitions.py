@@ -105,6 +105,7 @@ class Partitions:
     def open_all(self, tracks: Iterable[Track]) -> None:
         for track in tracks:
             self.by_place[track.place] = track
+            track.count_from_now()
             self.open += 1
             self.unsettled.add(track.place)
             self.behind.add(track.place)
@@ -346,6 +347,22 @@ class Partitions:
         self.outcomes.append(
             PartitionFailed(topic=topic, partition=partition, reason=reason, final=final, silent=silent)
         )
+
+    def leave(self, track: Track) -> None:
+        """It is not followed any more. What is under way may still arrive: it is settled when the partition is taken
+        up again."""
+        if track.open:
+            self._drop(track, track.fail())
+            self.open -= 1
+        self.unsettled.discard(track.place)
+        self.behind.discard(track.place)
+        self._grown.discard(track.place)
+        self.write_down()
+        del self.by_place[track.place]
+
+    def resize_memory(self, total_bytes: int) -> None:
+        self._memory.free_bytes += total_bytes - self._memory.total_bytes
+        self._memory.total_bytes = total_bytes
 
     def _release(self, ready: Ready) -> None:
         ready.held.batches -= 1

@@ -207,7 +207,7 @@ class _Rounds:
     def __init__(self, owner: Positions, journal: Journal, source: GroupWatch, dest: GroupWatch) -> None:
         self._owner, self._journal = owner, journal
         self._source, self._dest = source, dest
-        self._renew_s = _renewal_s(dest.wire)
+        self._renew_s = renewal_s(dest.wire)
 
     def go(self, lease: Lease, follow: Follow) -> None:
         """What is refused is "not-yet", with its reason. Raises KafkaMetaError or Unanswered when a side does not tell
@@ -226,8 +226,13 @@ class _Rounds:
         )
         before = {each.key: each for each in self._journal.followed()}
         self._note_landed(there)
+        before = self._resynced(before, there, follow.wishes.resync)
         ours = ours_by_place(self._journal)
-        now = [*self._decided(here, there, names, copies, before, ours), *self._gone(before, set(all_names.values()))]
+        now = [
+            *self._decided(here, there, names, copies, before, ours),
+            *self._gone(before, set(all_names.values())),
+            *_detached(before, follow.detached),
+        ]
         renew = time.monotonic() - self._owner.renewed_at >= self._renew_s
         failed = self._set(now, here, there, names, copies, lease, renew=renew)
         if renew:
@@ -351,6 +356,23 @@ class _Rounds:
         told = listed_offsets(self._source.wire, known, at)
         return {place: offset for place, offset in told.items() if isinstance(offset, int)}
 
+    def _resynced(
+        self, before: dict[tuple[str, str, int], Followed], there: Mapping[str, Side], groups: Collection[str]
+    ) -> dict[tuple[str, str, int], Followed]:
+        """Groups that have moved, and shall be in step again: what is there now counts as ours. The wish is taken back,
+        so that consumers that start there later move the group once more."""
+        if not groups:
+            return before
+        again = [key for key in before if key[0] in groups]
+        found = {key: offset.offset for key in again if (offset := there.get(key[0], NOWHERE).offsets.get(key[1:]))}
+        self._journal.set_committed(
+            GroupOffset(group=group, topic=topic, partition=partition, offset=offset)
+            for (group, topic, partition), offset in found.items()
+        )
+        self._journal.keep_followed(replace(before[key], state="not-yet", reason=None) for key in again)
+        self._journal.change_wishes(lambda wishes: replace(wishes, resync=wishes.resync - set(groups)))
+        return {each.key: each for each in self._journal.followed()}
+
     def _gone(self, before: Mapping[tuple[str, str, int], Followed], names: Collection[str]) -> Iterator[Followed]:
         for each in before.values():
             if each.group not in names and each.state not in _STAYS:
@@ -426,6 +448,12 @@ def _together(found: Sequence[Followed]) -> Iterator[Followed]:
             yield replace(each, state="moved", reason=f"{moved.topic}-{moved.partition}: {moved.reason}")
 
 
+def _detached(before: Mapping[tuple[str, str, int], Followed], topics: Collection[str]) -> Iterator[Followed]:
+    for each in before.values():
+        if each.topic in topics and each.state not in _STAYS:
+            yield replace(each, state="left-alone", reason="its topic is detached (task change)")
+
+
 def _as_set(each: Followed) -> GroupOffset:
     assert each.dest_offset is not None
     return GroupOffset(group=each.group, topic=each.topic, partition=each.partition, offset=each.dest_offset)
@@ -441,8 +469,9 @@ def _side(group: Group, names: Mapping[str, str] | None, unknown: str | None) ->
     return Side(offsets=offsets, alive=liveness(group), unknown=None if known else unknown or "they could not be read")
 
 
-def _renewal_s(dest: Wire) -> float:
-    """Positions of a group without members are deleted after this time, counted from the last commit."""
+def renewal_s(dest: Wire) -> float:
+    """After how many seconds positions of a group without members should be set again: the destination deletes them
+    some time after the last commit."""
     minutes: list[int] = []
     with suppress(Unanswered, ValueError):
         for told in broker_configs(dest).values():

@@ -19,6 +19,7 @@ from kafka_meta.logs import Span
 from kafka_meta.logs.history import Cut, Untold
 from kafka_meta.mirror.abilities import lacks, look_at_abilities
 from kafka_meta.mirror.bind import bind
+from kafka_meta.mirror.claims import claims_of_others
 from kafka_meta.mirror.clock import look_at_clock
 from kafka_meta.mirror.findings import Allowed, Findings
 from kafka_meta.mirror.guard import looks_guarded
@@ -86,13 +87,15 @@ def preflight(
     decided: Policy,
     positions: Iterable[Position],
     guarded: Collection[str],
+    task: str | None,
     allowed: Allowed,
     max_rate_bytes: int | None = None,
     emit: Emit,
     now_ms: int,
 ) -> Preflight:
     """Reads both clusters and checks them for this copy. `positions` and `guarded` (topics of the destination) come
-    from the journal; both are empty before the first run. `now_ms` is this machine's time.
+    from the journal; both are empty before the first run. `task` is its name, if it has one. `now_ms` is this machine's
+    time.
 
     Raises KafkaMetaError when a cluster cannot be reached, or when both are one cluster.
     """
@@ -124,7 +127,8 @@ def preflight(
         source_configs = _effective(from_source, names.keys())
         dest_configs = _effective(to_dest, (name for name in names.values() if name in topics))
         hidden = wire.metadata(to_dest, set(names.values()) - topics.keys()).gaps if names else ()
-        look_at_rights(from_source, to_dest, prepared, decided, names, topics, actual, allowed, found)
+        look_at_rights(from_source, to_dest, prepared, decided, names, topics, actual, task, allowed, found)
+        _of_other_tasks(to_dest, str(prepared.source.cluster.id), task, set(names.values()), found)
         clock_ahead_ms = look_at_clock(to_dest, from_source, first.youngest_ms, now_ms, found)
         now_ms += clock_ahead_ms
         look_at_room(unread.ranges, known, names, topics, wire.log_dirs(to_dest), found)
@@ -186,6 +190,16 @@ def _history(
     if ends_epochs(source):
         return cut_back(source, [known[place] for place in places if place in known], emit=emit)
     return dict.fromkeys(places, Untold(reason="the brokers do not support OffsetForLeaderEpoch", retriable=False))
+
+
+def _of_other_tasks(dest: Wire, source_id: str, task: str | None, topics: Collection[str], found: Findings) -> None:
+    try:
+        claims = claims_of_others(dest, source_id, task)
+    except KafkaMetaError as error:
+        found.warn(Resource("destination"), error.message)
+        return
+    for topic in sorted(claims.keys() & topics):
+        found.find(Resource("topic", topic), claims[topic].reason)
 
 
 def _require_ids(source: Snapshot, dest: Snapshot) -> None:

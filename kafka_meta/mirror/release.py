@@ -150,7 +150,7 @@ def release(
 ) -> Released:
     """Sets retention and compaction of these topics again, under the lease. A topic that is still needed stays as it is
     unless `allow_unread`. Raises KafkaMetaError when somebody copies."""
-    with Lease(dest, journal.source_id, emit=emit) as lease:
+    with Lease(dest, journal.source_id, journal.task, emit=emit) as lease:
         looked = look(dest, journal, topics, emit=emit)
         free = [each.topic for each in looked if allow_unread or not each.needed]
         _require(lease)
@@ -203,7 +203,7 @@ def require_nothing_copied(dest: ClusterSettings, journal: Journal, *, emit: Emi
 def forget(dest: ClusterSettings, journal: Journal, *, emit: Emit) -> Path:
     """Removes the journal, under the lease. Returns its path. Raises KafkaMetaError as `require_nothing_copied` does,
     and when somebody copies."""
-    with Lease(dest, journal.source_id, emit=emit) as lease:
+    with Lease(dest, journal.source_id, journal.task, emit=emit) as lease:
         require_nothing_copied(dest, journal, emit=emit)
         _require(lease)
         journal.close()

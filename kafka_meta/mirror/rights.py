@@ -31,6 +31,7 @@ def look_at_rights(
     names: Mapping[str, str],
     topics: Mapping[str, Topic],
     actual: Snapshot,
+    task: str | None,
     allowed: Allowed,
     found: Findings,
 ) -> None:
@@ -53,7 +54,7 @@ def look_at_rights(
             "its brokers do not report our rights on topics: a missing right will stop the copy",
         )
     groups = {decided.group_name(group) for each in prepared.unconsumed.ranges for group in each.groups}
-    lease = group_of(str(prepared.source.cluster.id))
+    lease = group_of(str(prepared.source.cluster.id), task)
     for group, may in group_operations(to_dest, {*groups, lease}).items():
         if "READ" not in may:
             use = "to prevent a second copy at the same time" if group == lease else "to set its positions"

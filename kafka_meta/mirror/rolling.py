@@ -41,15 +41,15 @@ class _Ended(Exception):
 def rolling_check(
     dest: ClusterSettings,
     journal: Journal,
-    places: Collection[Place],
+    places: Callable[[], Collection[Place]],
     *,
     memory_bytes: int,
     every_s: float = EVERY_S,
     tell: Callable[[Checked], None] = _nobody,
 ) -> Iterator[None]:
     """While the block runs, what has arrived of these partitions is compared with the digests of what was sent, every
-    `every_s` seconds; the journal keeps how far. Only the destination is read. Without memory nothing is done. `places`
-    may grow meanwhile.
+    `every_s` seconds; the journal keeps how far. Only the destination is read. Without memory nothing is done. Which
+    partitions they are is asked for each time.
 
     What cannot be told by digests, what differs, and what cannot be read is told, and not looked at again: the check
     after the copy does that.
@@ -75,7 +75,7 @@ class _Roll:
         self,
         dest: ClusterSettings,
         journal: Journal,
-        places: Collection[Place],
+        places: Callable[[], Collection[Place]],
         memory_bytes: int,
         tell: Callable[[Checked], None],
     ) -> None:
@@ -100,12 +100,11 @@ class _Roll:
                 pause_s = max(every_s, _RESTS * (time.monotonic() - began))
 
     def _check_what_is_new(self, journal: Journal, emit: Emit) -> None:
+        places = self._places()
         new = [
             each
             for each in journal.positions()
-            if each.begun.place in self._places
-            and each.begun.place not in self._left_out
-            and each.verified.rank < each.rank
+            if each.begun.place in places and each.begun.place not in self._left_out and each.verified.rank < each.rank
         ]
         if not new:
             return

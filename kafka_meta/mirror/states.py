@@ -66,10 +66,13 @@ class States:
         aside = dict(follow.aside)
         failed: dict[str, Place] = {place[0]: place for place in follow.failed}
         changed: list[FollowedTopic] = []
-        for topic in {topic for topic, _ in follow.places} | aside.keys() | failed.keys():
+        for topic in {topic for topic, _ in follow.places} | aside.keys() | failed.keys() | follow.detached:
             before = self._known.get(topic)
             reason: str | None = None
-            if topic in aside:
+            state: TopicState
+            if topic in follow.detached:
+                state = "detached"
+            elif topic in aside:
                 state, reason = aside[topic]
             elif topic in failed:
                 state, reason = "stopped", self._why(failed[topic])

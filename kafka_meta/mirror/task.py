@@ -37,6 +37,7 @@ class TopicStanding:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     journal: Path
+    name: str | None
     source_id: str
     dest_id: str
     state: TaskState
@@ -68,9 +69,10 @@ def standing_of(journal: Journal, *, running: bool | None) -> Task:
     for position in journal.positions():
         by_topic.setdefault(position.begun.topic, []).append(position)
     told = journal.topics()
-    paused = journal.pause_wished()
+    paused = journal.wishes().paused
     return Task(
         journal=journal.path,
+        name=journal.task,
         source_id=journal.source_id,
         dest_id=journal.dest_id,
         state=_state(journal.copier(), paused=paused, running=running),

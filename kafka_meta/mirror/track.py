@@ -195,6 +195,11 @@ class Track:
             self.seen[-1] = stable, self.seen[-1][1]
         return grown
 
+    def count_from_now(self) -> None:
+        """What is not copied yet when the partition is taken up counts as there since now."""
+        if self.follows and self.end > self.copied:
+            self.seen.append((self.end, time.monotonic()))
+
     def lag_seconds(self) -> float:
         """For how long something has been there that is not copied; 0 when everything is. It needs no timestamps of
         records."""

@@ -18,5 +18,13 @@ class Traces:
     copied: frozenset[str] = frozenset()
     """The destination topics into which a mirror copies, or has copied."""
 
+    def and_of(self, other: Traces) -> Traces:
+        """Those of two mirrors between the same clusters, with different topics."""
+        return Traces(
+            guarded={**self.guarded, **other.guarded},
+            positions={**self.positions, **other.positions},
+            copied=self.copied | other.copied,
+        )
+
 
 NO_TRACES = Traces()

@@ -19,10 +19,7 @@ _GOES_WELL = ("synced", "not-yet")
 def tasks_lines(tasks: Iterable[Task], unread: Mapping[Path, str]) -> list[str]:
     """A line each; then the journals that could not be read, with the reason."""
     return [
-        *(
-            f"{task.source_id} → {task.dest_id}  {task.state}; {_behind(task)}      (journal: {task.journal})"
-            for task in tasks
-        ),
+        *(f"{_name(task)}  {task.state}; {_behind(task)}      (journal: {task.journal})" for task in tasks),
         *(f"× {reason}" if str(path) in reason else f"× {path}: {reason}" for path, reason in unread.items()),
     ]
 
@@ -32,7 +29,7 @@ def task_lines(task: Task, *, verbose: bool) -> list[str]:
     topics = task.topics if verbose else sorted(task.topics, key=_worst_first)[:FEW]
     left_out = len(task.topics) - len(topics)
     return [
-        f"Task  {task.source_id} → {task.dest_id}      (journal: {task.journal})",
+        f"Task  {_name(task)}      (journal: {task.journal})",
         "",
         *_state(task),
         "",
@@ -44,9 +41,30 @@ def task_lines(task: Task, *, verbose: bool) -> list[str]:
     ]
 
 
+def _name(task: Task) -> str:
+    named = "" if task.name is None else f"{task.name}  "
+    return f"{named}{task.source_id} → {task.dest_id}"
+
+
 def history_lines(history: Iterable[tuple[int, str, str]]) -> list[str]:
     lines = [f"  {_moment(at_ms)}  {visible(who)} {visible(what)}" for at_ms, who, what in history]
     return ["", "History", *lines] if lines else []
+
+
+def deleted_lines(task: Task, journal: Path, guarded: Mapping[str, Mapping[str, str | None]]) -> list[str]:
+    """What stays on the destination. `guarded`: topic → configs that nobody sets again now, with their old values."""
+    records = sum(topic.records for topic in task.topics)
+    lines = [
+        f"The task is deleted. Its journal is {journal} now.",
+        f"What stays on the destination: {records:,} copied records in {plural(len(task.topics), 'topic')}, and the "
+        f"positions of {plural(len({each.group for each in task.groups}), 'group')}.",
+    ]
+    for topic, configs in sorted(guarded.items()):
+        old = ", ".join(
+            f"{name}={'the default' if value is None else value}" for name, value in sorted(configs.items())
+        )
+        lines.append(f"  ! topic {visible(topic)}: its retention stays off. It had {old}")
+    return lines
 
 
 def _state(task: Task) -> list[str]:

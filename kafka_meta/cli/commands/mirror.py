@@ -184,7 +184,13 @@ _OF_WHAT_IS_CREATED = {
     given.AclPolicies,
 )
 def mirror(
-    session: Session, amount: Amount, copy: Copy, instead: Instead, same_id: given.SameId, commit: given.Commit
+    session: Session,
+    amount: Amount,
+    copy: Copy,
+    task: given.Task,
+    instead: Instead,
+    same_id: given.SameId,
+    commit: given.Commit,
 ) -> int:
     """Show which records no consumer group has read yet. With --commit, copy them into the same partitions of the
     destination.
@@ -206,22 +212,24 @@ def mirror(
         raise UsageError(f"--log cannot be given with {chosen[0]}", "Only a look and a copy write a log.")
     if amount.all_data and amount.unread_only:
         raise UsageError("--all-data and --unread-only cannot be given together")
+    from kafka_meta.cli.mirror.journal import Which
+
     creating = sorted(session.flags.keys() & _OF_WHAT_IS_CREATED)
     if creating and not copy.follow:
         raise UsageError(f"--{creating[0]} is only for --follow", "Without it, mirror creates no topics and no ACLs.")
-    path = None if copy.journal is None else Path(copy.journal)
+    which = Which(path=None if copy.journal is None else Path(copy.journal), task=task.task)
     if instead.status:
         from kafka_meta.cli.mirror.status import status
 
-        return status(session, path)
+        return status(session, which)
     if instead.release:
         from kafka_meta.cli.mirror.release import release
 
-        return release(session, path, allow_unread=instead.allow_unread, commit=commit.commit)
+        return release(session, which, allow_unread=instead.allow_unread, commit=commit.commit)
     if instead.restart:
         from kafka_meta.cli.mirror.restart import restart
 
-        return restart(session, path, commit=commit.commit)
+        return restart(session, which, commit=commit.commit)
     from kafka_meta.cli.mirror.run import mirror
 
-    return mirror(session, amount, copy, path, same_id=same_id.allow_same_cluster_id, commit=commit.commit)
+    return mirror(session, amount, copy, which, same_id=same_id.allow_same_cluster_id, commit=commit.commit)

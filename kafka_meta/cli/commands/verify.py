@@ -59,7 +59,9 @@ class Comparison:
     given.AclPolicies,
     given.WithholdWrite,
 )
-def verify(session: Session, internal: given.Internal, comparison: Comparison, journal: given.Journal) -> int:
+def verify(
+    session: Session, internal: given.Internal, comparison: Comparison, journal: given.Journal, task: given.Task
+) -> int:
     """Compare the destination with a metadata file, or with the live source if its address is given.
 
     Give the same filters and policies as to import. The exit status is 0 if both are equal, 3 if they differ, and 1 if
@@ -67,4 +69,6 @@ def verify(session: Session, internal: given.Internal, comparison: Comparison, j
     """
     from kafka_meta.cli.verify import verify
 
-    return verify(session, comparison, include_internal=internal.include_internal, journal=journal.journal)
+    return verify(
+        session, comparison, include_internal=internal.include_internal, journal=journal.journal, task=task.task
+    )

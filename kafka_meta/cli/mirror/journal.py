@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
 from kafka_meta import wire
 from kafka_meta.cli.session import Session
 from kafka_meta.errors import KafkaMetaError, UsageError
-from kafka_meta.journal import Journal, clusters_of, default_path
+from kafka_meta.journal import Journal, clusters_of, default_path, journals_folder, task_of
 from kafka_meta.model import Cluster, Selection
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.settings.matching import require_each_matches
 from kafka_meta.wire import Unanswered
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Which:
+    """Which journal the operator means: by its file, by the name of the task, or by the clusters alone."""
+
+    path: Path | None = None
+    task: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.task is not None and not _NAME.fullmatch(self.task):
+            raise UsageError(
+                f"--task {self.task!r} is not the name of a task", "It has 1 to 64 of the characters a-z A-Z 0-9 _ -."
+            )
+
+    @property
+    def name(self) -> str | None:
+        """The name of the task. A journal that exists knows it."""
+        if self.task is None and self.path is not None and self.path.is_file():
+            return task_of(self.path)
+        return self.task
+
+    def where(self, source: Cluster, dest: Cluster) -> Path:
+        return self.path or journal_path(source, dest, self.task)
+
+
+THE_PAIR = Which()
 
 
 def require_journal(path: Path) -> None:
@@ -27,23 +58,30 @@ def require_journal(path: Path) -> None:
 
 
 @contextmanager
-def open_journal(source: ClusterSettings, dest: ClusterSettings, path: Path | None) -> Iterator[Journal | None]:
+def open_journal(source: ClusterSettings, dest: ClusterSettings, which: Which) -> Iterator[Journal | None]:
     """The journal of these two clusters; None where there is none, and none is made."""
     here, there = cluster_of(source), cluster_of(dest)
-    where = path or journal_path(here, there)
+    where = which.where(here, there)
     if not where.exists():
         yield None
         return
-    with Journal(where, source_id=_id(here), dest_id=_id(there)) as journal:
+    with Journal(where, source_id=_id(here), dest_id=_id(there), task=which.task) as journal:
         yield journal
 
 
-def journal_path(source: Cluster, dest: Cluster) -> Path:
+def journal_path(source: Cluster, dest: Cluster, task: str | None = None) -> Path:
     """The default place of the journal. Clusters that share their cluster id with each other are told apart by the
     address of their first broker, too."""
     if source.id == dest.id:
-        return default_path(_with_address(source), _with_address(dest))
-    return default_path(_id(source), _id(dest))
+        return default_path(_with_address(source), _with_address(dest), task)
+    return default_path(_id(source), _id(dest), task)
+
+
+def journals_of(source: Cluster, dest: Cluster) -> list[Path]:
+    """Those of this user on this machine, of all tasks between these clusters."""
+    alone = journal_path(source, dest)
+    named = sorted(alone.parent.glob(f"{escape(alone.stem)}--*.sqlite"))
+    return [each for each in (alone, *named) if each.is_file()]
 
 
 def _with_address(cluster: Cluster) -> str:
@@ -88,37 +126,37 @@ def cluster_of(settings: ClusterSettings) -> Cluster:
 
 
 @contextmanager
-def existing_journal(session: Session, path: Path | None) -> Iterator[tuple[ClusterSettings, Journal]]:
+def existing_journal(session: Session, which: Which) -> Iterator[tuple[ClusterSettings, Journal]]:
     """The destination and the journal of a migration to it. The source need not be there any more."""
-    if path is not None:
-        require_journal(path)
+    if which.path is not None:
+        require_journal(which.path)
     dest = session.dest()
     there = cluster_of(dest)
-    where = path or _usual_path(session, there)
+    where = which.path or _usual_path(session, there, which.task)
     _require_there(where, dest)
-    with Journal(where, source_id=clusters_of(where)[0], dest_id=_id(there)) as journal:
+    with Journal(where, source_id=clusters_of(where)[0], dest_id=_id(there), task=which.task) as journal:
         yield dest, journal
 
 
 @contextmanager
-def journal_to_read(session: Session, path: Path | None) -> Iterator[tuple[ClusterSettings, Journal]]:
-    """As `existing_journal`, and nothing in it is changed, also while a copier writes to it. With `path`, no cluster
-    need be there; the destination may be without an address then."""
-    if path is not None:
-        require_journal(path)
-        dest, where = session.dest_as_given(), path
+def journal_to_read(session: Session, which: Which) -> Iterator[tuple[ClusterSettings, Journal]]:
+    """As `existing_journal`, and nothing in it is changed, also while a copier writes to it. Where its file is named,
+    no cluster need be there; the destination may be without an address then."""
+    if which.path is not None:
+        require_journal(which.path)
+        dest, where = session.dest_as_given(), which.path
     else:
         dest = session.dest()
-        where = _usual_path(session, cluster_of(dest))
+        where = _usual_path(session, cluster_of(dest), which.task)
         _require_there(where, dest)
     source_id, dest_id = clusters_of(where)
     with Journal(where, source_id=source_id, dest_id=dest_id, read_only=True) as journal:
         yield dest, journal
 
 
-def _usual_path(session: Session, dest: Cluster) -> Path:
+def _usual_path(session: Session, dest: Cluster, task: str | None) -> Path:
     source = session.source_as_given()
-    return journal_path(cluster_of(source), dest) if source.bootstrap_servers else _only_journal(dest)
+    return journal_path(cluster_of(source), dest, task) if source.bootstrap_servers else _only_journal(dest, task)
 
 
 def _require_there(where: Path, dest: ClusterSettings) -> None:
@@ -129,15 +167,16 @@ def _require_there(where: Path, dest: ClusterSettings) -> None:
         )
 
 
-def _only_journal(dest: Cluster) -> Path:
-    """That of the only migration to this destination, by the journals' names."""
-    folder = default_path("", "").parent
+def _only_journal(dest: Cluster, task: str | None) -> Path:
+    """That of the only migration to this destination, by the journals' names; with `task`, of those with that name."""
+    folder = journals_folder()
     names = (_id(dest), _with_address(dest))
-    found = [each for name in names for each in folder.glob(f"*--{escape(name)}.sqlite")]
+    ends = [f"*--{escape(name)}{f'--{task}' if task else ''}.sqlite" for name in names]
+    found = [each for end in ends for each in folder.glob(end)]
     if len(found) != 1:
-        many = f"{len(found)} migrations" if found else "no migration"
+        many = f"{len(found)} migrations" if found else "no migration" if task is None else f"no task {task}"
         raise KafkaMetaError(
             f"{many} to this destination (cluster {dest.id}) in {folder}",
-            "Say which: --source-bootstrap-servers HOST:PORT, or --journal FILE.",
+            "Say which: --source-bootstrap-servers HOST:PORT, --task NAME, or --journal FILE.",
         )
     return found[0]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from kafka_meta import cluster
-from kafka_meta.cli.mirror.journal import chosen_topics, existing_journal
+from kafka_meta.cli.mirror.journal import Which, chosen_topics, existing_journal
 from kafka_meta.cli.session import Session
 from kafka_meta.documents.mirror import encode_mirror
 from kafka_meta.errors import ExitStatus
@@ -17,9 +15,9 @@ from kafka_meta.ranges import Unconsumed
 from kafka_meta.render.mirror import release_lines, released_lines
 
 
-def release(session: Session, path: Path | None, *, allow_unread: bool, commit: bool) -> int:
+def release(session: Session, which: Which, *, allow_unread: bool, commit: bool) -> int:
     screen = session.screen
-    with existing_journal(session, path) as (dest, journal), screen.progress() as meter:
+    with existing_journal(session, which) as (dest, journal), screen.progress() as meter:
         _, topics = chosen_topics(session, journal)
         if commit:
             with cluster.Writer(dest) as writer:

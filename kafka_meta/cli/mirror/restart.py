@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from kafka_meta.cli.mirror.journal import existing_journal
+from kafka_meta.cli.mirror.journal import Which, existing_journal
 from kafka_meta.cli.session import Session
 from kafka_meta.documents.restart import encode_restart
 from kafka_meta.errors import ExitStatus
 from kafka_meta.mirror.release import forget, require_nothing_copied
 
 
-def restart(session: Session, path: Path | None, *, commit: bool) -> int:
+def restart(session: Session, which: Which, *, commit: bool) -> int:
     screen = session.screen
-    with existing_journal(session, path) as (dest, journal), screen.progress() as meter:
+    with existing_journal(session, which) as (dest, journal), screen.progress() as meter:
         if commit:
             forget(dest, journal, emit=meter.emit)
         else:

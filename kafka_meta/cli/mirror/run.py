@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kafka_meta.cli.commands.mirror import Amount, Copy
 from kafka_meta.cli.mirror.copier import Told
-from kafka_meta.cli.mirror.journal import cluster_of, journal_path, open_journal
+from kafka_meta.cli.mirror.journal import Which, cluster_of, open_journal
 from kafka_meta.cli.mirror.log import Log
 from kafka_meta.cli.screen import Screen
 from kafka_meta.cli.session import Session
@@ -21,6 +21,7 @@ from kafka_meta.documents.mirror import encode_mirror
 from kafka_meta.errors import ExitStatus, UsageError
 from kafka_meta.events import Emit, Event, Happened
 from kafka_meta.journal import Journal
+from kafka_meta.mirror.claims import claim
 from kafka_meta.mirror.copy import IN_FLIGHT
 from kafka_meta.mirror.findings import Allowed
 from kafka_meta.mirror.follow import follow
@@ -51,7 +52,7 @@ from kafka_meta.settings.matching import require_matches
 _TELL_LAG_S = 60.0
 
 
-def mirror(session: Session, amount: Amount, copy: Copy, journal: Path | None, *, same_id: bool, commit: bool) -> int:
+def mirror(session: Session, amount: Amount, copy: Copy, which: Which, *, same_id: bool, commit: bool) -> int:
     chosen = session.options()
     max_rate_bytes = None if chosen.max_rate is None else rate_bytes("--max-rate", chosen.max_rate)
     pace = Pace(
@@ -65,8 +66,8 @@ def mirror(session: Session, amount: Amount, copy: Copy, journal: Path | None, *
     require_brokers(source)
     dest = session.dest() if commit else session.dest_if_any()
     dest = None if dest is None else replace(dest, patience_s=pace.give_up_after_s)
-    if journal is not None and journal.is_dir():
-        raise UsageError(f"the journal {journal} is a directory", "Name a file.")
+    if which.path is not None and which.path.is_dir():
+        raise UsageError(f"the journal {which.path} is a directory", "Name a file.")
     run = _Run(
         chosen=chosen,
         source=source,
@@ -84,9 +85,9 @@ def mirror(session: Session, amount: Amount, copy: Copy, journal: Path | None, *
             follow=copy.follow,
         ),
         max_rate_bytes=max_rate_bytes,
-        journal=journal,
+        which=which,
         screen=session.screen,
-        log=_log(copy.log, journal, session.screen, commit=commit),
+        log=_log(copy.log, which.path, session.screen, commit=commit),
     )
     with run.log:
         return run.commit(pace) if commit else run.check()
@@ -111,7 +112,7 @@ class _Run:
     unread_only: bool
     allowed: Allowed
     max_rate_bytes: int | None
-    journal: Path | None
+    which: Which
     screen: Screen
     log: Log
 
@@ -136,7 +137,8 @@ class _Run:
             emit = _all(meter.emit, self.log.emit)
             here, there = cluster_of(self.source), cluster_of(self.dest)
             source_id, dest_id = str(here.id), str(there.id)
-            with closing(Lease(self.dest, source_id, emit=emit)) as wanted:
+            task = self.which.name
+            with closing(Lease(self.dest, source_id, task, emit=emit)) as wanted:
                 if source_id != dest_id:  # else nothing is ever sent: it may be the source itself
                     wanted.join()
                 prepared = self._prepare(emit)
@@ -150,10 +152,11 @@ class _Run:
                 # Who is refused by the lease leaves no journal behind.
                 with (
                     wanted as lease,
-                    Journal(self.journal or journal_path(here, there), source_id=source_id, dest_id=dest_id) as journal,
+                    Journal(self.which.where(here, there), source_id=source_id, dest_id=dest_id, task=task) as journal,
                     Told(journal, since_ms=since_ms) as told,
                 ):
                     emit(Happened(text=f"the lease is taken; the journal is {journal.path}"))
+                    claim(self.dest, source_id, task, {each.dest_topic for each in looked.begun})
                     if self.allowed.follow:
                         return self._follow(prepared, looked, journal, lease, pace, told, emit)
                     try:
@@ -193,10 +196,6 @@ class _Run:
 
         def look(shared: Follow) -> None:
             nonlocal said_at, first
-            paused = journal.pause_wished()
-            if paused != shared.paused:
-                shared.paused = paused
-                emit(Happened(text="paused: nothing is sent" if paused else "resumed"))
             standing = shared.standing()
             told.follow(standing)
             if first or time.monotonic() - said_at >= _TELL_LAG_S:
@@ -254,7 +253,7 @@ class _Run:
 
     def _look(self, dest: ClusterSettings, prepared: Preparation, emit: Emit) -> tuple[Preflight, Mirrored]:
         """What is in the way; and what the journal, if there is one, knows of copied records and groups' positions."""
-        with open_journal(self.source, dest, self.journal) as journal:
+        with open_journal(self.source, dest, self.which) as journal:
             looked = preflight(
                 self.source,
                 dest,
@@ -262,6 +261,7 @@ class _Run:
                 decided=self.decided,
                 positions=() if journal is None else journal.positions(),
                 guarded=() if journal is None else journal.guards(),
+                task=self.which.name,
                 allowed=self.allowed,
                 max_rate_bytes=self.max_rate_bytes,
                 emit=emit,

@@ -8,9 +8,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
-from kafka_meta.cli.mirror.journal import chosen_topics, journal_to_read
+from kafka_meta.cli.mirror.journal import Which, chosen_topics, journal_to_read
 from kafka_meta.cli.rates import pace
 from kafka_meta.cli.session import Session
 from kafka_meta.documents.mirror import encode_mirror
@@ -25,9 +24,9 @@ from kafka_meta.render.mirror import group_lines, next_lines, standing_lines
 from kafka_meta.settings import ClusterSettings
 
 
-def status(session: Session, path: Path | None) -> int:
+def status(session: Session, which: Which) -> int:
     screen = session.screen
-    with journal_to_read(session, path) as (dest, journal):
+    with journal_to_read(session, which) as (dest, journal):
         selection, _ = chosen_topics(session, journal)
         now = replace(stands(journal, selection), copier=journal.copier())
         now, lines = _running(now, dest, journal)
@@ -46,7 +45,7 @@ def _running(now: Mirrored, dest: ClusterSettings, journal: Journal) -> tuple[Mi
     if not dest.bootstrap_servers:
         return now, ["it is not known whether a copier runs: no address of the destination is given", *_last(copier)]
     try:
-        found = holder(dest, journal.source_id)
+        found = holder(dest, journal.source_id, journal.task)
     except KafkaMetaError as error:
         return now, [f"it is not known whether a copier runs: {visible(error.message)}", *_last(copier)]
     now = replace(now, running=found is not None)
