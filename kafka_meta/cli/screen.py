@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, assert_never
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, assert_never
 
 from rich.console import Console
 
@@ -21,6 +21,9 @@ from kafka_meta.render import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+Show: TypeAlias = Callable[[list[str]], None]
+"""Shows lines instead of those that it has shown before."""
 
 _STYLES = {"+": "green", "~": "yellow", "!": "bold yellow", "×": "bold red", "?": "yellow", "·": "dim"}
 _SECONDS_BETWEEN_LINES = 5.0
@@ -71,16 +74,13 @@ class Screen:
         return Meter(self)
 
     @contextmanager
-    def in_place(self) -> Iterator[Callable[[list[str]], None]]:
+    def in_place(self) -> Iterator[Show]:
         """A function that shows lines instead of those before: in one place of a terminal, else below them."""
-        if not self.out.is_terminal:
+        if self.out.is_terminal:
+            with _table(self.out) as show:
+                yield show
+        else:
             yield lambda lines: self.result([*lines, ""])
-            return
-        from rich.live import Live  # it takes a while to import
-        from rich.text import Text
-
-        with Live(console=self.out, auto_refresh=False, vertical_overflow="ellipsis") as live:
-            yield lambda lines: live.update(Text("\n".join(lines)), refresh=True)
 
 
 class Meter:
@@ -92,6 +92,8 @@ class Meter:
         self._tasks: dict[str, TaskID] = {}
         self._last_line: dict[str, float] = {}
         self._rates = Rates()
+        self._over = False
+        """Whether something else shows how it goes on."""
         if screen.err.is_terminal and not screen.json:
             self._bar = _bar(screen.err)
 
@@ -109,7 +111,23 @@ class Meter:
             self._screen.above_bar = None
             self._bar.stop()
 
+    @contextmanager
+    def table(self) -> Iterator[Show | None]:
+        """On a terminal, a function that shows lines in one place instead of the bar; else None."""
+        if self._bar is None:
+            yield None
+            return
+        self._bar.stop()
+        self._bar, self._over = None, True
+        try:
+            with _table(self._screen.err) as show:
+                yield show
+        finally:
+            self._screen.above_bar = None
+
     def emit(self, event: events.Event) -> None:
+        if self._over:
+            return
         if self._screen.json:
             self._screen._json_line(encode_event(event))
             return
@@ -166,6 +184,15 @@ class Meter:
         if now - last >= _SECONDS_BETWEEN_LINES:
             self._last_line[stage] = now
             self._screen.say(text)
+
+
+@contextmanager
+def _table(console: Console) -> Iterator[Show]:
+    from rich.live import Live  # it takes a while to import
+    from rich.text import Text
+
+    with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
+        yield lambda lines: live.update(Text("\n".join(lines)), refresh=True)
 
 
 def _bar(console: Console) -> Progress:

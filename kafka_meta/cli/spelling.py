@@ -38,6 +38,8 @@ SWITCHES = frozenset(
         "--install-tsar",
         "--pin-defaults",
         "--withhold-write",
+        "--watch",
+        "--abandon",
         "--release",
         "--restart",
         "--secrets",

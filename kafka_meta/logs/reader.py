@@ -27,7 +27,7 @@ the records that follow.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -211,8 +211,13 @@ class _Bounds:
     moment."""
 
 
+def _nobody(told: Fetched) -> None:
+    """Hears nothing."""
+
+
 class LogReader:
-    """`request_bytes` is how much a broker is asked for in one request, at most."""
+    """`request_bytes` is how much a broker is asked for in one request, at most. `note` hears of each partition for
+    which an answer has watermarks, and no records."""
 
     def __init__(
         self,
@@ -222,8 +227,10 @@ class LogReader:
         memory: Memory,
         *,
         request_bytes: int,
+        note: Callable[[Fetched], None] = _nobody,
         emit: Emit = silent,
     ) -> None:
+        self._note = note
         self._emit = emit
         self._side = side_of(settings)
         self._wire, self._answers, self._memory = wire, answers, memory
@@ -447,7 +454,12 @@ class LogReader:
             self._unanswered(answer, line, [self._logs[place] for place in session])
             return
         self._trouble = ""
-        told = [each for each in session.answered(answer) if each.error_code or each.records]
+        told: list[Fetched] = []
+        for each in session.answered(answer):
+            if each.error_code or each.records:
+                told.append(each)
+            else:
+                self._note(each)
         asked = {(each.topic, each.partition): self._logs[each.topic, each.partition] for each in told}
         for log in asked.values():
             self._dequeue(log)
@@ -477,10 +489,12 @@ class LogReader:
                 continue
             if fetched.error_code:
                 self._refuse(asked.pop(place), fetched.error_code)
+            elif not fetched.records:
+                self._note(fetched)
             elif len(fetched.records) < first_size_bytes(fetched.records):
                 if self._is_damaged(asked[place], fetched):
                     del asked[place]
-            elif len(fetched.records):
+            else:
                 fed[place] = fetched
         return fed
 

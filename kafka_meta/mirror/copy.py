@@ -42,6 +42,7 @@ from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import broker_configs, connect
 from kafka_meta.wire.clock import clock_ahead_ms
 from kafka_meta.wire.connection import Unanswered, Wire
+from kafka_meta.wire.fetch import Fetched
 from kafka_meta.wire.lines import Answers, Lines
 from kafka_meta.wire.partitions import (
     Failure,
@@ -111,7 +112,19 @@ def copy(
         source_wire, dest_wire = (stack.enter_context(connect(_impatient(settings))) for settings in (source, dest))
         answers = Answers()
         memory = Memory(total_bytes=memory_bytes, free_bytes=memory_bytes)
-        reader = LogReader(source, source_wire, answers, memory, request_bytes=FETCH_BYTES, emit=emit)
+
+        def note(told: Fetched) -> None:
+            partitions.note(told)
+
+        reader = LogReader(
+            source,
+            source_wire,
+            answers,
+            memory,
+            request_bytes=FETCH_BYTES,
+            note=note,
+            emit=emit,
+        )
         # Two connections: a broker reads nothing from a connection while a request on it waits for the replicas.
         dest_lines = Lines(dest, count=2, depth=in_flight, most_bytes=PRODUCE_BYTES)
         partitions = Partitions(journal, positions, memory, reader, emit)
@@ -126,6 +139,8 @@ def copy(
             positions = [position for position in positions if not position.done]
         tracks = _Tracks(journal, dest_wire, in_flight, follows=follow is not None)
         partitions.open_all(tracks.of(positions))
+        if follow is not None:
+            follow.tally = partitions.tally
         paused_ends = PausedEnds(partitions, source_wire, answers)
         stack.callback(partitions.write_down)
         stack.callback(reader.close)
@@ -279,7 +294,7 @@ class _Told:
         partitions.tell()
         if self._follow is not None:
             failed = {place for place, track in partitions.by_place.items() if track.state is State.FAILED}
-            self._follow.tell(partitions.lags(), failed)
+            self._follow.tell(partitions.lags(), partitions.held(), failed)
         rest = self._dest_lines.resting() or self._reader.rest
         if rest is not None and rest.seconds >= _TOLD_REST_SECONDS and now - self._rest_told_at > _REST_TELL_SECONDS:
             # Something moves all the same, so that this is not a wait.

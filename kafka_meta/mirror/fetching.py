@@ -39,7 +39,7 @@ class Fetching:
         for fetched in arrived.fetched:
             track = self._partitions.by_place[fetched.topic, fetched.partition]
             track.fetching = False
-            self._partitions.grow(track, fetched.stable)
+            self._partitions.watermarks(track, fetched)
             prepared[track.place] = track.prepare(fetched, held)
         self._partitions.intend({place: made for place, made in prepared.items() if made.ready}, held)
         return prepared
@@ -63,6 +63,7 @@ class Fetching:
     def _lost(self, track: Track, lost: Lost) -> None:
         match lost:
             case Purged():
+                self._partitions.tally.lost_offsets += lost.log_start - lost.offset
                 reason = f"lost offsets {lost.offset}–{lost.log_start}: the source deleted them before they were copied"
                 self._partitions.fail(track, reason, final=True)
             case CutBack():

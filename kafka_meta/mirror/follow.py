@@ -4,6 +4,7 @@
     positions    every five seconds: where each group stands
     appearing    every ten seconds: new topics and partitions of the source
     altered      every ten seconds: its configs and ACLs
+    headroom     every minute: how long the source keeps what is not copied, and when the destination is full
     rolling      every twenty seconds: what has arrived is compared
 
 What the threads report is emitted by the thread that called `follow`. It also heeds the wishes in the journal.
@@ -25,6 +26,7 @@ from kafka_meta.mirror.appearing import Appearing
 from kafka_meta.mirror.copy import copy
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.guard import guard_topics
+from kafka_meta.mirror.headroom import Headroom
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.mirror.migrate import Pace
 from kafka_meta.mirror.positions import Positions
@@ -90,6 +92,7 @@ def follow(
     )
     appearing = Appearing(source, dest, journal, prepared=prepared, decided=decided, guard=guard, emit=events.put)
     altered = Altered(source, dest, journal, decided=decided, guard=guard, emit=events.put)
+    headroom = Headroom(source, dest, journal, emit=events.put)
     states = States(journal)
     for_check = memory_for_check(pace.memory_bytes)
 
@@ -119,6 +122,7 @@ def follow(
             background(lambda: positions.run(shared)),
             background(lambda: appearing.run(shared)),
             background(lambda: altered.run(shared)),
+            background(lambda: headroom.run(shared)),
         ]
         with _ended(shared, workers, events, emit):
             while not shared.ends.wait(_LOOK_S):

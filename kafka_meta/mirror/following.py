@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Set
 
 from kafka_meta.journal import Begun, Following, Place, TopicState, Wishes
 from kafka_meta.mirror.partitions import Lag
+from kafka_meta.mirror.tally import Tally
 from kafka_meta.quantities import rate_bytes, size_bytes
 
 NO_WISHES = Wishes()
@@ -43,6 +44,15 @@ class Follow:
         self._new: list[Begun] = []
         self._lags: Mapping[Place, Lag] | None = None
         self._synced_at: float | None = None
+        self.held: Mapping[Place, Lag] = {}
+        """Partitions on which an open transaction holds something back."""
+        self.tally = Tally()
+        """What the copy counts."""
+        self.headroom_s: Mapping[Place, float] = {}
+        """Partition that is behind → seconds in which the source deletes nothing that is not copied."""
+        self.dest_full_s: float | None = None
+        """After how many seconds the first disk of the destination is full, at the pace of the last minutes; None: not
+        known, or never."""
         self.heed(wishes)
 
     def add(self, partitions: Iterable[Begun]) -> None:
@@ -89,8 +99,8 @@ class Follow:
         """Topics that are not followed for now."""
         return self.wishes.detached
 
-    def tell(self, lags: Mapping[Place, Lag], failed: Set[Place]) -> None:
-        self._lags = lags
+    def tell(self, lags: Mapping[Place, Lag], held: Mapping[Place, Lag], failed: Set[Place]) -> None:
+        self._lags, self.held = lags, held
         if len(failed) + len(self._stopped_before) != len(self.failed):
             self.failed = self._stopped_before | failed
 

@@ -13,8 +13,10 @@ from kafka_meta.journal import Boundary, Journal, Place, Position, Round
 from kafka_meta.logs.history import Cut
 from kafka_meta.logs.reader import LogReader, Memory
 from kafka_meta.mirror.log_end import LogEnd
+from kafka_meta.mirror.tally import Tally
 from kafka_meta.mirror.track import Held, Prepared, Ready, State, Track
 from kafka_meta.model import Broker
+from kafka_meta.wire.fetch import Fetched
 
 PATIENCE_WITH_REFUSALS = 10
 _KEEP_SECONDS = 1.0
@@ -95,6 +97,7 @@ class Partitions:
         self._complete: list[Track] = []
         self._round = Round()
         self.outcomes: deque[Outcome] = deque()
+        self.tally = Tally()
         self.trouble = ""
         """Why something does not move; empty as soon as something has moved."""
         self.moved_at = time.monotonic()
@@ -146,6 +149,16 @@ class Partitions:
         """Of a followed partition also what may be written at its end."""
         more = track.follows or track.next < track.end
         return more and not track.fetching and track.ready_bytes < self._share()
+
+    def note(self, told: Fetched) -> None:
+        """What an answer without records says of a partition: its watermarks may have moved all the same."""
+        track = self.by_place.get((told.topic, told.partition))
+        if track is not None and track.open:
+            self.watermarks(track, told)
+
+    def watermarks(self, track: Track, told: Fetched) -> None:
+        self.grow(track, told.stable)
+        track.hold(told.high_watermark, told.stable)
 
     def grow(self, track: Track, stable: int | None) -> None:
         """The end of a followed partition as the source has just returned it."""
@@ -244,11 +257,19 @@ class Partitions:
             if track.follows and track.end > track.copied
         }
 
+    def held(self) -> dict[Place, Lag]:
+        """Of the partitions on which an open transaction holds something back: how many offsets, and since when."""
+        now = time.monotonic()
+        return {place: Lag(track.held, now - track.held_since) for place, track in self.by_place.items() if track.held}
+
     def write_down(self) -> None:
         work = self._round
         if work.intents or work.acknowledged or work.runs or work.ends:
             self._round = Round()
+            began = time.monotonic()
             self.journal.record(work)
+            self.tally.rounds += 1
+            self.tally.round_seconds += time.monotonic() - began
 
     def _progress(self, offsets: int) -> None:
         self.done_offsets += offsets
@@ -271,6 +292,7 @@ class Partitions:
             assert track.acknowledged is not None
             before = track.acknowledged.source
             track.settle(position)
+            self.tally.settlements += 1
             self._note_settled(track, ends[place].leader.broker, landed=position.source - before)
             self.unsettled.discard(place)
             if position.source > before:

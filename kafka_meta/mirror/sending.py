@@ -160,6 +160,7 @@ class Sending:
 
     def _refused(self, track: Track, ready: Ready, produced: Produced) -> None:
         reason = error_text(produced.error_code, produced.error_message)
+        self._partitions.tally.refusals[error_text(produced.error_code)] += 1
         assert track.acknowledged is not None
         at = track.acknowledged.source
         if track.sending[0] is ready and (seen := unreadable(ready.outgoing)) is not None:

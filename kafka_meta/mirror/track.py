@@ -156,6 +156,10 @@ class Track:
     the last stable offset that the source returns."""
     seen: deque[tuple[int, float]] = field(default_factory=deque)
     """Last stable offsets that are not copied yet, and when the source returned them first (`time.monotonic`)."""
+    held: int = 0
+    """Offsets behind the last stable offset: an open transaction holds them back."""
+    held_since: float = 0.0
+    """Since when there are some (`time.monotonic`)."""
     place: Place = field(init=False)
 
     def __post_init__(self) -> None:
@@ -194,6 +198,14 @@ class Track:
             # The sample before stands for it: the lag is rather said too large.
             self.seen[-1] = stable, self.seen[-1][1]
         return grown
+
+    def hold(self, high_watermark: int | None, stable: int | None) -> None:
+        """Notes what an open transaction holds back."""
+        if high_watermark is None or stable is None:
+            return
+        if not self.held:
+            self.held_since = time.monotonic()
+        self.held = max(0, high_watermark - stable)
 
     def count_from_now(self) -> None:
         """What is not copied yet when the partition is taken up counts as there since now."""

@@ -87,7 +87,7 @@ def test_every_example_is_a_command_line_that_the_command_understands(name: str)
             assert words[:1] in ([], ["mirror"])
             words = words[1:]
         if name == "task":
-            assert words.pop(0) in ("list", "show", "pause", "resume")
+            assert words.pop(0) in ("list", "show", "pause", "resume", "change", "delete")
         while words:
             word = words.pop(0)
             assert word in known, f"{example}: {word}"

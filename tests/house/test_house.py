@@ -29,6 +29,7 @@ THIRD_PARTY = {
     "kazoo": {"zookeeper"},
     "lz4": {"batches"},
     "matplotlib": {"report"},
+    "prometheus_client": {"cli"},
     "psutil": {"host", "playground"},
     "rich": {"render", "report", "cli"},
     "typer": {"cli"},

@@ -125,6 +125,13 @@ class Copy:
             help="Where the state of the migration is kept. Without it, a file in your home folder.",
         ),
     ] = None
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="With --follow: answer a Prometheus server here. Without a host, only on this machine.",
+        ),
+    ] = None
     log: Annotated[
         str | None,
         typer.Option(
@@ -202,6 +209,8 @@ def mirror(
     chosen = [word for word, is_given in verbs.items() if is_given]
     if instead.status and commit.commit:
         chosen.append("--commit")
+    if copy.metrics is not None and not copy.follow:
+        raise UsageError("--metrics is only for --follow")
     if copy.follow and chosen:
         raise UsageError(f"--follow cannot be given with {chosen[0]}")
     if len(chosen) > 1:

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from kafka_meta.cli.commands.mirror import Amount, Copy
 from kafka_meta.cli.mirror.copier import Told
 from kafka_meta.cli.mirror.journal import Which, cluster_of, open_journal
 from kafka_meta.cli.mirror.log import Log
-from kafka_meta.cli.screen import Screen
+from kafka_meta.cli.screen import Meter, Screen
 from kafka_meta.cli.session import Session
 from kafka_meta.documents.mirror import encode_mirror
 from kafka_meta.errors import ExitStatus, UsageError
@@ -32,6 +32,7 @@ from kafka_meta.mirror.migrate import Pace, migrate, stands
 from kafka_meta.mirror.outcome import GroupPosition, Mirrored
 from kafka_meta.mirror.preflight import Preflight, preflight
 from kafka_meta.mirror.prepare import Preparation, prepare, require_brokers
+from kafka_meta.mirror.task import standing_of
 from kafka_meta.model import Remark, Resource
 from kafka_meta.plan import Policy
 from kafka_meta.quantities import rate_bytes, seconds, size_bytes
@@ -46,10 +47,12 @@ from kafka_meta.render.mirror import (
     standing_lines,
     summary_lines,
 )
+from kafka_meta.render.task import task_lines
 from kafka_meta.settings import ClusterSettings, PolicyOptions
 from kafka_meta.settings.matching import require_matches
 
 _TELL_LAG_S = 60.0
+_SHOW_S = 2.0
 
 
 def mirror(session: Session, amount: Amount, copy: Copy, which: Which, *, same_id: bool, commit: bool) -> int:
@@ -76,6 +79,7 @@ def mirror(session: Session, amount: Amount, copy: Copy, which: Which, *, same_i
         uncommitted=amount.uncommitted,
         all_data=chosen.all_data,
         unread_only=amount.unread_only,
+        metrics=None if copy.metrics is None else _address(copy.metrics),
         allowed=Allowed(
             append=copy.append,
             until_lso=copy.until_lso,
@@ -91,6 +95,14 @@ def mirror(session: Session, amount: Amount, copy: Copy, which: Which, *, same_i
     )
     with run.log:
         return run.commit(pace) if commit else run.check()
+
+
+def _address(text: str) -> tuple[str, int]:
+    """`HOST:PORT`, `:PORT` or `PORT`; without a host, loopback. Raises UsageError."""
+    host, _, port = text.rpartition(":")
+    if not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 65_536:
+        raise UsageError(f"--metrics {text!r} is not HOST:PORT", "For example: --metrics 127.0.0.1:9404")
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _log(named: str | None, journal: Path | None, screen: Screen, *, commit: bool) -> Log:
@@ -112,6 +124,7 @@ class _Run:
     unread_only: bool
     allowed: Allowed
     max_rate_bytes: int | None
+    metrics: tuple[str, int] | None
     which: Which
     screen: Screen
     log: Log
@@ -158,7 +171,7 @@ class _Run:
                     emit(Happened(text=f"the lease is taken; the journal is {journal.path}"))
                     claim(self.dest, source_id, task, {each.dest_topic for each in looked.begun})
                     if self.allowed.follow:
-                        return self._follow(prepared, looked, journal, lease, pace, told, emit)
+                        return self._follow(prepared, looked, journal, lease, pace, told, meter, emit)
                     try:
                         done = migrate(
                             self.source,
@@ -187,26 +200,41 @@ class _Run:
         lease: Lease,
         pace: Pace,
         told: Told,
+        meter: Meter,
         emit: Emit,
     ) -> int:
-        """Until a signal. Says once a minute how far it is behind."""
+        """Until a signal. Says once a minute how far it is behind; on a terminal, always."""
         assert self.dest is not None
-        said_at = time.monotonic()
-        first = True
+        said_at = shown_at = float("-inf")
 
         def look(shared: Follow) -> None:
-            nonlocal said_at, first
+            nonlocal said_at, shown_at
+            if endpoint is not None:
+                endpoint.looked(shared)
             standing = shared.standing()
             told.follow(standing)
-            if first or time.monotonic() - said_at >= _TELL_LAG_S:
-                first, said_at = False, time.monotonic()
+            now = time.monotonic()
+            if now - said_at >= _TELL_LAG_S:
+                said_at = now
                 line = following_line(standing)
                 self.log.lines([line])
-                self.screen.say(line)
+                if show is None:
+                    self.screen.say(line)
+            if show is not None and now - shown_at >= _SHOW_S:
+                shown_at = now
+                show(task_lines(standing_of(journal, running=True), verbose=False))
 
         who = f"process {os.getpid()} on {socket.gethostname()}"
-        journal.note(who, "follows", round(time.time() * 1000))
-        try:
+        with ExitStack() as stack:
+            endpoint = None
+            if self.metrics is not None:
+                from kafka_meta.cli.mirror.endpoint import served  # its library takes a while to import
+
+                endpoint = stack.enter_context(served(self.metrics, journal, lease))
+                emit(Happened(text=f"metrics are at http://{self.metrics[0]}:{self.metrics[1]}/metrics"))
+            journal.note(who, "follows", round(time.time() * 1000))
+            stack.callback(self._followed, journal, who)
+            show = stack.enter_context(meter.table())
             follow(
                 replace(self.source, asks_refused_logins_again=True),
                 replace(self.dest, asks_refused_logins_again=True),
@@ -220,13 +248,15 @@ class _Run:
                 emit=_all(emit, told.emit),
                 each_look=look,
             )
-        finally:
-            journal.note(who, "has ended", round(time.time() * 1000))
-            now = stands(journal)
-            self.screen.document(lambda: encode_mirror(now, interrupted=True))
-            self.screen.result(["", *standing_lines(now.copied, verbose=self.screen.verbose)])
-            self._end(["stopped; the same command goes on where it stopped", f"(log: {self.log.path})"])
         return ExitStatus.FAILED
+
+    def _followed(self, journal: Journal, who: str) -> None:
+        """Shows in any case how far the copy is."""
+        journal.note(who, "has ended", round(time.time() * 1000))
+        now = stands(journal)
+        self.screen.document(lambda: encode_mirror(now, interrupted=True))
+        self.screen.result(["", *standing_lines(now.copied, verbose=self.screen.verbose)])
+        self._end(["stopped; the same command goes on where it stopped", f"(log: {self.log.path})"])
 
     def _stopped(self, mirrored: Mirrored, journal: Journal) -> None:
         """Shows in any case how far the copy is."""
