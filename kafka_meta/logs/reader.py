@@ -378,9 +378,9 @@ class LogReader:
                 size_bytes = min(line.pace.request_bytes, most_bytes)
                 if self._memory.free_bytes >= size_bytes:
                     self._send(line, turns, size_bytes)
-        for session in self._sessions.values():
-            if session:
-                self._send_session(session)
+        sessions = [session for session in self._sessions.values() if session]
+        for session in sessions:
+            self._send_session(session, self._memory.total_bytes // (2 * len(sessions)))
 
     def _send(self, line: Line, turns: Turns, size_bytes: int) -> None:
         waiting = len(turns)
@@ -400,11 +400,11 @@ class LogReader:
             return most
         return min(most, max(least, round(log.turn_offsets * self._offset_bytes)))
 
-    def _send_session(self, session: Session) -> None:
+    def _send_session(self, session: Session, most_bytes: int) -> None:
         leader = self._logs[next(iter(session))].leader
         assert leader is not None
         for line in self._session_lines.free(leader.broker):
-            size_bytes = line.pace.request_bytes
+            size_bytes = min(line.pace.request_bytes, most_bytes)
             if self._memory.free_bytes >= size_bytes:
                 self._memory.free_bytes -= size_bytes
                 line.under_way += 1

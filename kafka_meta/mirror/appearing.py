@@ -22,7 +22,7 @@ from kafka_meta.mirror.guard import guard_topics
 from kafka_meta.mirror.positions import renewal_s
 from kafka_meta.mirror.prepare import Preparation
 from kafka_meta.model import EVERYTHING, Remark, Resource, Snapshot, Topic
-from kafka_meta.plan import Action, AddPartitions, CreateTopic, Policy, Section, compare, home_of, reshape
+from kafka_meta.plan import Action, AddPartitions, CreateTopic, Policy, Section, compare, home_of, plural, reshape
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Unanswered, Wire
 from kafka_meta.wire.partitions import Failure, leaders
@@ -199,6 +199,14 @@ class Appearing:
                 del new[name]
             elif dest_topic in occupied and _records(occupied[dest_topic]):
                 self._put_off(name, _IN_THE_WAY)
+                del new[name]
+            elif dest_topic in occupied and len(occupied[dest_topic].partitions) > len(new[name].partitions):
+                more, fewer = len(occupied[dest_topic].partitions), len(new[name].partitions)
+                self._put_off(
+                    name,
+                    f"it has appeared on the source with {plural(fewer, 'partition')}, and exists on the destination "
+                    f"with {more}: every record keeps its partition, so it is not copied",
+                )
                 del new[name]
             else:
                 taken.add(dest_topic)

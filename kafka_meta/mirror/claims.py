@@ -11,12 +11,12 @@ A task without a name needs no right for such a group, and leaves no marks. Its 
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from kafka_meta import wire
 from kafka_meta.errors import KafkaMetaError
-from kafka_meta.mirror.lease import group_of
+from kafka_meta.mirror.lease import group_of, holder
 from kafka_meta.model import LEASE_GROUPS, CommittedOffset
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import Unanswered, Wire
@@ -62,6 +62,37 @@ def claims_of_others(connection: Wire, source_id: str, task: str | None) -> dict
             if each.metadata != _FREE:
                 found[each.topic] = Claim(topic=each.topic, task=name, host=each.metadata or "another machine")
     return found
+
+
+def loops(
+    source: ClusterSettings, connection: Wire, dest_id: str, topics: Collection[str]
+) -> Iterator[tuple[str | None, str]]:
+    """Topics of the source to which somebody copies from the destination right now: records would go in circles. Yields
+    each with the reason; None where it is not known which topics that copier has. `connection` is to the source."""
+    listed, _ = wire.groups(connection)
+    alone = group_of(dest_id)
+    leases = [
+        each.id
+        for each in listed or ()
+        if (each.id == alone or each.id.startswith(f"{alone}.")) and not each.id.endswith(_TOPICS)
+    ]
+    for group in leases:
+        task = group.removeprefix(alone).removeprefix(".") or None
+        found = holder(source, dest_id, task)
+        if found is None:
+            continue
+        who = "another kafka-meta" if found.pid is None else f"process {found.pid} on {found.host}"
+        circle = f"{who} copies from the destination to the source: records would go in circles. End it first"
+        if task is None:
+            yield None, circle
+            continue
+        marks = f"{group}{_TOPICS}"
+        told = wire.positions(connection, [marks])[marks]
+        if isinstance(told, Unanswered):
+            yield None, f"{circle} (its topics are not known: {told.reason})"
+            continue
+        theirs = {each.topic for each in told.offsets if each.metadata != _FREE}
+        yield from ((topic, f"{circle}, or leave the topic out") for topic in sorted(theirs & set(topics)))
 
 
 def claim(dest: ClusterSettings, source_id: str, task: str | None, topics: Collection[str]) -> None:

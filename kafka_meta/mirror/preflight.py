@@ -19,7 +19,7 @@ from kafka_meta.logs import Span
 from kafka_meta.logs.history import Cut, Untold
 from kafka_meta.mirror.abilities import lacks, look_at_abilities
 from kafka_meta.mirror.bind import bind
-from kafka_meta.mirror.claims import claims_of_others
+from kafka_meta.mirror.claims import claims_of_others, loops
 from kafka_meta.mirror.clock import look_at_clock
 from kafka_meta.mirror.findings import Allowed, Findings
 from kafka_meta.mirror.guard import looks_guarded
@@ -129,6 +129,8 @@ def preflight(
         hidden = wire.metadata(to_dest, set(names.values()) - topics.keys()).gaps if names else ()
         look_at_rights(from_source, to_dest, prepared, decided, names, topics, actual, task, allowed, found)
         _of_other_tasks(to_dest, str(prepared.source.cluster.id), task, set(names.values()), found)
+        for loop, reason in loops(source, from_source, str(actual.cluster.id), names):
+            found.find(Resource("source") if loop is None else Resource("topic", loop), reason)
         clock_ahead_ms = look_at_clock(to_dest, from_source, first.youngest_ms, now_ms, found)
         now_ms += clock_ahead_ms
         look_at_room(unread.ranges, known, names, topics, wire.log_dirs(to_dest), found)

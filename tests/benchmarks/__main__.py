@@ -2,7 +2,7 @@
 
 import platform
 
-from tests.benchmarks import journal, metadata, mirror, plan, statistics
+from tests.benchmarks import journal, metadata, mirror, mirror_lag, plan, statistics
 
 print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}")
 metadata.main()
@@ -10,3 +10,4 @@ plan.main()
 statistics.main()
 journal.main()
 mirror.main()
+mirror_lag.main()

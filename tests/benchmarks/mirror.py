@@ -247,7 +247,9 @@ def contenders_of(source: Cluster, dest: Cluster, load: Load, folder: Path) -> I
         )
 
 
-def mirror_maker_2(addresses: Mapping[str, str], load: Load, folder: Path, config: str | None = None) -> Sequence[str]:
+def mirror_maker_2(
+    addresses: Mapping[str, str], load: Load, folder: Path, config: str | None = None, *, linger_ms: int = 20
+) -> Sequence[str]:
     alias = f"from{time.monotonic_ns()}"  # its own positions are kept by it
     common = [] if config is None else Path(config).read_text().splitlines()
     path = folder / "mm2.properties"
@@ -277,7 +279,7 @@ refresh.topics.enabled = false
 {alias}.consumer.fetch.max.bytes = 52428800
 {alias}.consumer.max.partition.fetch.bytes = 4194304
 to.producer.batch.size = 131072
-to.producer.linger.ms = 20
+to.producer.linger.ms = {linger_ms}
 to.producer.compression.type = {load.codec}
 to.producer.buffer.memory = 134217728
 dedicated.mode.enable.internal.rest = false

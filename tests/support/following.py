@@ -23,9 +23,11 @@ PATIENCE_S = 90
 class Following:
     """`kafka-meta mirror --follow --commit`, while it runs, and `task` beside it."""
 
-    def __init__(self, mirror: Mirror, *arguments: str) -> None:
+    def __init__(self, mirror: Mirror, *arguments: str, source: str | None = None) -> None:
+        """`source`: its address; empty where the arguments have it."""
         self.mirror = mirror
-        sides = ("--source-bootstrap-servers", mirror.source, "--dest-bootstrap-servers", mirror.dest)
+        here = mirror.source if source is None else source
+        sides = (*(("--source-bootstrap-servers", here) if here else ()), "--dest-bootstrap-servers", mirror.dest)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "kafka_meta", "mirror", "--follow", "--commit", *sides, *mirror.mine, *arguments],
             cwd=mirror.state,
@@ -73,9 +75,9 @@ class Following:
 
 
 @contextmanager
-def following(mirror: Mirror, *arguments: str) -> Iterator[Following]:
+def following(mirror: Mirror, *arguments: str, source: str | None = None) -> Iterator[Following]:
     """Until the end of the block at most."""
-    running = Following(mirror, *arguments)
+    running = Following(mirror, *arguments, source=source)
     try:
         yield running
     finally:
