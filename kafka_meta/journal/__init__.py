@@ -18,6 +18,7 @@ from kafka_meta.journal.copier import Copier, Following
 from kafka_meta.journal.file import Journal, clusters_of, default_path, journals_folder, task_of
 from kafka_meta.journal.runs import Run
 from kafka_meta.journal.values import (
+    NOT_WRITTEN,
     Begun,
     Boundary,
     Followed,
@@ -34,6 +35,7 @@ from kafka_meta.journal.values import (
 from kafka_meta.journal.wishes import Wishes
 
 __all__ = [
+    "NOT_WRITTEN",
     "Begun",
     "Boundary",
     "Copier",

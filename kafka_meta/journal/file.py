@@ -31,6 +31,7 @@ from kafka_meta.journal.values import (
     Position,
     Round,
     Verified,
+    begun_of,
     packed,
     position_of,
     unpacked,
@@ -133,9 +134,9 @@ class Journal:
         self._generations: dict[Place, int] = {}
         self._owner: str | None = None
 
-    def again(self) -> Journal:
+    def again(self, *, read_only: bool = False) -> Journal:
         """The same file, opened once more: for another thread, which calls this."""
-        return Journal(self.path, source_id=self.source_id, dest_id=self.dest_id)
+        return Journal(self.path, source_id=self.source_id, dest_id=self.dest_id, read_only=read_only)
 
     def __enter__(self) -> Journal:
         return self
@@ -321,13 +322,35 @@ class Journal:
             ),
         )
 
-    def positions(self) -> tuple[Position, ...]:
-        """The positions of all partitions that have begun, ordered by topic and partition."""
-        return tuple(map(position_of, self._read(f"{POSITIONS} ORDER BY topic, partition")))
+    def positions(self, topics: Iterable[str] | None = None) -> tuple[Position, ...]:
+        """The positions of all partitions that have begun, or of those of some topics, ordered by topic and
+        partition."""
+        if topics is None:
+            return tuple(map(position_of, self._read(f"{POSITIONS} ORDER BY topic, partition")))
+        with self._transaction():
+            self._db.execute("CREATE TEMP TABLE IF NOT EXISTS chosen (topic TEXT PRIMARY KEY) WITHOUT ROWID")
+            self._db.execute("DELETE FROM chosen")
+            self._db.executemany("INSERT OR IGNORE INTO chosen VALUES (?)", [(topic,) for topic in topics])
+            rows = self._db.execute(
+                f"{POSITIONS} WHERE topic IN (SELECT topic FROM chosen) ORDER BY topic, partition"
+            ).fetchall()
+        return tuple(map(position_of, rows))
+
+    def topic_names(self) -> dict[str, str]:
+        """Topic of the source → topic of the destination, of all that have begun."""
+        return dict(self._read("SELECT DISTINCT topic, dest_topic FROM partition"))
+
+    def begun(self) -> dict[Place, Begun]:
+        """The partitions that have begun, without how far they are."""
+        columns = 'topic, partition, dest_topic, source_topic_id, dest_topic_id, base, start, "end"'
+        return {
+            (row[0], row[1]): begun_of(row)
+            for row in self._read(f"SELECT {columns} FROM partition ORDER BY topic, partition")
+        }
 
     def position(self, place: Place) -> Position:
-        """The position of a partition that has begun."""
-        (row,) = self._read(f"{POSITIONS} WHERE id = ?", (self._rows[place],))
+        """The position of a partition that has begun, by this journal or by another one of the same file."""
+        (row,) = self._read(f"{POSITIONS} WHERE topic = ? AND partition = ?", place)
         return position_of(row)
 
     def rank(self, topic: str, partition: int, offset: int) -> int | None:
@@ -483,10 +506,17 @@ class Journal:
                 [(topic, config, value) for config, value in previous.items()],
             )
 
-    def change_guard(self, topic: str, config: str, value: str | None) -> None:
-        """Replaces the value that release sets again."""
+    def change_guards(self, changes: Iterable[tuple[str, str, str | None]]) -> None:
+        """Replaces the values that release sets again: destination topic, config, value."""
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO guard VALUES (?, ?, ?)", (topic, config, value))
+            self._db.executemany("INSERT OR REPLACE INTO guard VALUES (?, ?, ?)", list(changes))
+
+    def forget_guarded(self, topic: str, configs: Iterable[str]) -> None:
+        """Deletes the original values of some configs, which were not changed after all."""
+        with self._transaction():
+            self._db.executemany(
+                "DELETE FROM guard WHERE topic = ? AND config = ?", [(topic, config) for config in configs]
+            )
 
     def guards(self) -> dict[str, dict[str, str | None]]:
         """Destination topic → config → its original value."""
@@ -569,9 +599,10 @@ class Journal:
 
     # Topics that are followed, and what is in their way.
 
-    def keep_topics(self, changed: Iterable[FollowedTopic]) -> None:
-        """Keeps how these topics stand, instead of how they stood before."""
+    def keep_topics(self, changed: Iterable[FollowedTopic], *, gone: Iterable[str] = ()) -> None:
+        """Keeps how these topics stand, instead of how they stood before; nothing any more of those that are gone."""
         with self._transaction():
+            self._db.executemany("DELETE FROM topic WHERE topic = ?", [(topic,) for topic in gone])
             self._db.executemany(
                 "INSERT OR REPLACE INTO topic VALUES (?, ?, ?, ?)",
                 [(each.topic, each.state, each.reason, each.since_ms) for each in changed],
@@ -624,22 +655,27 @@ class Journal:
                 configs[config] = value
         return found
 
-    def keep_agreed(self, topic: str, configs: Mapping[str, str | None]) -> None:
-        """Keeps these values beside the others of the destination topic."""
+    def keep_agreed(self, topics: Mapping[str, Mapping[str, str | None]]) -> None:
+        """Keeps these values beside the others of each destination topic, all in one transaction."""
         with self._transaction():
             self._db.executemany(
                 "INSERT OR REPLACE INTO agreed VALUES (?, ?, ?)",
-                [(topic, "", None), *((topic, config, value) for config, value in configs.items())],
+                [
+                    (topic, config, value)
+                    for topic, configs in topics.items()
+                    for config, value in (("", None), *configs.items())
+                ],
             )
 
     def rules(self) -> frozenset[str]:
         """The ACLs, in words, that were on both sides."""
         return frozenset(acl for (acl,) in self._read("SELECT acl FROM rule"))
 
-    def keep_rules(self, acls: Iterable[str]) -> None:
-        """Adds to them."""
+    def change_rules(self, *, new: Iterable[str], gone: Iterable[str]) -> None:
+        """Adds to them, and takes away."""
         with self._transaction():
-            self._db.executemany("INSERT OR IGNORE INTO rule VALUES (?)", [(acl,) for acl in acls])
+            self._db.executemany("INSERT OR IGNORE INTO rule VALUES (?)", [(acl,) for acl in new])
+            self._db.executemany("DELETE FROM rule WHERE acl = ?", [(acl,) for acl in gone])
 
 
 def _refuse_another_topic(old: Begun, new: Begun) -> None:

@@ -131,6 +131,9 @@ class GroupOffset:
     offset: int
 
 
+NOT_WRITTEN = "the copy of its position is not written down yet"
+"""The reason of a group that is not-yet, where nothing is wrong."""
+
 GroupState: TypeAlias = Literal[
     "not-yet", "synced", "ahead", "behind-start", "moved", "both-sides", "source-gone", "left-alone"
 ]
@@ -169,7 +172,15 @@ class Followed:
 
 
 TopicState: TypeAlias = Literal[
-    "catching-up", "following", "stopped", "in-the-way", "source-gone", "recreated", "detached"
+    "catching-up",
+    "following",
+    "stopped",
+    "in-the-way",
+    "source-gone",
+    "recreated",
+    "detached",
+    "released",
+    "not-selected",
 ]
 """Of a topic that is followed:
 
@@ -180,6 +191,8 @@ in-the-way   it exists on the destination, and is not ours
 source-gone  it has been deleted on the source; its copy stays
 recreated    it is another topic with the same name, on one side
 detached     `task change` has taken it out
+released     its retention was set again, and it is not followed any more
+not-selected the filters of the last run leave it out
 """
 
 
@@ -288,22 +301,27 @@ def unpacked(packed: bytes) -> Iterator[Boundary]:
         yield Boundary(source, rank, digest, None if epoch < 0 else epoch)
 
 
+def begun_of(row: Sequence[Any]) -> Begun:
+    """What the first columns of a row of `POSITIONS` say."""
+    return Begun(
+        topic=row[0],
+        partition=row[1],
+        dest_topic=row[2],
+        source_topic_id=row[3],
+        dest_topic_id=row[4],
+        base=row[5],
+        start=row[6],
+        end=row[7],
+    )
+
+
 def position_of(row: Sequence[Any]) -> Position:
     """The position in a row of `POSITIONS`."""
     source, rank, crc32c, crc32, size_bytes, failure, epoch, dest_epoch, released, *verified, intended, given_back = (
         row[8:]
     )
     return Position(
-        begun=Begun(
-            topic=row[0],
-            partition=row[1],
-            dest_topic=row[2],
-            source_topic_id=row[3],
-            dest_topic_id=row[4],
-            base=row[5],
-            start=row[6],
-            end=row[7],
-        ),
+        begun=begun_of(row),
         source=source,
         rank=rank,
         digest=Digest(records=rank, crc32c=crc32c, crc32=crc32),

@@ -9,19 +9,21 @@ which is in the journal.
 
 An ACL is created where it is missing, a DENY first. One that was on both sides and has gone on one of them is reported:
 nothing is deleted, and nothing comes back that somebody has deleted. ACLs that allow to write to topics are withheld:
-nobody shall write there as long as the copy goes on.
+nobody shall write there as long as the copy goes on. Only a DENY comes back.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from kafka_meta import cluster, wire
 from kafka_meta.apply import apply
-from kafka_meta.errors import KafkaMetaError
+from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Happened, Waiting, silent
 from kafka_meta.journal import Journal
 from kafka_meta.mirror.following import Follow
@@ -47,8 +49,9 @@ from kafka_meta.wire import Unanswered, Wire
 EVERY_S = 10.0
 _RESTS = 50
 """A look may take this part of the time: of thousands of topics it takes seconds."""
+_MOST_REST_S = 300.0
 _AGAIN_S = 60.0
-"""Until what was refused is tried again."""
+"""Until what was refused or not read is tried again."""
 _SECTIONS: frozenset[Section] = frozenset({"topics", "acls"})
 _ROOM = "altered"
 
@@ -70,11 +73,11 @@ def decide(
     """`wanted`: the source's own configs, as they would be on the destination. `there`: what the destination has; what
     the guard has put aside counts. `agreed`: None at the first look. A config that is not named has no own value."""
     found = Decided()
-    for config in sorted({*wanted, *there} - (NOT_PINNED - wanted.keys())):
+    for config in sorted({*wanted, *there, *(agreed or ())} - (NOT_PINNED - wanted.keys())):
         ours, theirs = wanted.get(config), there.get(config)
         before = ours if agreed is None else agreed.get(config)
         if same_value(config, ours, theirs):
-            if agreed is None or before != ours or config not in agreed:
+            if agreed is None or before != ours:
                 found.agreed[config] = ours
         elif agreed is not None and same_value(config, theirs, before):
             found.to_set[config] = ours
@@ -121,50 +124,47 @@ class Altered:
                         while not follow.ends.is_set():
                             began = time.monotonic()
                             self._round(here, there, journal, follow)
-                            follow.ends.wait(max(self._every_s, _RESTS * (time.monotonic() - began)))
+                            rest_s = min(_RESTS * (time.monotonic() - began), _MOST_REST_S)
+                            follow.ends.wait(max(self._every_s, rest_s))
                 except (KafkaMetaError, Unanswered) as error:
-                    self._tell([Remark(resource=Resource("configs and acls"), reason=str(error))])
+                    self._say(journal, [Remark(resource=Resource("configs and acls"), reason=str(error))])
                     follow.ends.wait(self._every_s)
 
-    def _tell(self, remarks: Iterable[Remark]) -> None:
+    def _say(self, journal: Journal, remarks: Sequence[Remark]) -> None:
+        journal.keep_notices(_ROOM, remarks, round(time.time() * 1000))
         for remark in remarks:
             if remark not in self._told:
-                self._told.add(remark)
                 self._emit(Happened(text=f"{remark.resource}: {remark.reason}"))
+        self._told = set(remarks)
 
     def _round(self, here: Wire, there: Wire, journal: Journal, follow: Follow) -> None:
-        """A cheap look at each side. Everything else is read only when something is another than the last time."""
-        names = {
-            each.begun.topic: each.begun.dest_topic for each in journal.positions() if each.begun.place in follow.places
-        }
+        """A cheap look at each side. Everything else is read only when something is another than the last time, or when
+        not everything could be read or done then."""
+        followed = {topic for topic, _ in follow.places}
+        names = {topic: name for topic, name in journal.topic_names().items() if topic in followed}
         seen = (names, _glance(here, names.keys()), _glance(there, names.values()))
         if seen == self._seen and time.monotonic() < self._not_before:
             return
-        remarks, done = self._keep_in_step(journal, names)
-        journal.keep_notices(_ROOM, remarks, round(time.time() * 1000))
-        self._tell(remarks)
-        self._told &= set(remarks)
-        self._seen, self._not_before = seen, float("inf") if done else time.monotonic() + _AGAIN_S
+        remarks, whole = self._keep_in_step(journal, names)
+        self._say(journal, remarks)
+        self._seen, self._not_before = seen, float("inf") if whole else time.monotonic() + _AGAIN_S
 
     def _keep_in_step(self, journal: Journal, names: Mapping[str, str]) -> tuple[list[Remark], bool]:
-        """What there is to report; and whether nothing was refused."""
-        here = self._read(self._source)
+        """What there is to report; and whether everything could be read and done."""
+        here, illegal = _without_illegal(self._read(self._source), self._decided)
         there = self._read(self._dest)
         desired = reshape(here, self._decided, home_of(there))
-        configs = self._configs(journal, desired, there, frozenset(names.values()))
         with cluster.Writer(self._dest) as writer:
-            refused = list(_applied(configs.actions, writer, self._emit, _config_words))
-            for topic, agreed in configs.agreed.items():
-                if topic not in {str(each.resource.name) for each in refused}:
-                    journal.keep_agreed(topic, agreed)
-            rules, more = self._rules(journal, desired, there, writer)
-        return [*configs.alone, *refused, *rules, *more], not refused and not more
+            configs = self._configs(journal, desired, here, there, frozenset(names.values()), writer)
+            rules = self._rules(journal, desired, there, writer)
+        whole = not (illegal or configs.refused or rules.refused or here.gaps or there.gaps)
+        return [*illegal, *configs.told, *configs.refused, *rules.told, *rules.refused], whole
 
     def _read(self, settings: ClusterSettings) -> Snapshot:
-        selection = self._decided.selection if settings.role == "source" else EVERYTHING
+        """Also what is not selected: an ACL on many names needs to know which there are."""
         return cluster.read(
             settings,
-            selection,
+            EVERYTHING,
             emit=silent,
             taken_at_ms=round(time.time() * 1000),
             sections=_SECTIONS | {"groups"},
@@ -173,76 +173,174 @@ class Altered:
 
     # Configs.
 
-    def _configs(self, journal: Journal, desired: Desired, there: Snapshot, followed: frozenset[str]) -> _Configs:
-        found = _Configs()
+    def _configs(
+        self,
+        journal: Journal,
+        desired: Desired,
+        here: Snapshot,
+        there: Snapshot,
+        followed: frozenset[str],
+        writer: cluster.Writer,
+    ) -> _Done:
+        done = _Done()
+        if there.defaults is None or (self._decided.pin_defaults and here.defaults is None):
+            # Without them, a config that was pinned or fitted looks as if the source had given it up.
+            reason = "the defaults of the brokers could not be read: configs of topics do not follow for now"
+            done.refused.append(Remark(resource=Resource("defaults"), reason=reason))
+            return done
         guards, before = journal.guards(), journal.agreed()
         own = {topic.name: topic.configs for topic in there.topics or ()}
+        agreed: dict[str, dict[str, str | None]] = {}
+        aside: list[tuple[str, str, str | None]] = []
+        actions: list[SetConfigs] = []
+        wanted: dict[tuple[str, str], str | None] = {}
         for topic in desired.topics or ():
-            configs = own.get(topic.name)
-            if topic.name not in followed or configs is None or not topic.configs_known:
+            if topic.name not in followed:
                 continue
-            aside = guards.get(topic.name, {})
-            kept = {
-                config for config in GUARD if self._guard and same_value(config, configs.get(config), GUARD[config])
-            }
+            configs, resource = own.get(topic.name), Resource("topic", topic.name)
+            if configs is None or not topic.configs_known:
+                side = "destination" if configs is None else "source"
+                reason = f"its configs could not be read on the {side}: they do not follow for now"
+                done.refused.append(Remark(resource=resource, reason=reason))
+                continue
+            put_aside = guards.get(topic.name, {})
+            guarding = {name for name in GUARD if self._guard and same_value(name, configs.get(name), GUARD[name])}
             # What the guard has put aside is what the topic has, in the end.
-            counts = {**configs, **{config: aside[config] for config in aside.keys() & kept}}
+            counts = {**configs, **{name: put_aside[name] for name in put_aside.keys() & guarding}}
             told = decide(topic.configs, counts, before.get(topic.name))
-            to_set: dict[str, str | None] = {}
-            for config, value in told.to_set.items():
-                if self._guard and config in GUARD:
-                    journal.change_guard(topic.name, config, value)
-                    told.agreed[config] = value
-                    text = f"{config} became {_words(value)} on the source: mirror --release will set it"
-                    self._emit(Happened(text=f"topic {topic.name}: {text}"))
-                    if config not in kept:
-                        to_set[config] = GUARD[config]
-                else:
-                    told.agreed[config] = to_set[config] = value
-            if to_set:
-                previous = {config: configs.get(config) for config in to_set}
-                found.actions.append(SetConfigs(topic=topic.name, configs=to_set, previous=previous))
+            done.told += (Remark(resource=resource, reason=reason) for reason in told.alone)
             if told.agreed or topic.name not in before:
-                found.agreed[topic.name] = told.agreed
-            resource = Resource("topic", topic.name)
-            found.alone += (Remark(resource=resource, reason=reason) for reason in told.alone)
-        return found
+                agreed[topic.name] = told.agreed
+            for name, value in told.to_set.items():
+                change: str | None = value
+                if self._guard and name in GUARD:
+                    aside.append((topic.name, name, value))
+                    agreed.setdefault(topic.name, {})[name] = value
+                    text = f"{name} became {_words(value)} on the source: mirror --release will set it"
+                    self._emit(Happened(text=f"topic {topic.name}: {text}"))
+                    if name in guarding:
+                        continue
+                    change = GUARD[name]
+                wanted[topic.name, name] = value
+                actions.append(SetConfigs(topic=topic.name, configs={name: change}, previous={name: configs.get(name)}))
+        journal.change_guards(aside)
+        # One config each: one that is refused does not keep the others away.
+        for round_ in _rounds(actions):
+            refused = list(_applied(round_, writer, self._emit, _config_words))
+            done.refused += refused
+            left = {each.resource.name for each in refused}
+            for action in round_:
+                if action.topic not in left:
+                    for name in action.configs:
+                        agreed.setdefault(action.topic, {})[name] = wanted[action.topic, name]
+        if agreed:
+            journal.keep_agreed(agreed)
+        return done
 
     # ACLs.
 
-    def _rules(
-        self, journal: Journal, desired: Desired, there: Snapshot, writer: cluster.Writer
-    ) -> tuple[list[Remark], list[Remark]]:
-        """What is to report; and what was refused."""
+    def _rules(self, journal: Journal, desired: Desired, there: Snapshot, writer: cluster.Writer) -> _Done:
+        done = _Done()
         operator = Operator(principal=self._dest.principal, cluster_operations=there.operations)
         plan = compare(replace(desired, sections=frozenset({"acls"})), there, operator=operator)
         known = journal.rules()
         # Of several remarks about one thing, the last one has its cause.
         noted = {each.resource: each for each in (*_of_all(plan.warnings), *plan.unread, *plan.refused)}
-        told = [each for each in noted.values() if each.resource.kind in ("acl", "acls")]
+        done.told += (each for each in noted.values() if each.resource.kind in ("acl", "acls"))
         wanted = [action for action in plan.actions if isinstance(action, CreateAcl)]
-        new = [action for action in wanted if describe_acl(action.acl) not in known]
-        told += (
+        # A DENY that somebody has deleted comes back: else an ALLOW would allow more than on the source.
+        away = {each for each in wanted if describe_acl(each.acl) in known and each.acl.permission == "ALLOW"}
+        done.told += (
             Remark(resource=action.resource, reason="somebody has deleted it on the destination: it stays away")
             for action in wanted
-            if describe_acl(action.acl) in known
+            if action in away
         )
-        if desired.acls is not None and there.acls is not None:
-            told += _left_over(known, desired, there.acls)
-            told += _withheld(desired, there.acls)
-        refused = list(_applied(new, writer, self._emit, _rule_words))
-        missing = {str(each.resource.name) for each in (*refused, *plan.refused)}
-        both = {describe_acl(acl) for acl in desired.acls or ()} if there.acls is not None else set()
-        journal.keep_rules(sorted(both - missing - known))
-        return told, refused
+        if desired.acls is None or there.acls is None:
+            return done
+        done.told += _left_over(known, desired, there.acls)
+        done.told += _withheld(desired, there.acls)
+        new = [action for action in wanted if action not in away]
+        if new and there.operations is not None and not there.operations & {"ALTER", "ALL"}:
+            reason = f"{plural(len(new), 'ACL')} are missing there, and we may not create any (ALTER on the cluster)"
+            done.refused.append(Remark(resource=Resource("acls"), reason=reason))
+            return done
+        done.refused += _together(_applied(new, writer, self._emit, _rule_words))
+        if any(each.resource == _ALL_RULES for each in done.refused):
+            return done  # which ones are there now is seen at the next look
+        missing = {str(each.resource.name) for each in (*done.refused, *plan.refused)}
+        both = {describe_acl(acl) for acl in desired.acls} - missing - {describe_acl(each.acl) for each in away}
+        here = {describe_acl(acl) for acl in (*desired.acls, *desired.withheld)}
+        gone = known - here - {describe_acl(acl) for acl in there.acls}
+        if both - known or gone:
+            journal.change_rules(new=sorted(both - known), gone=sorted(gone))
+        return done
 
 
 @dataclass(slots=True, kw_only=True)
-class _Configs:
-    actions: list[SetConfigs] = field(default_factory=list)
-    agreed: dict[str, dict[str, str | None]] = field(default_factory=dict)
-    """To be kept when the topic's action is done."""
-    alone: list[Remark] = field(default_factory=list)
+class _Done:
+    told: list[Remark] = field(default_factory=list)
+    refused: list[Remark] = field(default_factory=list)
+    """What could not be read or done, and is tried again."""
+
+
+_ALL_RULES = Resource("acls")
+_NAMED = 5
+
+
+def _together(refused: Iterable[Remark]) -> list[Remark]:
+    """Of thousands that are refused for one reason, one remark."""
+    by_reason: dict[str, list[Remark]] = {}
+    for each in refused:
+        by_reason.setdefault(each.reason, []).append(each)
+    found: list[Remark] = []
+    for reason, some in by_reason.items():
+        if len(some) <= _NAMED:
+            found += some
+        else:
+            found.append(
+                Remark(resource=_ALL_RULES, reason=f"{len(some):,} of them: {reason} ({some[0].resource.name}, …)")
+            )
+    return found
+
+
+def _rounds(actions: Iterable[SetConfigs]) -> Iterator[list[SetConfigs]]:
+    """Each topic once in a round."""
+    rounds: list[list[SetConfigs]] = []
+    count: Counter[str] = Counter()
+    for action in actions:
+        if count[action.topic] == len(rounds):
+            rounds.append([])
+        rounds[count[action.topic]].append(action)
+        count[action.topic] += 1
+    yield from rounds
+
+
+def _without_illegal(here: Snapshot, decided: Policy) -> tuple[Snapshot, list[Remark]]:
+    """Without the topics and ACLs to which an option gives no legal name on the destination."""
+    remarks: list[Remark] = []
+
+    def legal(resource: Resource, rename: Callable[[], object]) -> bool:
+        try:
+            rename()
+        except UsageError as error:
+            remarks.append(Remark(resource=resource, reason=error.message))
+            return False
+        return True
+
+    topics = [
+        each
+        for each in here.topics or ()
+        if legal(Resource("topic", each.name), partial(decided.topic_name, each.name))
+    ]
+    rules = [each for each in here.acls or () if legal(Resource("acl", describe_acl(each)), partial(decided.acl, each))]
+    return (
+        replace(
+            here,
+            topics=None if here.topics is None else tuple(topics),
+            acls=None if here.acls is None else tuple(rules),
+        ),
+        remarks,
+    )
 
 
 def _of_all(warnings: Iterable[Remark]) -> Iterator[Remark]:
@@ -273,7 +371,7 @@ def _applied(actions: Iterable[Any], writer: cluster.Writer, emit: Emit, words: 
         if isinstance(told, Waiting):
             continue
         if told.outcome == "failed":
-            yield Remark(resource=told.action.resource, reason=f"{words(told.action)} was refused: {told.error}")
+            yield Remark(resource=told.action.resource, reason=f"{words(told.action)}: refused: {told.error}")
         elif told.outcome == "done":
             emit(Happened(text=f"{told.action.resource}: {words(told.action)}, as on the source"))
 
@@ -283,7 +381,7 @@ def _config_words(action: SetConfigs) -> str:
 
 
 def _rule_words(action: CreateAcl) -> str:
-    return "it was created"
+    return "creation"
 
 
 def _glance(connection: Wire, topics: Iterable[str]) -> object:

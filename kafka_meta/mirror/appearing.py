@@ -62,6 +62,7 @@ class Appearing:
         """What could not be made ready, until it is."""
         self._hidden: tuple[Remark, ...] = ()
         self._marked_at = time.monotonic()
+        self._mark_again_s: float | None = None
         self._absent: set[str] = set()
         """Topics that are followed and were not there at the last round."""
         self._deleted: set[str] = set()
@@ -86,8 +87,12 @@ class Appearing:
 
     def _mark_again(self, there: Wire, journal: Journal) -> None:
         """Marks without members do not stay for ever."""
-        if journal.task is not None and time.monotonic() - self._marked_at >= renewal_s(there):
-            claim(self._dest, journal.source_id, journal.task, {each.begun.dest_topic for each in journal.positions()})
+        if self._mark_again_s is None:
+            self._mark_again_s = renewal_s(there)
+        if time.monotonic() - self._marked_at >= self._mark_again_s:
+            topics = set(journal.topic_names().values())
+            for topic, reason in claim(self._dest, journal.source_id, journal.task, topics).items():
+                self._tell(Remark(resource=Resource("topic", topic), reason=reason))
             self._marked_at = time.monotonic()
 
     def _tell(self, remark: Remark) -> None:
@@ -103,7 +108,7 @@ class Appearing:
             for name, topic in there.items()
             if self._decided.selection.topic(name) and (self._decided.selection.include_internal or not topic.internal)
         }
-        known = {position.begun.place: position.begun for position in journal.positions()}
+        known = journal.begun()
         known |= {each.place: each for each in follow.waiting()}
         followed = {topic for topic, _ in follow.places}
         wanted = {topic for topic, _ in self._wanted}
@@ -228,13 +233,18 @@ class Appearing:
         for dest_topic, reason in self._apply(actions):
             self._put_off(names[dest_topic], reason)
             failed.add(names[dest_topic])
-        try:
-            marks = {self._decided.topic_name(name) for name in new.keys() - failed}
-            claim(self._dest, journal.source_id, journal.task, marks)
-        except KafkaMetaError as error:
-            for name in new.keys() - failed:
-                self._put_off(name, error.message)
-            failed |= new.keys()
+        # What is altered on the source from now on is an alteration, however soon it comes.
+        journal.keep_agreed(
+            {
+                action.topic: action.configs
+                for action in actions
+                if isinstance(action, CreateTopic) and names[action.topic] not in failed
+            }
+        )
+        marks = {self._decided.topic_name(name) for name in new.keys() - failed}
+        for dest_topic, reason in claim(self._dest, journal.source_id, journal.task, marks).items():
+            self._put_off(names[dest_topic], reason)
+            failed.add(names[dest_topic])
         for name, reason in self._guarded(journal, sorted(new.keys() - failed)):
             self._put_off(name, reason)
             failed.add(name)

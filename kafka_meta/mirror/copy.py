@@ -37,7 +37,7 @@ from kafka_meta.mirror.partitions import Outcome, PartitionDone, PartitionFailed
 from kafka_meta.mirror.paused import PausedEnds
 from kafka_meta.mirror.sending import PRODUCE_BYTES, Sending
 from kafka_meta.mirror.settling import Settling
-from kafka_meta.mirror.track import State, Track
+from kafka_meta.mirror.track import Track
 from kafka_meta.settings import ClusterSettings
 from kafka_meta.wire import broker_configs, connect
 from kafka_meta.wire.clock import clock_ahead_ms
@@ -228,9 +228,10 @@ def _heed(follow: Follow, partitions: Partitions, tracks: _Tracks, sending: Send
     shall end. `memory_bytes`: unless another amount is wished."""
     if follow.ends.is_set():
         return True
-    sending.max_rate_bytes = follow.max_rate_bytes
-    partitions.resize_memory(follow.memory_bytes or memory_bytes)
-    if follow.detached:
+    if follow.wishes is not partitions.heeded:
+        partitions.heeded = follow.wishes
+        sending.change_rate(follow.max_rate_bytes)
+        partitions.resize_memory(follow.memory_bytes or memory_bytes)
         for track in [each for each in partitions.by_place.values() if each.begun.topic in follow.detached]:
             partitions.leave(track)
     if follow.gone:
@@ -293,8 +294,9 @@ class _Told:
         self._at = now
         partitions.tell()
         if self._follow is not None:
-            failed = {place for place, track in partitions.by_place.items() if track.state is State.FAILED}
-            self._follow.tell(partitions.lags(), partitions.held(), failed)
+            # While it is paused nobody reads what is held.
+            held = {} if self._follow.paused else partitions.held()
+            self._follow.tell(partitions.lags(), held, partitions.failed)
         rest = self._dest_lines.resting() or self._reader.rest
         if rest is not None and rest.seconds >= _TOLD_REST_SECONDS and now - self._rest_told_at > _REST_TELL_SECONDS:
             # Something moves all the same, so that this is not a wait.

@@ -70,6 +70,8 @@ def set_guard(
     Raises KafkaMetaError when the destination refuses a config: then nothing may be copied.
     """
     actions: list[SetConfigs] = []
+    before = journal.guards()
+    changed: list[tuple[str, str, str | None]] = []
     for topic in sorted(topics):
         own = overrides.get(topic)
         if own is None:
@@ -81,16 +83,28 @@ def set_guard(
         wanted = {name: value for name, value in GUARD.items() if works.get(name) != value}
         if wanted:
             previous = {name: own.get(name) for name in wanted}
+            known = before.get(topic, {})
+            # Somebody has set it since: that is what release sets then.
+            since = {name: value for name, value in previous.items() if name in known and known[name] != value}
+            for name, value in since.items():
+                changed.append((topic, name, value))
+                was = "the default" if value is None else value
+                emit(Happened(text=f"topic {topic}: {name} was {was}; mirror --release will set that"))
             journal.remember_guard(topic, previous)
             actions.append(SetConfigs(topic=topic, configs=wanted, previous=previous))
+    journal.change_guards(changed)
     refusals: list[tuple[str, str | None]] = []
     for told in apply(actions, writer):
         if isinstance(told, Waiting):
             emit(told)
         elif told.outcome == "failed":
             assert isinstance(told.action, SetConfigs)
-            # The destination has not changed this config, so there is nothing to set again.
-            journal.forget_guard(told.action.topic)
+            # The destination has not changed these configs, so there is nothing to set again.
+            if told.action.topic in before:
+                new = told.action.configs.keys() - before[told.action.topic].keys()
+                journal.forget_guarded(told.action.topic, new)
+            else:
+                journal.forget_guard(told.action.topic)
             refusals.append((told.action.topic, told.error))
     if refusals:
         topic, reason = refusals[0]

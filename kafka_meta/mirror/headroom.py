@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TypeAlias
 
 from kafka_meta import wire
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Happened
 from kafka_meta.journal import Journal, Place
 from kafka_meta.mirror.following import Follow
-from kafka_meta.mirror.room import free_bytes
 from kafka_meta.model import Remark, Resource
 from kafka_meta.quantities import duration
 from kafka_meta.settings import ClusterSettings
@@ -28,14 +29,19 @@ from kafka_meta.wire.transactions import holders
 EVERY_S = 60.0
 _BEHIND_S = 30.0
 """Of a partition that is less behind, nobody asks how long the source keeps it."""
-HORIZONS_S = (0.0, 600.0, 3600.0, 6 * 3600.0, 86_400.0, 3 * 86_400.0, 7 * 86_400.0)
+HORIZONS_S = (0.0, 300.0, 600.0, 1800.0, 3600.0, 2 * 3600.0, 6 * 3600.0, 12 * 3600.0, 86_400.0, 3 * 86_400.0)
 """A headroom is said as the longest of these that is certain."""
 _SHORT_S = 3600.0
+_SHORT_PART = 4
+"""It is short when less than this part of the retention is left, or less than an hour."""
 _HELD_S = 60.0
 _SOON_FULL_S = (3600.0, 6 * 3600.0, 86_400.0)
 _PACE_S = 600.0
 """The pace at which disks fill is that of so much time."""
 _ROOM = "headroom"
+
+Disk: TypeAlias = tuple[int, str]
+"""Broker and log directory."""
 
 
 class Headroom:
@@ -48,19 +54,19 @@ class Headroom:
         self._journal = journal
         self._emit, self._every_s = emit, every_s
         self._told: set[Remark] = set()
-        self._free: list[tuple[float, Mapping[int, int]]] = []
-        """When, and how many bytes were free on each broker."""
+        self._free: list[tuple[float, Mapping[Disk, int]]] = []
+        """When, and how many bytes were free on each disk."""
 
     def run(self, follow: Follow) -> None:
         """Until `follow` ends. What a cluster does not tell is asked for in the next round."""
         with self._journal.again() as journal:
+            told: dict[str, list[Remark]] = {}
             while not follow.ends.wait(self._every_s):
-                remarks: list[Remark] = []
-                for look in (self._look_at_source, self._look_at_dest):
-                    try:
-                        remarks += look(journal, follow)
-                    except (KafkaMetaError, Unanswered):
-                        continue  # the copy says what is wrong with the cluster
+                for side, look in (("source", self._look_at_source), ("destination", self._look_at_dest)):
+                    # The copy says what is wrong with a cluster. What was true before is so until it is known better.
+                    with suppress(KafkaMetaError, Unanswered):
+                        told[side] = list(look(journal, follow))
+                remarks = [each for some in told.values() for each in some]
                 journal.keep_notices(_ROOM, remarks, round(time.time() * 1000))
                 for remark in remarks:
                     if remark not in self._told:
@@ -77,11 +83,12 @@ class Headroom:
         with wire.connect(self._source) as connection:
             found = led(connection, dict.fromkeys(far | held))
             leaders = {place: told.broker.id for place, told in found.items() if isinstance(told, Leader)}
-            follow.headroom_s = _headrooms(connection, copied, leaders)
+            limits_ms = _retentions(connection, {topic for topic, _ in copied})
+            follow.headroom_s = _headrooms(connection, copied, leaders, limits_ms)
             producers = holders(connection, {place: leaders[place] for place in held & leaders.keys()})
         for place, seconds in follow.headroom_s.items():
-            if seconds < _SHORT_S:
-                when = "now" if not seconds else f"in {duration(seconds)} to an hour"
+            if seconds < min(_SHORT_S, limits_ms[place[0]] / 1000 / _SHORT_PART):
+                when = "now" if not seconds else f"in {duration(seconds)} or a bit later"
                 reason = f"what is not copied begins to be deleted there {when} (retention.ms of the topic)"
                 yield Remark(resource=Resource.partition(*place), reason=reason)
         for place in sorted(held):
@@ -98,40 +105,50 @@ class Headroom:
         with wire.connect(self._dest) as connection:
             volumes = wire.log_dirs(connection).volumes
         now = time.monotonic()
-        self._free.append((now, {broker: free_bytes(each) for broker, each in volumes.items()}))
+        free = {(broker, each.path): each.usable_bytes for broker, some in volumes.items() for each in some}
+        self._free.append((now, free))
         self._free = [each for each in self._free if now - each[0] <= _PACE_S] or self._free[-1:]
         full = full_in_s(self._free)
         follow.dest_full_s = min(full.values(), default=None)
-        for broker, seconds in sorted(full.items()):
+        for (broker, path), seconds in sorted(full.items()):
             within_s = next((each for each in _SOON_FULL_S if seconds < each), None)
             if within_s is not None:
-                reason = f"its disks are full within {duration(within_s)}, at the pace of the last minutes"
+                reason = f"the disk of {path} is full within {duration(within_s)}, at the pace of the last minutes"
                 yield Remark(resource=Resource("broker", f"{broker} of the destination"), reason=reason)
 
 
-def full_in_s(free: list[tuple[float, Mapping[int, int]]]) -> dict[int, float]:
-    """Broker → seconds until its disks are full. Without those that do not fill up, or whose pace is not known yet.
-    `free`: moments in seconds, each with the free bytes of each broker."""
+def full_in_s(free: list[tuple[float, Mapping[Disk, int]]]) -> dict[Disk, float]:
+    """Seconds until a disk is full. Without those that do not fill up, or whose pace is not known yet. `free`: moments
+    in seconds, each with the free bytes of each disk."""
     (began, first), (now, last) = free[0], free[-1]
-    found: dict[int, float] = {}
-    for broker, left in last.items():
-        used = first.get(broker, left) - left
+    found: dict[Disk, float] = {}
+    for disk, left in last.items():
+        used = first.get(disk, left) - left
         if used > 0 and now - began >= _PACE_S / 10:
-            found[broker] = left * (now - began) / used
+            found[disk] = left * (now - began) / used
     return found
 
 
-def _headrooms(source: Wire, copied: Mapping[Place, int], leaders: Mapping[Place, int]) -> dict[Place, float]:
+def _retentions(source: Wire, topics: Collection[str]) -> dict[str, int]:
+    """Milliseconds, of the topics that delete by time."""
+    found: dict[str, int] = {}
+    for topic, told in effective(source, sorted(topics), ("cleanup.policy", "retention.ms")):
+        if not isinstance(told, Unanswered) and "delete" in told.get("cleanup.policy", ""):
+            limit_ms = int(told.get("retention.ms", -1))
+            if limit_ms > 0:
+                found[topic] = limit_ms
+    return found
+
+
+def _headrooms(
+    source: Wire, copied: Mapping[Place, int], leaders: Mapping[Place, int], limits_ms: Mapping[str, int]
+) -> dict[Place, float]:
     """Of the partitions whose topics delete by time. A segment is deleted when its youngest record is too old, so this
     is rather too short. That a topic may also delete by size is not looked at."""
-    limits: dict[str, int] = {}
-    for topic, told in effective(source, sorted({topic for topic, _ in copied}), ("cleanup.policy", "retention.ms")):
-        if not isinstance(told, Unanswered) and "delete" in told.get("cleanup.policy", ""):
-            limits[topic] = int(told.get("retention.ms", -1))
     by_limit: dict[int, dict[Place, int]] = defaultdict(dict)
     for place in copied:
-        if limits.get(place[0], -1) > 0 and place in leaders:
-            by_limit[limits[place[0]]][place] = leaders[place]
+        if place[0] in limits_ms and place in leaders:
+            by_limit[limits_ms[place[0]]][place] = leaders[place]
     now_ms = round(time.time() * 1000)
     found: dict[Place, float] = {}
     for retention_ms, some in by_limit.items():
@@ -150,10 +167,13 @@ def _longest(
     first_kept: Callable[[float], Mapping[Place, int | None]],
 ) -> dict[Place, float]:
     """The longest horizon after which the first record that is kept is not behind what is copied. `first_kept` returns
-    the offset of the first record that is young enough; None where none is."""
-    left, found = set(places), dict.fromkeys(places, 0.0)
+    the offset of the first record that is young enough; None where none is, nothing where that is not known."""
+    left: set[Place] = set(places)
+    found: dict[Place, float] = {}
     for horizon_s in horizons_s:
         kept = first_kept(horizon_s)
+        if not horizon_s:
+            found = dict.fromkeys(left & kept.keys(), 0.0)
         left = {place for place in left if (offset := kept.get(place)) is not None and offset <= copied[place]}
         found |= dict.fromkeys(left, horizon_s)
         if not left:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from kafka_meta.events import Emit, Happened
-from kafka_meta.journal import Boundary, Journal, Place, Position, Round
+from kafka_meta.journal import Boundary, Journal, Place, Position, Round, Wishes
 from kafka_meta.logs.history import Cut
 from kafka_meta.logs.reader import LogReader, Memory
 from kafka_meta.mirror.log_end import LogEnd
@@ -98,6 +98,11 @@ class Partitions:
         self._round = Round()
         self.outcomes: deque[Outcome] = deque()
         self.tally = Tally()
+        self.failed: frozenset[Place] = frozenset()
+        self._held: set[Place] = set()
+        """Partitions on which an open transaction holds something back."""
+        self.heeded: Wishes | None = None
+        """The wishes of the operator that the copy has heeded last."""
         self.trouble = ""
         """Why something does not move; empty as soon as something has moved."""
         self.moved_at = time.monotonic()
@@ -159,6 +164,7 @@ class Partitions:
     def watermarks(self, track: Track, told: Fetched) -> None:
         self.grow(track, told.stable)
         track.hold(told.high_watermark, told.stable)
+        (self._held.add if track.held else self._held.discard)(track.place)
 
     def grow(self, track: Track, stable: int | None) -> None:
         """The end of a followed partition as the source has just returned it."""
@@ -260,7 +266,8 @@ class Partitions:
     def held(self) -> dict[Place, Lag]:
         """Of the partitions on which an open transaction holds something back: how many offsets, and since when."""
         now = time.monotonic()
-        return {place: Lag(track.held, now - track.held_since) for place, track in self.by_place.items() if track.held}
+        tracks = (self.by_place[place] for place in self._held)
+        return {track.place: Lag(track.held, now - track.held_since) for track in tracks if track.open}
 
     def write_down(self) -> None:
         work = self._round
@@ -365,6 +372,7 @@ class Partitions:
         self.trouble = ""
         self.write_down()
         self.journal.fail(track.place, reason)
+        self.failed |= {track.place}
         topic, partition = track.place
         self.outcomes.append(
             PartitionFailed(topic=topic, partition=partition, reason=reason, final=final, silent=silent)
@@ -379,6 +387,8 @@ class Partitions:
         self.unsettled.discard(track.place)
         self.behind.discard(track.place)
         self._grown.discard(track.place)
+        self._held.discard(track.place)
+        self.failed -= {track.place}
         self.write_down()
         del self.by_place[track.place]
 

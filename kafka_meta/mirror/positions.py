@@ -22,11 +22,11 @@ from kafka_meta import wire
 from kafka_meta.cluster import GroupWatch
 from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Happened
-from kafka_meta.journal import Followed, GroupOffset, GroupState, Journal, Place, Position
+from kafka_meta.journal import NOT_WRITTEN, Followed, GroupOffset, GroupState, Journal, Place, Position
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.groups import SET_TO_START, ours_by_place
 from kafka_meta.mirror.lease import Lease
-from kafka_meta.model import EVERYTHING, CommittedOffset, Group
+from kafka_meta.model import EVERYTHING, CommittedOffset, Group, Remark, Resource
 from kafka_meta.plan import Policy
 from kafka_meta.plan.compare.groups import liveness
 from kafka_meta.plan.policy import COMMIT_METADATA_PREFIX
@@ -41,6 +41,9 @@ _RENEWALS = 4
 """In the time for which the destination keeps the positions of a group without members."""
 _GROUPS_AT_ONCE = 20
 _NEVER_S = 365 * 86400.0
+_UNKNOWN_S = 86400.0
+"""Where the destination does not tell how long it keeps positions."""
+_ROOM = "positions"
 _IN_STEP: frozenset[GroupState] = frozenset({"synced", "ahead"})
 _STAYS: frozenset[GroupState] = frozenset({"moved", "both-sides"})
 
@@ -120,7 +123,7 @@ def _target(
     if offset <= position.source:
         rank = copy.rank(offset)
         if rank is None:
-            return None, "not-yet", "the copy of its position is not written down yet"
+            return None, "not-yet", NOT_WRITTEN
         return begun.base + rank, "synced", None
     if copy.latest is not None and offset > copy.latest:
         return None, "left-alone", f"its position {offset} lies behind the end of the source's log, {copy.latest}"
@@ -162,16 +165,22 @@ class Positions:
                         watches = [stack.enter_context(GroupWatch(each)) for each in (self._source, self._dest)]
                         rounds = _Rounds(self, journal, *watches)
                         while not follow.ends.wait(self._every_s):
-                            rounds.go(self._lease, follow)
-                            follow.synced()
-                            self._tell("")
+                            refused = rounds.go(self._lease, follow)
+                            if not refused:
+                                follow.synced()
+                            self._tell(refused, journal)
                 except (KafkaMetaError, Unanswered) as error:
-                    self._tell(str(error))
+                    self._tell(str(error), journal)
                     follow.ends.wait(self._every_s)
 
-    def _tell(self, trouble: str) -> None:
-        if trouble and trouble != self._trouble:
-            self._emit(Happened(text=f"positions of groups are not set for now: {trouble}"))
+    def _tell(self, trouble: str, journal: Journal) -> None:
+        if trouble == self._trouble:
+            return
+        reason = f"positions are not set for now: {trouble}"
+        if trouble:
+            self._emit(Happened(text=f"groups: {reason}"))
+        remarks = [Remark(resource=Resource("groups"), reason=reason)] if trouble else []
+        journal.keep_notices(_ROOM, remarks, round(time.time() * 1000))
         self._trouble = trouble
 
     @property
@@ -209,11 +218,13 @@ class _Rounds:
         self._source, self._dest = source, dest
         self._renew_s = renewal_s(dest.wire)
 
-    def go(self, lease: Lease, follow: Follow) -> None:
-        """What is refused is "not-yet", with its reason. Raises KafkaMetaError or Unanswered when a side does not tell
-        its groups, or when somebody else has the lease."""
+    def go(self, lease: Lease, follow: Follow) -> str:
+        """What is refused is "not-yet", with its reason. Returns why the first position could not be set; empty when
+        all are. Raises KafkaMetaError or Unanswered when a side does not tell its groups, or when somebody else has the
+        lease."""
         here = self._groups(self._source)
-        positions = self._journal.positions()
+        # Most topics of a large cluster are read by no group.
+        positions = self._journal.positions({topic for side in here.values() for topic, _ in side.offsets})
         copies = {
             each.begun.place: each
             for each in positions
@@ -238,6 +249,7 @@ class _Rounds:
         if renew:
             self._owner.renewed_at = time.monotonic()
         self._keep(before, {each.key: each for each in (*now, *failed)}.values())
+        return f"group {failed[0].group}: {failed[0].reason}" if failed else ""
 
     def _all_names(self, groups: Iterable[str]) -> dict[str, str]:
         """The names on the destination. A group that has no legal one there is left out."""
@@ -478,4 +490,4 @@ def renewal_s(dest: Wire) -> float:
             config = None if isinstance(told, Unanswered) else told.get("offsets.retention.minutes")
             if config is not None and config.value is not None:
                 minutes.append(int(config.value))
-    return min(minutes) * 60 / _RENEWALS if minutes else _NEVER_S
+    return min(minutes) * 60 / _RENEWALS if minutes else _UNKNOWN_S

@@ -16,6 +16,7 @@ from kafka_meta.apply import Writer
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit
 from kafka_meta.journal import Journal
+from kafka_meta.mirror.claims import unclaim
 from kafka_meta.mirror.guard import put_back
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.model import EVERYTHING, Remark, Resource, Snapshot
@@ -155,6 +156,7 @@ def release(
         free = [each.topic for each in looked if allow_unread or not each.needed]
         _require(lease)
         remarks = tuple(put_back(dest, writer, journal, free, emit=emit))
+        unclaim(dest, journal.source_id, journal.task, set(free) - journal.guards().keys())
     guarded = journal.guards()
     return Released(
         topics=tuple(topic for topic in free if topic not in guarded),
@@ -206,6 +208,7 @@ def forget(dest: ClusterSettings, journal: Journal, *, emit: Emit) -> Path:
     with Lease(dest, journal.source_id, journal.task, emit=emit) as lease:
         require_nothing_copied(dest, journal, emit=emit)
         _require(lease)
+        unclaim(dest, journal.source_id, journal.task)
         journal.close()
         for suffix in ("", "-wal", "-shm"):
             journal.path.with_name(journal.path.name + suffix).unlink(missing_ok=True)

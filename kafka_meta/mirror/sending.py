@@ -49,7 +49,7 @@ class Sending:
         self._partitions, self._lines, self._lease = partitions, lines, lease
         self._settling, self._answers = settling, answers
         self._timeout_ms = timeout_ms
-        self.max_rate_bytes = max_rate_bytes
+        self._max_rate_bytes = max_rate_bytes
         self._term = lease.term
         self._not_before = 0.0
 
@@ -57,6 +57,11 @@ class Sending:
     def rest_seconds(self) -> float:
         """For how many seconds the rate limit holds back everything."""
         return max(0.0, self._not_before - time.monotonic())
+
+    def change_rate(self, max_rate_bytes: int | None) -> None:
+        """From now on: a rest that the rate before has brought is over."""
+        if max_rate_bytes != self._max_rate_bytes:
+            self._max_rate_bytes, self._not_before = max_rate_bytes, 0.0
 
     @property
     def under_way(self) -> bool:
@@ -122,8 +127,8 @@ class Sending:
             batches.append(Sent(topic=begun.dest_topic, partition=begun.partition, head=head, body=body))
             asked[begun.dest_topic, begun.partition] = _Asked(track=track, era=track.era, ready=ready)
             self._partitions.enlist(track)
-        if self.max_rate_bytes is not None:
-            self._not_before = max(self._not_before, time.monotonic()) + size / self.max_rate_bytes
+        if self._max_rate_bytes is not None:
+            self._not_before = max(self._not_before, time.monotonic()) + size / self._max_rate_bytes
         line.under_way += 1
         line.channel.ask(
             Produce(batches=batches, timeout_ms=self._timeout_ms),

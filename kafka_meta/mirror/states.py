@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kafka_meta.journal import FollowedTopic, Journal, Place, TopicState
+from kafka_meta.journal import FollowedTopic, Journal, Place, Position, TopicState
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.partitions import Lag
 
@@ -47,12 +47,23 @@ def decide(before: TopicState | None, lag: Behind, *, seen_for_s: float) -> Topi
     return "following" if lag.seconds < _NEAR_S < seen_for_s else "catching-up"
 
 
+def _not_followed(positions: Iterable[Position]) -> dict[str, TopicState]:
+    """What a topic of the journal is when this run does not follow it."""
+    found: dict[str, TopicState] = {}
+    for each in positions:
+        topic = each.begun.topic
+        if found.get(topic) != "not-selected":
+            found[topic] = "released" if each.given_back else "not-selected"
+    return found
+
+
 class States:
     """Use it from the thread that has the journal."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._known = journal.topics()
+        self._in_journal = _not_followed(journal.positions())
         self._seen_at: dict[str, float] = {}
         self._at = 0.0
 
@@ -66,7 +77,8 @@ class States:
         aside = dict(follow.aside)
         failed: dict[str, Place] = {place[0]: place for place in follow.failed}
         changed: list[FollowedTopic] = []
-        for topic in {topic for topic, _ in follow.places} | aside.keys() | failed.keys() | follow.detached:
+        now_there = {topic for topic, _ in follow.places} | aside.keys() | failed.keys() | follow.detached
+        for topic in now_there | self._in_journal.keys():
             before = self._known.get(topic)
             reason: str | None = None
             state: TopicState
@@ -76,6 +88,8 @@ class States:
                 state, reason = aside[topic]
             elif topic in failed:
                 state, reason = "stopped", self._why(failed[topic])
+            elif topic not in now_there:
+                state = self._in_journal[topic]
             else:
                 seen_for_s = now - self._seen_at.setdefault(topic, now)
                 old = None if before is None else before.state
@@ -85,8 +99,10 @@ class States:
                 if before is not None and before.state == state:
                     since_ms = before.since_ms
                 changed.append(FollowedTopic(topic=topic, state=state, reason=reason, since_ms=since_ms))
-        if changed:
-            self._journal.keep_topics(changed)
+        gone = self._known.keys() - now_there - self._in_journal.keys()
+        if changed or gone:
+            self._journal.keep_topics(changed, gone=gone)
+            self._known = {topic: each for topic, each in self._known.items() if topic not in gone}
             self._known |= {each.topic: each for each in changed}
 
     def _why(self, place: Place) -> str | None:

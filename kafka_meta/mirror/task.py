@@ -14,6 +14,7 @@ TaskState: TypeAlias = Literal["running", "waiting", "paused", "stopped", "unkno
 """waiting: nothing moves for the moment. paused: by `task pause`, whether a copier runs or not. stopped: no copier
 runs. unknown: the destination does not tell who has the lease."""
 _MOVES = ("catching-up", "following")
+_COUNTS = (*_MOVES, "paused", "stopped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +52,18 @@ class Task:
 
     @property
     def failed(self) -> bool:
-        return any(topic.failures for topic in self.topics)
+        """Whether something that should be copied cannot be."""
+        return any(topic.state in ("stopped", "recreated", "in-the-way") for topic in self.topics)
 
     @property
     def lag_offsets(self) -> int:
-        return sum(topic.lag_offsets for topic in self.topics)
+        """Of what is followed, or should be."""
+        return sum(topic.lag_offsets for topic in self.topics if topic.state in _COUNTS)
+
+    @property
+    def stopped(self) -> int:
+        """Partitions that cannot go on."""
+        return sum(len(topic.failures) for topic in self.topics if topic.state in _COUNTS)
 
     @property
     def group_states(self) -> Mapping[str, int]:

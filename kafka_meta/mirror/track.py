@@ -158,8 +158,10 @@ class Track:
     """Last stable offsets that are not copied yet, and when the source returned them first (`time.monotonic`)."""
     held: int = 0
     """Offsets behind the last stable offset: an open transaction holds them back."""
+    held_from: int = -1
+    """The last stable offset that does not move any more."""
     held_since: float = 0.0
-    """Since when there are some (`time.monotonic`)."""
+    """Since when it does not (`time.monotonic`)."""
     place: Place = field(init=False)
 
     def __post_init__(self) -> None:
@@ -203,8 +205,8 @@ class Track:
         """Notes what an open transaction holds back."""
         if high_watermark is None or stable is None:
             return
-        if not self.held:
-            self.held_since = time.monotonic()
+        if not self.held or stable > self.held_from:
+            self.held_since, self.held_from = time.monotonic(), stable
         self.held = max(0, high_watermark - stable)
 
     def count_from_now(self) -> None:

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kafka_meta.journal import Followed
+from kafka_meta.journal import NOT_WRITTEN, Followed
 from kafka_meta.mirror.task import Task, TopicStanding
 from kafka_meta.plan import plural
 from kafka_meta.quantities import duration
 from kafka_meta.render.words import FEW, visible
-
-_GOES_WELL = ("synced", "not-yet")
 
 
 def tasks_lines(tasks: Iterable[Task], unread: Mapping[Path, str]) -> list[str]:
@@ -84,9 +82,8 @@ def _state(task: Task) -> list[str]:
 
 
 def _behind(task: Task) -> str:
-    stopped = sum(len(topic.failures) for topic in task.topics)
-    if stopped:
-        return f"{plural(stopped, 'partition')} cannot go on; {task.lag_offsets:,} offsets are not copied"
+    if task.stopped:
+        return f"{plural(task.stopped, 'partition')} cannot go on; {task.lag_offsets:,} offsets are not copied"
     if not task.lag_offsets:
         return "everything that is known to be there is copied"
     following = None if task.copier is None else task.copier.following
@@ -123,7 +120,7 @@ def _groups(task: Task, *, verbose: bool) -> list[str]:
     states = ", ".join(f"{count:,} {state.replace('-', ' ')}" for state, count in sorted(task.group_states.items()))
     special: dict[tuple[str, str, str | None], list[Followed]] = {}
     for each in task.groups:
-        if each.state not in _GOES_WELL:
+        if each.state != "synced" and (each.state, each.reason) != ("not-yet", NOT_WRITTEN):
             special.setdefault((each.group, each.state, each.reason), []).append(each)
     lines = [
         f"  ! group {visible(group)}, {plural(len(some), 'partition')}: {state.replace('-', ' ')}"

@@ -1,8 +1,10 @@
 """Traffic of a given pace, and how long its records take from one cluster to the other. A process of its own: it must
 not wait for what measures it.
 
-Every tenth record or so is a probe: when its acknowledgement arrives is written down, and when a consumer gets it from
-the destination. Both by the same clock.
+Some records are probes. When a probe is acknowledged is written down, and its offset. It can be read on the destination
+as soon as the high watermark there is behind that offset: the topics are new and written by nobody else, so offsets are
+the same on both sides. The watermarks are asked for again and again, which costs little. (A consumer of all records
+needs so much of two processors that it waits for itself.) Both times are of the same clock.
 """
 
 from __future__ import annotations
@@ -12,12 +14,18 @@ import random
 import sys
 import threading
 import time
+from collections import deque
 from itertools import count
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
-VALUE_BYTES = 1000
+from kafka_meta.settings import ClusterSettings
+from kafka_meta.wire import connect
+from kafka_meta.wire.partitions import led, listed_offsets
+
+VALUE_BYTES = 2000
 _PROBES_S = 200
+_LOOK_S = 0.01
 
 
 def main(*, source: str, dest: str, topic: str, partitions: int, bytes_s: float, warm_s: float, seconds: float) -> None:
@@ -31,36 +39,30 @@ def main(*, source: str, dest: str, topic: str, partitions: int, bytes_s: float,
             "log_level": 0,
         }
     )
-    consumer = Consumer(
-        {
-            "bootstrap.servers": dest,
-            "group.id": "lag-probe",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "fetch.wait.max.ms": 100,
-            "queued.min.messages": 10_000,
-            "log_level": 0,
-        }
-    )
-    consumer.assign([TopicPartition(topic, each, 0) for each in range(partitions)])
-    acknowledged: dict[int, float] = {}
-    seen: dict[int, float] = {}
+    waiting: list[deque[tuple[int, int, float]]] = [deque() for _ in range(partitions)]
+    """Of each partition: number of the probe, its offset, when it was acknowledged."""
+    lags: dict[int, float] = {}
     over = threading.Event()
 
-    def consume() -> None:
-        while not over.is_set():
-            for message in consumer.consume(5_000, timeout=0.02):
-                key = None if message.error() else message.key()
-                if key is not None:
-                    seen[int(key)] = time.monotonic()
+    def look() -> None:
+        with connect(ClusterSettings(role="dest", bootstrap_servers=dest)) as wire:
+            leaders = led(wire, {(topic, each): None for each in range(partitions)})
+            while not over.wait(_LOOK_S):
+                ends = listed_offsets(wire, leaders)
+                now = time.monotonic()
+                for (_, part), end in ends.items():
+                    queue = waiting[part]
+                    while queue and isinstance(end, int) and queue[0][1] < end:
+                        number, _, at = queue.popleft()
+                        lags[number] = now - at
 
-    reading = threading.Thread(target=consume, daemon=True)
-    reading.start()
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
 
     def sent(number: int):  # type: ignore[no-untyped-def]
-        def heard(error: object, _: object) -> None:
+        def heard(error: object, message: object) -> None:
             if error is None:
-                acknowledged[number] = time.monotonic()
+                waiting[message.partition()].append((number, message.offset(), time.monotonic()))  # type: ignore[attr-defined]
 
         return heard
 
@@ -69,21 +71,17 @@ def main(*, source: str, dest: str, topic: str, partitions: int, bytes_s: float,
 
     def probe() -> int:
         number = next(numbers)
-        producer.produce(
-            topic, value, str(number).encode(), partition=dice.randrange(partitions), on_delivery=sent(number)
-        )
+        producer.produce(topic, value, partition=dice.randrange(partitions), on_delivery=sent(number))
         return number
 
     # What it takes to begin does not count: the first record may come late.
-    while not seen:
+    while not lags:
         probe()
         producer.poll(0.1)
         time.sleep(0.1)
     began = time.monotonic()
     measured: set[int] = set()
-    written = 0
-    probed = 0
-    next_part = 0
+    written = probed = next_part = 0
     while (now := time.monotonic() - began) < warm_s + seconds:
         while probed < now * _PROBES_S:
             number = probe()
@@ -92,28 +90,27 @@ def main(*, source: str, dest: str, topic: str, partitions: int, bytes_s: float,
                 measured.add(number)
         while written * VALUE_BYTES < now * bytes_s:
             # Some records in a row to one partition, as a sticky partitioner does.
-            for _ in range(16):
+            for _ in range(8):
                 producer.produce(topic, value, partition=next_part)
-            written += 16
+            written += 8
             next_part = (next_part + 1) % partitions
         producer.poll(0)
         time.sleep(0.002)
     producer.flush(60)
     until = time.monotonic() + 60
-    while time.monotonic() < until and not measured <= seen.keys():
+    while time.monotonic() < until and not measured <= lags.keys():
         time.sleep(0.05)
     over.set()
-    reading.join()
-    consumer.close()
-    lags = sorted(seen[each] - acknowledged[each] for each in measured if each in seen and each in acknowledged)
+    looking.join()
+    found = sorted(lags[each] for each in measured & lags.keys())
     print(
         json.dumps(
             {
                 "probes": len(measured),
-                "missing": len(measured) - len(lags),
-                "p50": lags[len(lags) // 2],
-                "p99": lags[int(len(lags) * 0.99)],
-                "max": lags[-1],
+                "missing": len(measured) - len(found),
+                "p50": found[len(found) // 2],
+                "p99": found[int(len(found) * 0.99)],
+                "max": found[-1],
                 "written_mb_s": written * VALUE_BYTES / 1e6 / (warm_s + seconds),
                 "began": began + warm_s,
                 "ended": began + warm_s + seconds,

@@ -38,6 +38,7 @@ SOON = ("--all-data", "--quiet", "1s")
         pytest.param({}, {"a": "1"}, {"a": "1"}, Decided(to_set={"a": None}), id="given up on the source"),
         pytest.param({"a": "1"}, {}, {}, Decided(to_set={"a": "1"}), id="new on the source"),
         pytest.param({"a": "2"}, {"a": "2"}, {"a": "1"}, Decided(agreed={"a": "2"}), id="altered on both in one way"),
+        pytest.param({}, {}, {"a": "1"}, Decided(agreed={"a": None}), id="given up on both"),
         pytest.param(
             {"a": "1"},
             {"a": "2"},
@@ -134,6 +135,9 @@ def test_acls_follow_without_those_that_allow_to_write_and_none_comes_back(small
         running.until(lambda: notice(running, kept_away) is not None, "and the other")
         assert notice(running, kept_away) == "somebody has deleted it on the destination: it stays away"
         assert rules(small.dest, topic) == {("User:late", "READ", "ALLOW"), ("User:nobody", "WRITE", "DENY")}
+        # A DENY comes back: without it, an ALLOW would allow more than on the source.
+        unrule(small.dest, deny)
+        running.until(lambda: ("User:nobody", "WRITE", "DENY") in rules(small.dest, topic), "it is there again")
         # Somebody lets a writer in.
         rule(small.dest, write)
         early = f"acl ALLOW User:writer WRITE on TOPIC {topic} from *"

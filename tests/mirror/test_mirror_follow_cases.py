@@ -21,11 +21,12 @@ from kafka_meta.mirror.headroom import Headroom, _longest, full_in_s
 from kafka_meta.mirror.partitions import Lag
 from kafka_meta.playground import Cluster
 from kafka_meta.settings import ClusterSettings
+from tests.mirror.test_mirror_altered import alter, notice
 from tests.support.brokers import kraft_cluster
 from tests.support.commands import Cli
 from tests.support.following import Following, contents, following, journal_of
 from tests.support.mirrored import Mirror, small
-from tests.support.traffic import admin, commit, committed, create, produce, watermarks
+from tests.support.traffic import admin, commit, committed, config, create, produce, watermarks
 
 __all__ = ["small"]
 
@@ -192,11 +193,51 @@ def test_a_topic_that_appears_with_fewer_partitions_than_the_destination_has_is_
         create(small.source, {other: 2})
 
         def told() -> str:
-            return next((each["reason"] or "" for each in running.task("show")["topics"] if each["topic"] == other), "")
+            topics = json.loads(_show(running))["topics"]
+            return next((each["reason"] or "" for each in topics if each["topic"] == other), "")
 
         running.until(lambda: "with 2 partitions, and exists on the destination with 4" in told(), "it is said")
-        assert running.task("show")["topics"][1]["state"] == "in-the-way"
+        assert running.task("show", status=1)["topics"][1]["state"] == "in-the-way"
         running.end()
+
+
+def test_a_partition_that_has_appeared_and_stops_does_not_end_the_others(small: Mirror) -> None:
+    topic, new = small.topic, small.topic + ".new"
+    with following(small, *SOON) as running:
+        running.until_copied((topic, 0))
+        create(small.source, {new: 1})
+        running.until(lambda: new in admin(small.dest).list_topics(timeout=30).topics, "the topic is there")
+        produce(small.source, new, 0, [b"ours"])
+        running.until_copied((new, 0))
+        produce(small.dest, new, 0, [b"theirs"])
+        produce(small.source, new, 0, [b"ours again"])
+        running.until(lambda: _stopped(running, new) != [], "it stops")
+        time.sleep(3)
+        produce(small.source, topic, 1, [b"goes on"])
+        running.until_copied((topic, 1))
+        assert "another client" in _stopped(running, new)[0]
+        running.end()
+
+
+def _stopped(running: Following, topic: str) -> list[str]:
+    shown = json.loads(_show(running))["topics"]
+    return [stopped["reason"] for each in shown if each["topic"] == topic for stopped in each["stopped"]]
+
+
+def test_a_retention_that_somebody_sets_under_the_guard_is_what_the_release_sets(small: Mirror) -> None:
+    topic = small.topic
+    with following(small, *SOON) as running:
+        running.until_copied((topic, 0))
+        running.until(lambda: config(small.dest, topic, "retention.ms") == "-1", "the guard is on")
+        alter(small.dest, topic, {"retention.ms": "172800000"})
+        running.until(lambda: "172800000 there" in str(notice(running, f"topic {topic}")), "it is told")
+        running.end()
+    with following(small, *SOON) as running:
+        running.until(lambda: config(small.dest, topic, "retention.ms") == "-1", "the guard is on again")
+        running.end()
+    released = small("--release", "--allow-unread", "--commit")
+    assert released.returncode == 0, released.stderr + released.stdout
+    assert config(small.dest, topic, "retention.ms") == "172800000"
 
 
 # How long there is time.
@@ -215,15 +256,19 @@ def test_the_longest_certain_horizon_is_the_headroom() -> None:
 
 
 def test_a_disk_is_full_when_its_free_bytes_are_used_up_at_the_pace_so_far() -> None:
-    assert full_in_s([(0.0, {1: 1000, 2: 1000}), (100.0, {1: 900, 2: 1000})]) == {1: 900.0}
-    assert full_in_s([(0.0, {1: 1000}), (10.0, {1: 900})]) == {}, "too short to tell"
-    assert full_in_s([(0.0, {1: 1000})]) == {}
+    one, two = (1, "a"), (1, "b")
+    assert full_in_s([(0.0, {one: 1000, two: 1000}), (100.0, {one: 900, two: 1000})]) == {one: 900.0}
+    assert full_in_s([(0.0, {one: 1000}), (10.0, {one: 900})]) == {}, "too short to tell"
+    assert full_in_s([(0.0, {one: 1000})]) == {}
 
 
 def test_headroom_and_held_records_are_told_by_real_brokers(small: Mirror, tmp_path: Path) -> None:
     topic = small.topic + ".short"
-    create(small.source, {topic: 2}, {"retention.ms": "1200000"})
-    produce(small.source, topic, 0, [b"now"])
+    create(small.source, {topic: 2}, {"retention.ms": "1300000"})
+    old_ms = round(time.time() * 1000) - 800_000
+    client = Producer({"bootstrap.servers": small.source, "log_level": 0})
+    client.produce(topic, b"old", partition=0, timestamp=old_ms)
+    client.flush(30)
     producer = Producer({"bootstrap.servers": small.source, "transactional.id": f"{topic}.tx", "log_level": 0})
     producer.init_transactions(30)
     producer.begin_transaction()
@@ -260,10 +305,10 @@ def test_headroom_and_held_records_are_told_by_real_brokers(small: Mirror, tmp_p
             notices = journal.notices()
         follow.ends.set()
         looking.join()
-    # Twenty minutes are left: ten are certain.
-    assert follow.headroom_s == {(topic, 0): 600.0}
+    # Eight minutes of twenty-two are left: five are certain.
+    assert follow.headroom_s == {(topic, 0): 300.0}
     told = {str(each.remark.resource): each.remark.reason for each in notices}
-    assert "in 10 min to an hour" in told[f"partition {topic}-0"]
+    assert "in 5 min or a bit later" in told[f"partition {topic}-0"]
     assert f"transactional id {topic}.tx" in told[f"partition {topic}-1"]
     producer.abort_transaction(30)
 

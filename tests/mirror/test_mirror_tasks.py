@@ -59,6 +59,19 @@ def test_tasks_copy_different_topics_side_by_side_and_a_topic_of_another_one_is_
     assert again.returncode == 0 and "two" in again.stdout.splitlines()[0], again.stderr + again.stdout
 
 
+def test_an_empty_topic_of_the_task_without_a_name_is_refused_too(small: Mirror) -> None:
+    empty = small.topic + ".empty"
+    for servers in (small.source, small.dest):
+        create(servers, {empty: 1})
+    commit(small.source, empty, {(empty, 0): 0})
+    with following(small, *SOON) as running:
+        running.until_copied((small.topic, 0))
+        refused = small("--follow", "--task", "one", "--include-topics", re.escape(empty), *SOON, "--commit")
+        assert refused.returncode == 1
+        assert f"{empty}: the task without a name, begun on" in refused.stdout, refused.stdout + refused.stderr
+        running.end()
+
+
 @pytest.mark.parametrize("name", ["a b", "", "a.b", "x" * 65])
 def test_a_task_needs_a_name_that_can_stand_in_the_name_of_a_group(small: Mirror, name: str) -> None:
     refused = small("--follow", "--task", name)

@@ -32,7 +32,7 @@ class Endpoint(Collector):
     def __init__(self, journal: Journal, lease: Lease) -> None:
         self._journal, self._lease = journal, lease
         self._follow: Follow | None = None
-        self._looked_at = time.monotonic()
+        self._looked_at: float | None = None
 
     def looked(self, follow: Follow) -> None:
         """Call it from the main thread, again and again."""
@@ -40,21 +40,23 @@ class Endpoint(Collector):
 
     @property
     def hangs(self) -> bool:
-        return time.monotonic() - self._looked_at > _ALIVE_S
+        """Not before the first look: it may take a while to begin."""
+        return self._looked_at is not None and time.monotonic() - self._looked_at > _ALIVE_S
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: a registry would ask for everything when this is registered."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        with self._journal.again() as journal:
+        with self._journal.again(read_only=True) as journal:
             yield from self._of_task(journal)
         if self._follow is not None:
             yield from _of_copy(self._follow)
         yield _gauge("lease_held", "Whether this process may copy: 1 or 0.", int(self._lease.holds()))
 
     def _of_task(self, journal: Journal) -> Iterator[Metric]:
-        positions = [each for each in journal.positions() if self._is_followed(each)]
+        # All of them: a counter must not fall when a topic is left out.
+        positions = journal.positions()
         yield _counter("records", "Records that are copied, by this process or before.", _sum(positions, "rank"))
         yield _counter("bytes", "Bytes of the acknowledged batches of the migration.", _sum(positions, "size_bytes"))
         verified = sum(each.verified.rank for each in positions)
@@ -64,13 +66,10 @@ class Endpoint(Collector):
         task = standing_of(journal, running=True)
         yield _by_state("topics", "Topics by state.", Counter(each.state for each in task.topics))
         yield _by_state("groups", "Groups by the worst state of their positions.", _groups(task.groups))
-        stopped = sum(each.failure is not None for each in positions)
-        yield _by_state(
-            "partitions", "Partitions by state.", {"stopped": stopped, "following": len(positions) - stopped}
-        )
-
-    def _is_followed(self, position: Position) -> bool:
-        return self._follow is None or position.begun.topic not in self._follow.detached
+        if self._follow is not None:
+            stopped = len(self._follow.failed)
+            counts = {"stopped": stopped, "following": len(self._follow.places - self._follow.failed)}
+            yield _by_state("partitions", "Partitions by state.", counts)
 
 
 def _of_copy(follow: Follow) -> Iterator[Metric]:

@@ -18,14 +18,14 @@ from kafka_meta.cli.mirror.log import Log
 from kafka_meta.cli.screen import Meter, Screen
 from kafka_meta.cli.session import Session
 from kafka_meta.documents.mirror import encode_mirror
-from kafka_meta.errors import ExitStatus, UsageError
+from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Event, Happened
-from kafka_meta.journal import Journal
+from kafka_meta.journal import Journal, Wishes
 from kafka_meta.mirror.claims import claim
 from kafka_meta.mirror.copy import IN_FLIGHT
 from kafka_meta.mirror.findings import Allowed
 from kafka_meta.mirror.follow import follow
-from kafka_meta.mirror.following import Follow
+from kafka_meta.mirror.following import NO_WISHES, Follow
 from kafka_meta.mirror.groups import awaited
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.mirror.migrate import Pace, migrate, stands
@@ -33,7 +33,7 @@ from kafka_meta.mirror.outcome import GroupPosition, Mirrored
 from kafka_meta.mirror.preflight import Preflight, preflight
 from kafka_meta.mirror.prepare import Preparation, prepare, require_brokers
 from kafka_meta.mirror.task import standing_of
-from kafka_meta.model import Remark, Resource
+from kafka_meta.model import Cluster, Remark, Resource
 from kafka_meta.plan import Policy
 from kafka_meta.quantities import rate_bytes, seconds, size_bytes
 from kafka_meta.ranges import UncommittedPolicy
@@ -132,9 +132,11 @@ class _Run:
     def check(self) -> int:
         with self.screen.progress() as meter:
             emit = _all(meter.emit, self.log.emit)
+            wishes = NO_WISHES
             if self.dest is not None:
-                cluster_of(self.dest)  # what cannot be reached is told before the source is read
-            prepared = self._prepare(emit)
+                # What cannot be reached is told before the source is read.
+                wishes = self._wishes(cluster_of(self.source), cluster_of(self.dest))
+            prepared = self._prepare(wishes, emit)
             looked, mirrored = None, _prepared(prepared)
             if self.dest is not None:
                 looked, mirrored = self._look(self.dest, prepared, emit)
@@ -151,10 +153,15 @@ class _Run:
             here, there = cluster_of(self.source), cluster_of(self.dest)
             source_id, dest_id = str(here.id), str(there.id)
             task = self.which.name
+            wishes = self._wishes(here, there)
+            if wishes.paused and not self.allowed.follow:
+                raise KafkaMetaError("the task is paused: nothing is copied", "kafka-meta task resume lets it go on.")
+            if self.max_rate_bytes is None and wishes.max_rate not in (None, "none"):
+                pace = replace(pace, max_rate_bytes=rate_bytes("--max-rate", str(wishes.max_rate)))
             with closing(Lease(self.dest, source_id, task, emit=emit)) as wanted:
                 if source_id != dest_id:  # else nothing is ever sent: it may be the source itself
                     wanted.join()
-                prepared = self._prepare(emit)
+                prepared = self._prepare(wishes, emit)
                 looked, mirrored = self._look(self.dest, prepared, emit)
                 self._show(mirrored)
                 if looked.findings:
@@ -169,7 +176,9 @@ class _Run:
                     Told(journal, since_ms=since_ms) as told,
                 ):
                     emit(Happened(text=f"the lease is taken; the journal is {journal.path}"))
-                    claim(self.dest, source_id, task, {each.dest_topic for each in looked.begun})
+                    taken = claim(self.dest, source_id, task, {each.dest_topic for each in looked.begun})
+                    for topic, reason in taken.items():
+                        raise KafkaMetaError(f"topic {topic}: {reason}")
                     if self.allowed.follow:
                         return self._follow(prepared, looked, journal, lease, pace, told, meter, emit)
                     try:
@@ -267,7 +276,15 @@ class _Run:
         self.log.lines(standing_lines(now.copied, verbose=True, partitions=True))
         self._end(["stopped; what was copied stays, and the same command copies the rest", f"(log: {self.log.path})"])
 
-    def _prepare(self, emit: Emit) -> Preparation:
+    def _wishes(self, here: Cluster, there: Cluster) -> Wishes:
+        """What `task change` has left in the journal, if there is one."""
+        path = self.which.where(here, there)
+        if not path.exists():
+            return NO_WISHES
+        with Journal(path, source_id=str(here.id), dest_id=str(there.id), task=self.which.task) as journal:
+            return journal.wishes()
+
+    def _prepare(self, wishes: Wishes, emit: Emit) -> Preparation:
         prepared = prepare(
             self.source,
             selection=self.decided.selection,
@@ -279,7 +296,11 @@ class _Run:
         )
         for told in require_matches(self.chosen, prepared.source, self.source.addresses):
             self.screen.say(told)
-        return prepared
+        if not wishes.detached:
+            return prepared
+        self.screen.say(f"Left out by task change: {', '.join(sorted(wishes.detached))}")
+        left = tuple(each for each in prepared.unconsumed.ranges if each.topic not in wishes.detached)
+        return replace(prepared, unconsumed=replace(prepared.unconsumed, ranges=left))
 
     def _look(self, dest: ClusterSettings, prepared: Preparation, emit: Emit) -> tuple[Preflight, Mirrored]:
         """What is in the way; and what the journal, if there is one, knows of copied records and groups' positions."""

@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.files import dumps
 from kafka_meta.journal import Journal, Wishes, clusters_of, journals_folder
 from kafka_meta.mirror.claims import unclaim
-from kafka_meta.mirror.lease import holder
+from kafka_meta.mirror.lease import Lease, holder
 from kafka_meta.mirror.task import Task, standing_of
 from kafka_meta.plan import plural
 from kafka_meta.quantities import rate_bytes, size_bytes
@@ -177,11 +178,12 @@ def _chosen(option: str, expression: re.Pattern[str] | None, topics: Collection[
 
 def delete(session: Session, which: Which, *, abandon: bool) -> int:
     """Puts the journal aside. What is on the clusters stays as it is, and is named."""
-    with existing_journal(session, which) as (dest, journal):
+    with existing_journal(session, which) as (dest, journal), ExitStack() as stack:
         if (found := holder(dest, journal.source_id, journal.task)) is not None:
             raise KafkaMetaError(
                 f"process {found.pid} on {found.host} copies: a task cannot be deleted while it runs", "End it first."
             )
+        lease = stack.enter_context(Lease(dest, journal.source_id, journal.task))
         guarded, positions = journal.guards(), journal.positions()
         if not abandon and guarded:
             raise KafkaMetaError(
@@ -195,12 +197,18 @@ def delete(session: Session, which: Which, *, abandon: bool) -> int:
                 f"{plural(behind, 'partition')} are not copied to the end, and without the journal no copy can go on",
                 "Finish the copy, or give it up: --abandon",
             )
-        unclaim(dest, journal.source_id, journal.task, {each.begun.dest_topic for each in positions})
+        if not lease.check():
+            raise KafkaMetaError("the lease on the destination has run out", "Run the same command again.")
+        unclaim(dest, journal.source_id, journal.task)
         _note(journal, "deletes it")
         task = standing_of(journal, running=False)
         put = journal.path.with_name(f"{journal.path.name}.deleted-{datetime.now(UTC):%Y%m%d-%H%M%S}")
         old_configs = {topic: dict(configs) for topic, configs in guarded.items()}
-    journal.path.rename(put)  # its last connection has merged what was beside it
+        journal.close()
+        for suffix in ("", "-wal", "-shm"):  # the last two while somebody still reads it
+            left = journal.path.with_name(journal.path.name + suffix)
+            if left.exists():
+                left.rename(f"{put}{suffix}")
     session.screen.document(lambda: encode_task(replace(task, journal=put), ()))
     session.screen.result(deleted_lines(task, put, old_configs))
     return ExitStatus.DONE
