@@ -327,14 +327,8 @@ class Journal:
         partition."""
         if topics is None:
             return tuple(map(position_of, self._read(f"{POSITIONS} ORDER BY topic, partition")))
-        with self._transaction():
-            self._db.execute("CREATE TEMP TABLE IF NOT EXISTS chosen (topic TEXT PRIMARY KEY) WITHOUT ROWID")
-            self._db.execute("DELETE FROM chosen")
-            self._db.executemany("INSERT OR IGNORE INTO chosen VALUES (?)", [(topic,) for topic in topics])
-            rows = self._db.execute(
-                f"{POSITIONS} WHERE topic IN (SELECT topic FROM chosen) ORDER BY topic, partition"
-            ).fetchall()
-        return tuple(map(position_of, rows))
+        chosen = f"{POSITIONS} WHERE topic IN (SELECT value FROM json_each(?)) ORDER BY topic, partition"
+        return tuple(map(position_of, self._read(chosen, (json.dumps(sorted(topics)),))))
 
     def topic_names(self) -> dict[str, str]:
         """Topic of the source → topic of the destination, of all that have begun."""

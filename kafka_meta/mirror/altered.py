@@ -113,6 +113,8 @@ class Altered:
         self._seen: object = None
         """What was found when everything was in step, or when it was tried last."""
         self._not_before = 0.0
+        self._unread: set[Remark] = set()
+        """What could not be read at the last look. That it cannot be read again is nothing new."""
         self._told: set[Remark] = set()
 
     def run(self, follow: Follow) -> None:
@@ -156,9 +158,16 @@ class Altered:
         desired = reshape(here, self._decided, home_of(there))
         with cluster.Writer(self._dest) as writer:
             configs = self._configs(journal, desired, here, there, frozenset(names.values()), writer)
-            rules = self._rules(journal, desired, there, writer)
-        whole = not (illegal or configs.refused or rules.refused or here.gaps or there.gaps)
-        return [*illegal, *configs.told, *configs.refused, *rules.told, *rules.refused], whole
+            if any(each.resource.kind == "acl" and str(each.resource.name).startswith("DENY") for each in illegal):
+                reason = "no ACL follows as long as a DENY has no legal name on the destination"
+                rules = _Done(told=[Remark(resource=_ALL_RULES, reason=reason)])
+            else:
+                rules = self._rules(journal, desired, there, writer)
+        unread = {*configs.unread, *here.gaps, *there.gaps}
+        whole = not (configs.refused or rules.refused or unread - self._unread)
+        self._unread = unread
+        told = (*illegal, *configs.told, *_together(configs.unread), *_together(configs.refused), *rules.told)
+        return [*told, *_together(rules.refused)], whole
 
     def _read(self, settings: ClusterSettings) -> Snapshot:
         """Also what is not selected: an ACL on many names needs to know which there are."""
@@ -186,7 +195,7 @@ class Altered:
         if there.defaults is None or (self._decided.pin_defaults and here.defaults is None):
             # Without them, a config that was pinned or fitted looks as if the source had given it up.
             reason = "the defaults of the brokers could not be read: configs of topics do not follow for now"
-            done.refused.append(Remark(resource=Resource("defaults"), reason=reason))
+            done.unread.append(Remark(resource=Resource("defaults"), reason=reason))
             return done
         guards, before = journal.guards(), journal.agreed()
         own = {topic.name: topic.configs for topic in there.topics or ()}
@@ -201,7 +210,7 @@ class Altered:
             if configs is None or not topic.configs_known:
                 side = "destination" if configs is None else "source"
                 reason = f"its configs could not be read on the {side}: they do not follow for now"
-                done.refused.append(Remark(resource=resource, reason=reason))
+                done.unread.append(Remark(resource=resource, reason=reason))
                 continue
             put_aside = guards.get(topic.name, {})
             guarding = {name for name in GUARD if self._guard and same_value(name, configs.get(name), GUARD[name])}
@@ -215,10 +224,10 @@ class Altered:
                 change: str | None = value
                 if self._guard and name in GUARD:
                     aside.append((topic.name, name, value))
-                    agreed.setdefault(topic.name, {})[name] = value
                     text = f"{name} became {_words(value)} on the source: mirror --release will set it"
                     self._emit(Happened(text=f"topic {topic.name}: {text}"))
                     if name in guarding:
+                        agreed.setdefault(topic.name, {})[name] = value
                         continue
                     change = GUARD[name]
                 wanted[topic.name, name] = value
@@ -264,9 +273,7 @@ class Altered:
             reason = f"{plural(len(new), 'ACL')} are missing there, and we may not create any (ALTER on the cluster)"
             done.refused.append(Remark(resource=Resource("acls"), reason=reason))
             return done
-        done.refused += _together(_applied(new, writer, self._emit, _rule_words))
-        if any(each.resource == _ALL_RULES for each in done.refused):
-            return done  # which ones are there now is seen at the next look
+        done.refused += _applied(new, writer, self._emit, _rule_words)
         missing = {str(each.resource.name) for each in (*done.refused, *plan.refused)}
         both = {describe_acl(acl) for acl in desired.acls} - missing - {describe_acl(each.acl) for each in away}
         here = {describe_acl(acl) for acl in (*desired.acls, *desired.withheld)}
@@ -280,7 +287,8 @@ class Altered:
 class _Done:
     told: list[Remark] = field(default_factory=list)
     refused: list[Remark] = field(default_factory=list)
-    """What could not be read or done, and is tried again."""
+    """What could not be done, and is tried again."""
+    unread: list[Remark] = field(default_factory=list)
 
 
 _ALL_RULES = Resource("acls")
@@ -288,7 +296,7 @@ _NAMED = 5
 
 
 def _together(refused: Iterable[Remark]) -> list[Remark]:
-    """Of thousands that are refused for one reason, one remark."""
+    """Of thousands with one reason, one remark."""
     by_reason: dict[str, list[Remark]] = {}
     for each in refused:
         by_reason.setdefault(each.reason, []).append(each)
@@ -297,9 +305,8 @@ def _together(refused: Iterable[Remark]) -> list[Remark]:
         if len(some) <= _NAMED:
             found += some
         else:
-            found.append(
-                Remark(resource=_ALL_RULES, reason=f"{len(some):,} of them: {reason} ({some[0].resource.name}, …)")
-            )
+            kind = Resource(f"{some[0].resource.kind}s")
+            found.append(Remark(resource=kind, reason=f"{len(some):,} of them: {reason} ({some[0].resource.name}, …)"))
     return found
 
 
@@ -316,7 +323,7 @@ def _rounds(actions: Iterable[SetConfigs]) -> Iterator[list[SetConfigs]]:
 
 
 def _without_illegal(here: Snapshot, decided: Policy) -> tuple[Snapshot, list[Remark]]:
-    """Without the topics and ACLs to which an option gives no legal name on the destination."""
+    """Without the topics, groups and ACLs to which an option gives no legal name on the destination."""
     remarks: list[Remark] = []
 
     def legal(resource: Resource, rename: Callable[[], object]) -> bool:
@@ -332,11 +339,15 @@ def _without_illegal(here: Snapshot, decided: Policy) -> tuple[Snapshot, list[Re
         for each in here.topics or ()
         if legal(Resource("topic", each.name), partial(decided.topic_name, each.name))
     ]
+    groups = [
+        each for each in here.groups or () if legal(Resource("group", each.id), partial(decided.group_name, each.id))
+    ]
     rules = [each for each in here.acls or () if legal(Resource("acl", describe_acl(each)), partial(decided.acl, each))]
     return (
         replace(
             here,
             topics=None if here.topics is None else tuple(topics),
+            groups=None if here.groups is None else tuple(groups),
             acls=None if here.acls is None else tuple(rules),
         ),
         remarks,

@@ -16,7 +16,7 @@ from kafka_meta.errors import KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Happened, Waiting, silent
 from kafka_meta.journal import Begun, Journal, Place
 from kafka_meta.mirror.bind import another, begun_of
-from kafka_meta.mirror.claims import claim, claims_of_others
+from kafka_meta.mirror.claims import Claim, claim, claims_of_others
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.guard import guard_topics
 from kafka_meta.mirror.positions import renewal_s
@@ -61,7 +61,7 @@ class Appearing:
         self._put_off_now: dict[str, Remark] = {}
         """What could not be made ready, until it is."""
         self._hidden: tuple[Remark, ...] = ()
-        self._marked_at = time.monotonic()
+        self._marked_at = float("-inf")
         self._mark_again_s: float | None = None
         self._absent: set[str] = set()
         """Topics that are followed and were not there at the last round."""
@@ -77,7 +77,8 @@ class Appearing:
                     with wire.connect(self._source) as connection, wire.connect(self._dest) as there:
                         while not follow.ends.is_set():
                             self._round(connection, journal, follow)
-                            self._mark_again(there, journal)
+                            self._take_up_again(journal, follow)
+                            self._mark_again(there, journal, follow)
                             remarks = (*self._hidden, *self._put_off_now.values())
                             journal.keep_notices(_ROOM, remarks, round(time.time() * 1000))
                             follow.ends.wait(self._every_s)
@@ -85,15 +86,34 @@ class Appearing:
                     self._tell(Remark(resource=Resource("topics"), reason=str(error)))
                     follow.ends.wait(self._every_s)
 
-    def _mark_again(self, there: Wire, journal: Journal) -> None:
+    def _take_up_again(self, journal: Journal, follow: Follow) -> None:
+        """Topics that were left out by `task change`, and shall be followed again: guarded first."""
+        now = time.monotonic()
+        topics = {topic for topic in follow.back if self._not_before.get(topic, now) <= now}
+        if not topics:
+            return
+        refused = dict(self._guarded(journal, sorted(topics)))
+        for name, reason in refused.items():
+            self._put_off(name, f"it is not followed again yet: {reason}")
+        ready = topics - refused.keys()
+        follow.add(each for each in journal.begun().values() if each.topic in ready)
+        follow.back -= ready
+        for name in ready:
+            self._put_off_now.pop(name, None)
+
+    def _mark_again(self, there: Wire, journal: Journal, follow: Follow) -> None:
         """Marks without members do not stay for ever."""
         if self._mark_again_s is None:
             self._mark_again_s = renewal_s(there)
         if time.monotonic() - self._marked_at >= self._mark_again_s:
-            topics = set(journal.topic_names().values())
-            for topic, reason in claim(self._dest, journal.source_id, journal.task, topics).items():
-                self._tell(Remark(resource=Resource("topic", topic), reason=reason))
-            self._marked_at = time.monotonic()
+            followed = {topic for topic, _ in follow.places}
+            topics = {name for topic, name in journal.topic_names().items() if topic in followed}
+            try:
+                for topic, reason in claim(self._dest, journal.source_id, journal.task, topics).items():
+                    self._tell(Remark(resource=Resource("topic", topic), reason=reason))
+                self._marked_at = time.monotonic()
+            except KafkaMetaError as error:
+                self._tell(Remark(resource=Resource("topics"), reason=error.message))
 
     def _tell(self, remark: Remark) -> None:
         if remark not in self._told:
@@ -187,7 +207,7 @@ class Appearing:
         there = self._read(self._dest)
         occupied = {topic.name: topic for topic in there.topics or ()}
         with wire.connect(self._dest) as connection:
-            others = claims_of_others(connection, journal.source_id, journal.task)
+            others = self._claims(connection, journal)
         taken = {begun.dest_topic for begun in known.values()}
         for name in sorted(new):
             try:
@@ -253,6 +273,14 @@ class Appearing:
             found = after.get(self._decided.topic_name(name))
             if found is not None and name not in failed:
                 yield from self._added(topic, found, known)
+
+    def _claims(self, connection: Wire, journal: Journal) -> Mapping[str, Claim]:
+        try:
+            return claims_of_others(connection, journal.source_id, journal.task)
+        except KafkaMetaError:
+            if journal.task is not None:
+                raise
+            return {}
 
     def _put_off(self, topic: str, reason: str) -> None:
         remark = Remark(resource=Resource("topic", topic), reason=reason)

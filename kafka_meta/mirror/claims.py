@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kafka_meta import wire
@@ -75,7 +76,10 @@ def loops(
     for group in sorted(names):
         if (group != alone and not group.startswith(f"{alone}.")) or group.endswith(_TOPICS):
             continue
-        found = holder(source, dest_id, group.removeprefix(alone).removeprefix(".") or None)
+        try:
+            found = holder(source, dest_id, group.removeprefix(alone).removeprefix(".") or None)
+        except KafkaMetaError:
+            continue  # we may list the group, and not describe it
         if found is None:
             continue
         who = "another kafka-meta" if found.pid is None else f"process {found.pid} on {found.host}"
@@ -95,32 +99,29 @@ def claim(dest: ClusterSettings, source_id: str, task: str | None, topics: Colle
     """Marks these topics of the destination as those of this task. Then looks again: of two tasks that begin at the
     same time, at least one sees the other. Returns the topics that are another task's, or cannot be marked, with the
     reason; what was marked of them is free again. Raises `KafkaMetaError` when the destination does not tell, or a
-    named task may not mark."""
+    named task may not mark. A task without a name goes on as far as it may."""
     if not topics:
         return {}
     with wire.connect(dest) as connection:
         try:
             refused = _mark(connection, source_id, task, sorted(topics), socket.gethostname())
+            others = claims_of_others(connection, source_id, task)
         except KafkaMetaError:
             if task is not None:
                 raise
-            refused = {}
-        others = claims_of_others(connection, source_id, task)
+            return {}
         taken = {topic: others[topic].reason for topic in sorted(others.keys() & set(topics))}
-        if taken:
+        with suppress(KafkaMetaError):  # what cannot be taken back expires
             _mark(connection, source_id, task, sorted(taken), _FREE)
-    return {**refused, **taken}
+    return taken if task is None else {**refused, **taken}
 
 
-def unclaim(dest: ClusterSettings, source_id: str, task: str | None, topics: Collection[str] | None = None) -> None:
-    """Takes these marks back, or all. What cannot be taken back expires by itself. Raises `KafkaMetaError` when the
-    destination cannot be reached."""
-    with wire.connect(dest) as connection:
-        try:
-            marked = _marks(connection, _group(source_id, task)).keys()
-            _mark(connection, source_id, task, sorted(marked if topics is None else marked & set(topics)), _FREE)
-        except KafkaMetaError:
-            return
+def unclaim(dest: ClusterSettings, source_id: str, task: str | None, topics: Collection[str]) -> None:
+    """Takes the marks of these topics back. What cannot be taken back expires by itself. Raises `KafkaMetaError` when
+    the destination cannot be reached."""
+    with wire.connect(dest) as connection, suppress(KafkaMetaError):
+        marked = _marks(connection, _group(source_id, task)).keys()
+        _mark(connection, source_id, task, sorted(marked & set(topics)), _FREE)
 
 
 def _group(source_id: str, task: str | None) -> str:

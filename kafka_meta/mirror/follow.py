@@ -19,7 +19,6 @@ from queue import Empty, SimpleQueue
 
 from kafka_meta import cluster
 from kafka_meta.cluster.clients import background
-from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit, Event, Happened
 from kafka_meta.journal import Begun, Journal, Place
 from kafka_meta.mirror.altered import Altered
@@ -129,7 +128,7 @@ def follow(
             while not shared.ends.wait(_LOOK_S):
                 _pass_on(events, emit)
                 lease.check()
-                _heed(shared, journal, dest, guard, emit)
+                _heed(shared, journal, emit)
                 states.look(shared)
                 each_look(shared)
                 for worker in workers:
@@ -138,7 +137,7 @@ def follow(
                         shared.ends.set()
 
 
-def _heed(shared: Follow, journal: Journal, dest: ClusterSettings, guard: bool, emit: Emit) -> None:
+def _heed(shared: Follow, journal: Journal, emit: Emit) -> None:
     """What the operator wishes, and what that changes, in words."""
     before, now = shared.wishes, journal.wishes()
     if now == before:
@@ -154,17 +153,8 @@ def _heed(shared: Follow, journal: Journal, dest: ClusterSettings, guard: bool, 
     for topic in sorted(now.detached - before.detached):
         emit(Happened(text=f"topic {topic}: it is not followed any more (task change)"))
     for topic in sorted(back):
-        emit(Happened(text=f"topic {topic}: it is followed again"))
-    if back:
-        again = [each.begun for each in journal.positions() if each.begun.topic in back]
-        try:
-            if guard and again:
-                with cluster.Writer(dest) as writer:
-                    guard_topics(dest, writer, journal, {each.dest_topic for each in again}, emit=emit)
-        except KafkaMetaError as error:
-            emit(Happened(text=f"they are followed again at the next start: {error.message}"))
-        else:
-            shared.add(again)
+        emit(Happened(text=f"topic {topic}: it will be followed again (task change)"))
+    shared.back = (shared.back | back) - now.detached
 
 
 def _begun(

@@ -34,6 +34,8 @@ class Follow:
         self._started_with = max_rate_bytes
         self.gone: frozenset[str] = frozenset()
         """Topics that were deleted on the source, and whose partitions are to be stopped."""
+        self.back: frozenset[str] = frozenset()
+        """Topics that were left out, and shall be followed again."""
         self.aside: dict[str, tuple[TopicState, str]] = {}
         """Topics that are not copied, or not any more: their state, and why."""
         self._stopped_before = frozenset(stopped_before)
@@ -60,6 +62,7 @@ class Follow:
         with self._lock:
             self._new += new
             self.places |= frozenset(each.place for each in new)
+            self._stopped_before -= frozenset(each.place for each in new)
 
     def waiting(self) -> list[Begun]:
         """What was added and is not taken yet."""
@@ -76,7 +79,7 @@ class Follow:
             return []
         with self._lock:
             new, self._new = self._new, []
-        return new
+        return [each for each in new if each.topic not in self.detached]
 
     def heed(self, wishes: Wishes) -> None:
         """Raises UsageError for a rate or an amount of memory that is none."""
@@ -87,7 +90,10 @@ class Follow:
         self.wishes = wishes
         with self._lock:
             if wishes.detached:
-                self.places = frozenset(place for place in self.places if place[0] not in wishes.detached)
+                self.places, self._stopped_before = (
+                    frozenset(place for place in places if place[0] not in wishes.detached)
+                    for places in (self.places, self._stopped_before)
+                )
 
     @property
     def paused(self) -> bool:

@@ -51,6 +51,10 @@ def guard_topics(
 ) -> None:
     """`set_guard`, by the configs that these topics have now: somebody may have changed them since a look."""
     overrides, works = configs_now(dest, topics)
+    for topic in sorted(topics):
+        # Without them, all that the guard has set looks as if it were still to be set.
+        if not works.get(topic):
+            overrides[topic] = None
     set_guard(writer, journal, topics, overrides=overrides, effective=works, emit=emit)
     if topics:
         emit(Happened(text=f"retention is off on {plural(len(topics), 'topic')} of the destination"))
@@ -85,7 +89,11 @@ def set_guard(
             previous = {name: own.get(name) for name in wanted}
             known = before.get(topic, {})
             # Somebody has set it since: that is what release sets then.
-            since = {name: value for name, value in previous.items() if name in known and known[name] != value}
+            since = {
+                name: value
+                for name, value in previous.items()
+                if name in known and value not in (known[name], GUARD[name])
+            }
             for name, value in since.items():
                 changed.append((topic, name, value))
                 was = "the default" if value is None else value

@@ -77,6 +77,8 @@ def migrate(
             # Read under the lease: a release may have come between the look and now.
             guard_topics(dest, writer, journal, topics, emit=emit)
         journal.begin(checked.begun)
+        # What a copy that went on has said of them before is over.
+        journal.keep_topics((), gone={each.topic for each in checked.begun})
         failures: dict[Place, PartitionFailed] = {}
         for_check = memory_for_check(pace.memory_bytes)
         with rolling_check(dest, journal, lambda: places, memory_bytes=for_check):

@@ -219,8 +219,8 @@ class _Rounds:
         self._renew_s = renewal_s(dest.wire)
 
     def go(self, lease: Lease, follow: Follow) -> str:
-        """What is refused is "not-yet", with its reason. Returns why the first position could not be set; empty when
-        all are. Raises KafkaMetaError or Unanswered when a side does not tell its groups, or when somebody else has the
+        """What is refused is "not-yet", with its reason. Returns why no position could be set; empty when some are.
+        Raises KafkaMetaError or Unanswered when a side does not tell its groups, or when somebody else has the
         lease."""
         here = self._groups(self._source)
         # Most topics of a large cluster are read by no group.
@@ -249,7 +249,9 @@ class _Rounds:
         if renew:
             self._owner.renewed_at = time.monotonic()
         self._keep(before, {each.key: each for each in (*now, *failed)}.values())
-        return f"group {failed[0].group}: {failed[0].reason}" if failed else ""
+        # One group that is refused for ever says nothing of the others.
+        in_step = sum(each.state in ("synced", "ahead") for each in now)
+        return f"group {failed[0].group}: {failed[0].reason}" if failed and len(failed) >= in_step else ""
 
     def _all_names(self, groups: Iterable[str]) -> dict[str, str]:
         """The names on the destination. A group that has no legal one there is left out."""

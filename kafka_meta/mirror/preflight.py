@@ -128,7 +128,7 @@ def preflight(
         dest_configs = _effective(to_dest, (name for name in names.values() if name in topics))
         hidden = wire.metadata(to_dest, set(names.values()) - topics.keys()).gaps if names else ()
         look_at_rights(from_source, to_dest, prepared, decided, names, topics, actual, task, allowed, found)
-        _of_other_tasks(to_dest, str(prepared.source.cluster.id), task, set(names.values()), found)
+        _of_other_tasks(to_dest, str(prepared.source.cluster.id), task, set(names.values()), allowed, found)
         for loop, reason in loops(source, from_source, str(actual.cluster.id), names):
             found.find(Resource("source") if loop is None else Resource("topic", loop), reason)
         clock_ahead_ms = look_at_clock(to_dest, from_source, first.youngest_ms, now_ms, found)
@@ -194,14 +194,17 @@ def _history(
     return dict.fromkeys(places, Untold(reason="the brokers do not support OffsetForLeaderEpoch", retriable=False))
 
 
-def _of_other_tasks(dest: Wire, source_id: str, task: str | None, topics: Collection[str], found: Findings) -> None:
+def _of_other_tasks(
+    dest: Wire, source_id: str, task: str | None, topics: Collection[str], allowed: Allowed, found: Findings
+) -> None:
+    """With --append the operator wants records of several sources in one topic."""
     try:
         claims = claims_of_others(dest, source_id, task)
     except KafkaMetaError as error:
         found.warn(Resource("destination"), error.message)
         return
     for topic in sorted(claims.keys() & topics):
-        found.find(Resource("topic", topic), claims[topic].reason)
+        (found.warn if allowed.append else found.find)(Resource("topic", topic), claims[topic].reason)
 
 
 def _require_ids(source: Snapshot, dest: Snapshot) -> None:

@@ -156,7 +156,7 @@ def release(
         free = [each.topic for each in looked if allow_unread or not each.needed]
         _require(lease)
         remarks = tuple(put_back(dest, writer, journal, free, emit=emit))
-        unclaim(dest, journal.source_id, journal.task, set(free) - journal.guards().keys())
+        unclaim(dest, journal.source_id, journal.task, set(topics) - journal.guards().keys())
     guarded = journal.guards()
     return Released(
         topics=tuple(topic for topic in free if topic not in guarded),
@@ -208,7 +208,7 @@ def forget(dest: ClusterSettings, journal: Journal, *, emit: Emit) -> Path:
     with Lease(dest, journal.source_id, journal.task, emit=emit) as lease:
         require_nothing_copied(dest, journal, emit=emit)
         _require(lease)
-        unclaim(dest, journal.source_id, journal.task)
+        unclaim(dest, journal.source_id, journal.task, set(journal.topic_names().values()))
         journal.close()
         for suffix in ("", "-wal", "-shm"):
             journal.path.with_name(journal.path.name + suffix).unlink(missing_ok=True)

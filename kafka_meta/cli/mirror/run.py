@@ -178,7 +178,8 @@ class _Run:
                     emit(Happened(text=f"the lease is taken; the journal is {journal.path}"))
                     taken = claim(self.dest, source_id, task, {each.dest_topic for each in looked.begun})
                     for topic, reason in taken.items():
-                        raise KafkaMetaError(f"topic {topic}: {reason}")
+                        if not self.allowed.append:
+                            raise KafkaMetaError(f"topic {topic}: {reason}")
                     if self.allowed.follow:
                         return self._follow(prepared, looked, journal, lease, pace, told, meter, emit)
                     try:

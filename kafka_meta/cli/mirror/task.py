@@ -199,7 +199,7 @@ def delete(session: Session, which: Which, *, abandon: bool) -> int:
             )
         if not lease.check():
             raise KafkaMetaError("the lease on the destination has run out", "Run the same command again.")
-        unclaim(dest, journal.source_id, journal.task)
+        unclaim(dest, journal.source_id, journal.task, set(journal.topic_names().values()))
         _note(journal, "deletes it")
         task = standing_of(journal, running=False)
         put = journal.path.with_name(f"{journal.path.name}.deleted-{datetime.now(UTC):%Y%m%d-%H%M%S}")
