@@ -153,7 +153,7 @@ class Partitions:
     def _wants_more(self, track: Track) -> bool:
         """Of a followed partition also what may be written at its end."""
         more = track.follows or track.next < track.end
-        return more and not track.fetching and track.ready_bytes < self._share()
+        return more and not track.fetching and track.ready_bytes < self._share() and not track.has_small_ones
 
     def note(self, told: Fetched) -> None:
         """What an answer without records says of a partition: its watermarks may have moved all the same."""

@@ -36,6 +36,8 @@ from kafka_meta.wire.lines import Line
 _ACCEPTED_BEFORE_LARGER = 64
 """Batches that the destination accepts before twice as many records are tried again in one. A refusal costs about as
 much as so many batches."""
+_MANY_A_FLIGHT = 2
+_SMALL_BYTES = 8 << 10
 _SAMPLE_SECONDS = 0.1
 """Between two last stable offsets whose time is kept, at least."""
 _SAMPLES = 100
@@ -200,6 +202,13 @@ class Track:
             # The sample before stands for it: the lag is rather said too large.
             self.seen[-1] = stable, self.seen[-1][1]
         return grown
+
+    @property
+    def has_small_ones(self) -> bool:
+        """Whether many small batches wait to be sent. What is read meanwhile would make more of them. Read later, it
+        is joined: over a long link a batch of one record takes as long as one of thousands."""
+        waiting = len(self.ready)
+        return waiting >= _MANY_A_FLIGHT * self.in_flight and self.ready_bytes < waiting * _SMALL_BYTES
 
     def hold(self, high_watermark: int | None, stable: int | None) -> None:
         """Notes what an open transaction holds back."""

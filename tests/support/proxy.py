@@ -1,5 +1,5 @@
-"""TCP proxies before a broker: one cuts connections as a bad network does, one hides what the broker supports, one also
-notes the Fetch requests that pass."""
+"""TCP proxies before a broker: one cuts connections as a bad network does, one is far away, one hides what the broker
+supports, one also notes the Fetch requests that pass."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import selectors
 import socket
 import struct
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -54,11 +56,12 @@ class Proxy:
 
     def _serve(self) -> None:
         while not self._ending.is_set():
-            for key, _ in self._selector.select(timeout=0.1):
+            for key, _ in self._selector.select(timeout=self._wait_s()):
                 if key.fileobj is self._listener:
                     self._take()
                 elif key.fileobj in self._peers:  # else it was cut a moment ago
                     self._pass_on(key.fileobj)  # type: ignore[arg-type]
+            self._due()
             if self.cut_after_bytes is not None and self._passed >= self.cut_after_bytes:
                 self._passed = 0
                 self.cuts += 1
@@ -84,6 +87,12 @@ class Proxy:
         """What the peer of `one` gets of what `one` has sent."""
         return data
 
+    def _wait_s(self) -> float:
+        return 0.1
+
+    def _due(self) -> None:
+        """What is to be done after each wait."""
+
     def _pass_on(self, one: socket.socket) -> None:
         try:
             data = one.recv(1 << 16)
@@ -105,6 +114,37 @@ class Proxy:
         for one in list(self._peers):
             if one in self._peers:
                 self._end(one)
+
+
+class Distant(Proxy):
+    """A long link: each byte arrives `delay_s` later than it was sent, in either direction, however many there are."""
+
+    def __init__(self, delay_s: float) -> None:
+        self._delay_s = delay_s
+        self._under_way: deque[tuple[float, socket.socket, bytes]] = deque()
+        super().__init__()
+
+    def _pass_on(self, one: socket.socket) -> None:
+        try:
+            data = one.recv(1 << 18)
+        except OSError:
+            data = b""
+        if data:
+            self._under_way.append((time.monotonic() + self._delay_s, one, data))
+        else:
+            self._end(one)
+
+    def _wait_s(self) -> float:
+        return max(0.0, min(0.1, self._under_way[0][0] - time.monotonic())) if self._under_way else 0.1
+
+    def _due(self) -> None:
+        while self._under_way and self._under_way[0][0] <= time.monotonic():
+            _, one, data = self._under_way.popleft()
+            if one in self._peers:
+                try:
+                    self._peers[one].sendall(data)
+                except OSError:
+                    self._end(one)
 
 
 def known_as(proxy: Proxy) -> dict[str, str]:
