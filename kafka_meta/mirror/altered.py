@@ -52,6 +52,8 @@ _RESTS = 50
 _MOST_REST_S = 300.0
 _AGAIN_S = 60.0
 """Until what was refused or not read is tried again."""
+_UNREAD_AGAIN_S = 900.0
+"""Until what could not be read twice is tried again: a right may have been given."""
 _SECTIONS: frozenset[Section] = frozenset({"topics", "acls"})
 _ROOM = "altered"
 
@@ -149,7 +151,8 @@ class Altered:
             return
         remarks, whole = self._keep_in_step(journal, names)
         self._say(journal, remarks)
-        self._seen, self._not_before = seen, float("inf") if whole else time.monotonic() + _AGAIN_S
+        again_s = _AGAIN_S if not whole else _UNREAD_AGAIN_S if self._unread else float("inf")
+        self._seen, self._not_before = seen, time.monotonic() + again_s
 
     def _keep_in_step(self, journal: Journal, names: Mapping[str, str]) -> tuple[list[Remark], bool]:
         """What there is to report; and whether everything could be read and done."""
@@ -160,6 +163,7 @@ class Altered:
             configs = self._configs(journal, desired, here, there, frozenset(names.values()), writer)
             if any(each.resource.kind == "acl" and str(each.resource.name).startswith("DENY") for each in illegal):
                 reason = "no ACL follows as long as a DENY has no legal name on the destination"
+                _note_both(journal, desired, there)
                 rules = _Done(told=[Remark(resource=_ALL_RULES, reason=reason)])
             else:
                 rules = self._rules(journal, desired, there, writer)
@@ -272,6 +276,7 @@ class Altered:
         if new and there.operations is not None and not there.operations & {"ALTER", "ALL"}:
             reason = f"{plural(len(new), 'ACL')} are missing there, and we may not create any (ALTER on the cluster)"
             done.refused.append(Remark(resource=Resource("acls"), reason=reason))
+            _note_both(journal, desired, there)
             return done
         done.refused += _applied(new, writer, self._emit, _rule_words)
         missing = {str(each.resource.name) for each in (*done.refused, *plan.refused)}
@@ -308,6 +313,13 @@ def _together(refused: Iterable[Remark]) -> list[Remark]:
             kind = Resource(f"{some[0].resource.kind}s")
             found.append(Remark(resource=kind, reason=f"{len(some):,} of them: {reason} ({some[0].resource.name}, …)"))
     return found
+
+
+def _note_both(journal: Journal, desired: Desired, there: Snapshot) -> None:
+    """The ACLs that are on both sides now: none of them comes back when somebody deletes it."""
+    both = {describe_acl(acl) for acl in set(desired.acls or ()) & set(there.acls or ())}
+    if new := both - journal.rules():
+        journal.change_rules(new=sorted(new), gone=())
 
 
 def _rounds(actions: Iterable[SetConfigs]) -> Iterator[list[SetConfigs]]:

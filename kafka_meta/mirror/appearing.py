@@ -89,6 +89,17 @@ class Appearing:
     def _take_up_again(self, journal: Journal, follow: Follow) -> None:
         """Topics that were left out by `task change`, and shall be followed again: guarded first."""
         now = time.monotonic()
+        guarded = journal.guards().keys()
+        released = {
+            each.begun.topic
+            for each in (journal.positions(follow.back) if follow.back else ())
+            if each.given_back and each.begun.dest_topic not in guarded
+        }
+        for name in sorted(follow.back):
+            if name in released or not self._decided.selection.topic(name):
+                why = "it was released" if name in released else "the filters of this run leave it out"
+                self._tell(Remark(resource=Resource("topic", name), reason=f"it is not followed again: {why}"))
+                follow.is_back({name})
         topics = {topic for topic in follow.back if self._not_before.get(topic, now) <= now}
         if not topics:
             return
@@ -97,7 +108,7 @@ class Appearing:
             self._put_off(name, f"it is not followed again yet: {reason}")
         ready = topics - refused.keys()
         follow.add(each for each in journal.begun().values() if each.topic in ready)
-        follow.back -= ready
+        follow.is_back(ready)
         for name in ready:
             self._put_off_now.pop(name, None)
 

@@ -31,6 +31,7 @@ def bind(
     strange: Collection[str],
     hidden: Mapping[Resource, str],
     cut: Mapping[Place, Cut],
+    claimed: Mapping[str, str],
     allowed: Allowed,
     found: Findings,
 ) -> tuple[Begun, ...]:
@@ -39,12 +40,16 @@ def bind(
     `names`: source topic → destination topic. `topics` are the destination's. `strange` names the topics of the
     destination that a mirror with another journal has guarded. `hidden`: resource → why the destination does not show
     it. `cut`: partitions whose log on the source was cut back since they were copied; they do not stop the others.
+    `claimed`: topics of the destination to which another task copies, and the reason that says so.
     """
     begun: list[Begun] = []
     ranges: dict[str, list[Range]] = defaultdict(list)
     for each in prepared.unconsumed.ranges:
         ranges[each.topic].append(each)
     begun_there = {position.begun.dest_topic for position in known.values()}
+    # What has appeared and is in the way does not keep the others from going on after a restart. At the first start it
+    # is a mistake of the command line.
+    goes_on = allowed.follow and bool(known)
     for topic, dest_topic in names.items():
         here, there = prepared.topics[topic], topics.get(dest_topic)
         if there is None and allowed.follow and dest_topic in begun_there:
@@ -55,6 +60,11 @@ def bind(
                 shown = reason if deleted else f"the destination does not show it: {why}"
                 found.stop(place, Resource("topic", dest_topic), shown)
             continue
+        if dest_topic in claimed and goes_on:
+            found.warn(Resource("topic", dest_topic), f"left out: {claimed[dest_topic]}")
+            for place in (place for place in known if place[0] == topic):
+                found.stop(place, Resource("topic", dest_topic), claimed[dest_topic])
+            continue
         if there is None:
             _of_missing(dest_topic, hidden, allowed, found)
             continue
@@ -62,14 +72,15 @@ def bind(
         if more > 0 and allowed.follow:
             found.warn(Resource("topic", dest_topic), f"{plural(more, 'partition')} will be added to it")
         elif more:
-            found.find(
+            (found.warn if goes_on else found.find)(
                 Resource("topic", dest_topic),
                 f"{plural(len(there.partitions), 'partition')} on the destination, {len(here.partitions)} on the "
                 "source: the numbers must be equal, because every record keeps its partition",
             )
-            continue
+            if not goes_on or dest_topic not in begun_there:
+                continue
         unknown = dest_topic not in begun_there
-        if unknown and dest_topic in strange and _is_of_a_lost_journal(there, found):
+        if unknown and dest_topic in strange and _is_of_a_lost_journal(there, goes_on, found):
             continue
         if unknown and allowed.append and (count := _records(there)):
             found.warn(
@@ -95,14 +106,14 @@ def _of_missing(dest_topic: str, hidden: Mapping[Resource, str], allowed: Allowe
         found.find(Resource("topic", dest_topic), "it does not exist on the destination: run kafka-meta import first")
 
 
-def _is_of_a_lost_journal(there: Topic, found: Findings) -> bool:
+def _is_of_a_lost_journal(there: Topic, goes_on: bool, found: Findings) -> bool:
     """Whether records that a mirror has copied are still there."""
     off = "its retention is off on the destination, as mirror sets it, but this journal has no copy to it"
     count = _records(there)
     if not count:
         found.warn(Resource("topic", there.name), f"{off}: --release will not set its retention again")
         return False
-    found.find(
+    (found.warn if goes_on else found.find)(
         Resource("topic", there.name),
         f"another mirror may have filled it: {off}. A new copy would double its ≤ {count:,} records. Name the other "
         "mirror's journal with --journal FILE. If it is lost, empty the topic on the destination and copy it from the "

@@ -124,6 +124,16 @@ def unclaim(dest: ClusterSettings, source_id: str, task: str | None, topics: Col
         _mark(connection, source_id, task, sorted(marked & set(topics)), _FREE)
 
 
+def keep_only(dest: ClusterSettings, source_id: str, task: str | None, topics: Collection[str]) -> None:
+    """Takes all marks of a named task back but those of these topics: its group is its own. Several journals may share
+    the group of the task without a name."""
+    if task is None:
+        return
+    with wire.connect(dest) as connection, suppress(KafkaMetaError):
+        marked = _marks(connection, _group(source_id, task)).keys()
+        _mark(connection, source_id, task, sorted(marked - set(topics)), _FREE)
+
+
 def _group(source_id: str, task: str | None) -> str:
     return group_of(source_id, task) + _TOPICS
 

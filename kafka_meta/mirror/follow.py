@@ -168,7 +168,7 @@ def _heed(shared: Follow, journal: Journal, emit: Emit) -> None:
         emit(Happened(text=f"topic {topic}: it is not followed any more (task change)"))
     for topic in sorted(back):
         emit(Happened(text=f"topic {topic}: it will be followed again (task change)"))
-    shared.back = (shared.back | back) - now.detached
+    shared.want_back(back, but_not=now.detached)
 
 
 def _begun(

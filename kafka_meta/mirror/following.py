@@ -64,6 +64,15 @@ class Follow:
             self.places |= frozenset(each.place for each in new)
             self._stopped_before -= frozenset(each.place for each in new)
 
+    def want_back(self, topics: Set[str], *, but_not: Set[str]) -> None:
+        """These were left out, and shall be followed again."""
+        with self._lock:
+            self.back = (self.back | topics) - but_not
+
+    def is_back(self, topics: Set[str]) -> None:
+        with self._lock:
+            self.back -= topics
+
     def waiting(self) -> list[Begun]:
         """What was added and is not taken yet."""
         with self._lock:

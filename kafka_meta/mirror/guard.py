@@ -108,11 +108,8 @@ def set_guard(
         elif told.outcome == "failed":
             assert isinstance(told.action, SetConfigs)
             # The destination has not changed these configs, so there is nothing to set again.
-            if told.action.topic in before:
-                new = told.action.configs.keys() - before[told.action.topic].keys()
-                journal.forget_guarded(told.action.topic, new)
-            else:
-                journal.forget_guard(told.action.topic)
+            new = told.action.configs.keys() - before.get(told.action.topic, {}).keys()
+            journal.forget_guarded(told.action.topic, new)
             refusals.append((told.action.topic, told.error))
     if refusals:
         topic, reason = refusals[0]

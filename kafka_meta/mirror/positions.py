@@ -184,6 +184,11 @@ class Positions:
         self._trouble = trouble
 
     @property
+    def trouble(self) -> str:
+        """Why no position could be set in the round before."""
+        return self._trouble
+
+    @property
     def decided(self) -> Policy:
         return self._decided
 
@@ -217,6 +222,8 @@ class _Rounds:
         self._owner, self._journal = owner, journal
         self._source, self._dest = source, dest
         self._renew_s = renewal_s(dest.wire)
+        self._attempted = 0
+        """How many positions were to be set in the last round."""
 
     def go(self, lease: Lease, follow: Follow) -> str:
         """What is refused is "not-yet", with its reason. Returns why no position could be set; empty when some are.
@@ -249,9 +256,11 @@ class _Rounds:
         if renew:
             self._owner.renewed_at = time.monotonic()
         self._keep(before, {each.key: each for each in (*now, *failed)}.values())
-        # One group that is refused for ever says nothing of the others.
-        in_step = sum(each.state in ("synced", "ahead") for each in now)
-        return f"group {failed[0].group}: {failed[0].reason}" if failed and len(failed) >= in_step else ""
+        if len(failed) < self._attempted or not failed:
+            return ""
+        # One group that is refused for ever says nothing of the others: what was so before stays so.
+        new = [each for each in failed if (old := before.get(each.key)) is None or old.reason != each.reason]
+        return f"group {new[0].group}: {new[0].reason}" if new else self._owner.trouble
 
     def _all_names(self, groups: Iterable[str]) -> dict[str, str]:
         """The names on the destination. A group that has no legal one there is left out."""
@@ -422,6 +431,7 @@ class _Rounds:
             )
             wanted.setdefault(each.group, []).append(offset)
             followed[each.group, dest_topic, each.partition] = each
+        self._attempted = len(followed)
         if not wanted:
             return []
         self._journal.intend(map(_as_set, followed.values()))

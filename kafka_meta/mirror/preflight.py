@@ -128,7 +128,10 @@ def preflight(
         dest_configs = _effective(to_dest, (name for name in names.values() if name in topics))
         hidden = wire.metadata(to_dest, set(names.values()) - topics.keys()).gaps if names else ()
         look_at_rights(from_source, to_dest, prepared, decided, names, topics, actual, task, allowed, found)
-        _of_other_tasks(to_dest, str(prepared.source.cluster.id), task, set(names.values()), allowed, found)
+        goes_on = allowed.follow and bool(known)
+        claimed = _of_other_tasks(
+            to_dest, str(prepared.source.cluster.id), task, set(names.values()), allowed, found, goes_on=goes_on
+        )
         for loop, reason in loops(source, from_source, str(actual.cluster.id), names):
             found.find(Resource("source") if loop is None else Resource("topic", loop), reason)
         clock_ahead_ms = look_at_clock(to_dest, from_source, first.youngest_ms, now_ms, found)
@@ -157,7 +160,7 @@ def preflight(
     }
     gaps = {gap.resource: gap.reason for gap in hidden}
     cut = {place: told for place, told in history.items() if isinstance(told, Cut)}
-    begun = bind(prepared, known, names, topics, strange, gaps, cut, allowed, found)
+    begun = bind(prepared, known, names, topics, strange, gaps, cut, claimed, allowed, found)
     _of_configs(names, source_configs, dest_configs, found)
     moves: tuple[Remark, ...] = ()
     if not allowed.follow:
@@ -195,16 +198,29 @@ def _history(
 
 
 def _of_other_tasks(
-    dest: Wire, source_id: str, task: str | None, topics: Collection[str], allowed: Allowed, found: Findings
-) -> None:
-    """With --append the operator wants records of several sources in one topic."""
+    dest: Wire,
+    source_id: str,
+    task: str | None,
+    topics: Collection[str],
+    allowed: Allowed,
+    found: Findings,
+    *,
+    goes_on: bool,
+) -> dict[str, str]:
+    """Topics of other tasks, and the reason that says so. With --append the operator wants records of several sources
+    in one topic."""
     try:
         claims = claims_of_others(dest, source_id, task)
     except KafkaMetaError as error:
         found.warn(Resource("destination"), error.message)
-        return
-    for topic in sorted(claims.keys() & topics):
-        (found.warn if allowed.append else found.find)(Resource("topic", topic), claims[topic].reason)
+        return {}
+    claimed = {topic: claims[topic].reason for topic in sorted(claims.keys() & topics)}
+    for topic, reason in claimed.items():
+        if allowed.append:
+            found.warn(Resource("topic", topic), reason)
+        elif not goes_on:
+            found.find(Resource("topic", topic), reason)
+    return {} if allowed.append else claimed
 
 
 def _require_ids(source: Snapshot, dest: Snapshot) -> None:

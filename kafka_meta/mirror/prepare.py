@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from kafka_meta import cluster, wire, zookeeper
@@ -59,15 +59,16 @@ def prepare(
     uncommitted: UncommittedPolicy,
     all_data: bool,
     unread_only: bool = False,
+    left_out: Collection[str] = (),
     emit: Emit,
     taken_at_ms: int,
 ) -> Preparation:
     """What the selected groups have not read of the selected topics. Compacted topics are complete unless
-    `unread_only`. Committed offsets are read before the ends of the logs.
+    `unread_only`. Committed offsets are read before the ends of the logs. `left_out`: topics by `task change`.
 
     Raises UsageError without brokers, KafkaMetaError when the source cannot be reached.
     """
-    snapshot = read_source(source, selection, emit=emit, taken_at_ms=taken_at_ms)
+    snapshot = _without(read_source(source, selection, emit=emit, taken_at_ms=taken_at_ms), left_out)
     stable, open_transactions = _stable(source, snapshot)
     compacted, unknown = _compacted(source, stable)
     unread = unconsumed(
@@ -84,6 +85,17 @@ def prepare(
         unconsumed=unread,
         uncommitted=uncommitted,
         open_transactions=tuple(each for each in open_transactions if (each.topic, each.partition) in copied),
+    )
+
+
+def _without(snapshot: Snapshot, topics: Collection[str]) -> Snapshot:
+    """Without these topics, and what could not be read of them."""
+    if not topics:
+        return snapshot
+    return replace(
+        snapshot,
+        topics=None if snapshot.topics is None else tuple(each for each in snapshot.topics if each.name not in topics),
+        gaps=tuple(gap for gap in snapshot.gaps if "topic" not in gap.resource.kind or gap.resource.name not in topics),
     )
 
 

@@ -199,6 +199,11 @@ def test_a_topic_that_appears_with_fewer_partitions_than_the_destination_has_is_
         running.until(lambda: "with 2 partitions, and exists on the destination with 4" in told(), "it is said")
         assert running.task("show", status=1)["topics"][1]["state"] == "in-the-way"
         running.end()
+    produce(small.source, small.topic, 1, [b"goes on"])
+    with following(small, *SOON) as running:  # also after a restart
+        running.until_copied((small.topic, 1))
+        running.until(lambda: "with 4" in told(), "it is said again")
+        running.end()
 
 
 def test_a_partition_that_has_appeared_and_stops_does_not_end_the_others(small: Mirror) -> None:

@@ -99,7 +99,8 @@ def found_in(
     known = {} if position is None else {BEGUN.place: position}
     stopped = {} if cut is None else {BEGUN.place: cut}
     guarded = {"t"} if strange else set()
-    begun = bind(prepared(each), known, {"t": "t"}, {"t": there}, guarded, {}, stopped, Allowed(append=append), found)
+    allowed = Allowed(append=append)
+    begun = bind(prepared(each), known, {"t": "t"}, {"t": there}, guarded, {}, stopped, {}, allowed, found)
     return found, begun
 
 

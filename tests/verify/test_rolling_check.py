@@ -146,7 +146,7 @@ def test_what_arrives_is_compared_beside_the_copy_and_only_the_tail_behind_it(
     with (
         Lease(to, made.ids[0]) as lease,
         Journal(made.path, source_id=made.ids[0], dest_id=made.ids[1]) as journal,
-        rolling_check(to, journal, made.places, memory_bytes=1 << 20, every_s=0.2),
+        rolling_check(to, journal, lambda: made.places, memory_bytes=1 << 20, every_s=0.2),
     ):
         pace = {
             "max_rate_bytes": 2_000_000,
@@ -182,7 +182,7 @@ def test_what_differs_beside_the_copy_is_told_by_the_check_behind_it(
     places = made.places
     with (
         Journal(made.path, source_id=made.ids[0], dest_id=made.ids[1]) as journal,
-        rolling_check(settings(dest, "dest"), journal, places, memory_bytes=1 << 20, every_s=0.1),
+        rolling_check(settings(dest, "dest"), journal, lambda: places, memory_bytes=1 << 20, every_s=0.1),
     ):
         time.sleep(2)
         assert all(each.verified.rank == 0 for each in journal.positions())
@@ -197,7 +197,7 @@ def test_a_destination_that_is_gone_beside_the_copy_is_not_waited_for(
     nowhere = replace(settings(dest, "dest"), bootstrap_servers="127.0.0.1:1")
     with (
         Journal(made.path, source_id=made.ids[0], dest_id=made.ids[1]) as journal,
-        rolling_check(nowhere, journal, made.places, memory_bytes=1 << 20, every_s=0.1),
+        rolling_check(nowhere, journal, lambda: made.places, memory_bytes=1 << 20, every_s=0.1),
     ):
         time.sleep(1)
 

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from kafka_meta.documents.mirror import encode_mirror
 from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.events import Emit, Event, Happened
 from kafka_meta.journal import Journal, Wishes
-from kafka_meta.mirror.claims import claim
+from kafka_meta.mirror.claims import claim, keep_only
 from kafka_meta.mirror.copy import IN_FLIGHT
 from kafka_meta.mirror.findings import Allowed
 from kafka_meta.mirror.follow import follow
@@ -174,9 +174,11 @@ class _Run:
                     wanted as lease,
                     Journal(self.which.where(here, there), source_id=source_id, dest_id=dest_id, task=task) as journal,
                     Told(journal, since_ms=since_ms) as told,
+                    ExitStack() as stack,
                 ):
                     emit(Happened(text=f"the lease is taken; the journal is {journal.path}"))
                     taken = claim(self.dest, source_id, task, {each.dest_topic for each in looked.begun})
+                    stack.callback(self._free, journal)
                     for topic, reason in taken.items():
                         if not self.allowed.append:
                             raise KafkaMetaError(f"topic {topic}: {reason}")
@@ -277,6 +279,12 @@ class _Run:
         self.log.lines(standing_lines(now.copied, verbose=True, partitions=True))
         self._end(["stopped; what was copied stays, and the same command copies the rest", f"(log: {self.log.path})"])
 
+    def _free(self, journal: Journal) -> None:
+        """Topics that were marked, and not begun after all, are nobody's."""
+        assert self.dest is not None
+        with suppress(KafkaMetaError):
+            keep_only(self.dest, journal.source_id, journal.task, set(journal.topic_names().values()))
+
     def _wishes(self, here: Cluster, there: Cluster) -> Wishes:
         """What `task change` has left in the journal, if there is one."""
         path = self.which.where(here, there)
@@ -292,16 +300,15 @@ class _Run:
             uncommitted=self.uncommitted,
             all_data=self.all_data,
             unread_only=self.unread_only,
+            left_out=wishes.detached,
             emit=emit,
             taken_at_ms=round(time.time() * 1000),
         )
         for told in require_matches(self.chosen, prepared.source, self.source.addresses):
             self.screen.say(told)
-        if not wishes.detached:
-            return prepared
-        self.screen.say(f"Left out by task change: {', '.join(sorted(wishes.detached))}")
-        left = tuple(each for each in prepared.unconsumed.ranges if each.topic not in wishes.detached)
-        return replace(prepared, unconsumed=replace(prepared.unconsumed, ranges=left))
+        if wishes.detached:
+            self.screen.say(f"Left out by task change: {', '.join(sorted(wishes.detached))}")
+        return prepared
 
     def _look(self, dest: ClusterSettings, prepared: Preparation, emit: Emit) -> tuple[Preflight, Mirrored]:
         """What is in the way; and what the journal, if there is one, knows of copied records and groups' positions."""

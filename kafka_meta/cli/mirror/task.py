@@ -18,7 +18,7 @@ from kafka_meta.documents.task import encode_task, encode_tasks
 from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.files import dumps
 from kafka_meta.journal import Journal, Wishes, clusters_of, journals_folder
-from kafka_meta.mirror.claims import unclaim
+from kafka_meta.mirror.claims import keep_only, unclaim
 from kafka_meta.mirror.lease import Lease, holder
 from kafka_meta.mirror.task import Task, standing_of
 from kafka_meta.plan import plural
@@ -200,6 +200,7 @@ def delete(session: Session, which: Which, *, abandon: bool) -> int:
         if not lease.check():
             raise KafkaMetaError("the lease on the destination has run out", "Run the same command again.")
         unclaim(dest, journal.source_id, journal.task, set(journal.topic_names().values()))
+        keep_only(dest, journal.source_id, journal.task, ())
         _note(journal, "deletes it")
         task = standing_of(journal, running=False)
         put = journal.path.with_name(f"{journal.path.name}.deleted-{datetime.now(UTC):%Y%m%d-%H%M%S}")
