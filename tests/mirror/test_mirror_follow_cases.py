@@ -29,6 +29,7 @@ from tests.support.mirrored import Mirror, small
 from tests.support.traffic import admin, commit, committed, config, create, produce, watermarks
 
 __all__ = ["small"]
+pytestmark = pytest.mark.guard
 
 SOON = ("--all-data", "--quiet", "1s")
 
@@ -356,7 +357,6 @@ def write_login(path: Path, cluster: Cluster, password: str) -> None:
     os.replace(new, path)
 
 
-@pytest.mark.guard
 def test_a_password_that_changes_while_the_copy_goes_on_is_waited_for_and_taken_from_the_file(
     demanding: Cluster, dest: Cluster, cli: Cli, tmp_path: Path
 ) -> None:
