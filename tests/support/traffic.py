@@ -92,7 +92,9 @@ def _patiently(ask: Callable[[], T]) -> T:
         try:
             return ask()
         except (KafkaException, TimeoutError) as error:
-            busy = isinstance(error, TimeoutError) or "OORDINATOR" in error.args[0].name()
+            # Of several brokers, the coordinator may not know a new topic yet.
+            passing = ("OORDINATOR", "UNKNOWN_TOPIC_OR_PART")
+            busy = isinstance(error, TimeoutError) or any(word in error.args[0].name() for word in passing)
             if not busy or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
