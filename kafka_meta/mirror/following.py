@@ -116,8 +116,7 @@ class Follow:
 
     def tell(self, lags: Mapping[Place, Lag], held: Mapping[Place, Lag], failed: Set[Place]) -> None:
         self._lags, self.held = lags, held
-        if len(failed) + len(self._stopped_before) != len(self.failed):
-            self.failed = self._stopped_before | failed
+        self.failed = self._stopped_before | failed
 
     def synced(self) -> None:
         """All groups have been read, and set where they stand."""

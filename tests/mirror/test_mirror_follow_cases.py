@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 
 from kafka_meta.events import silent
-from kafka_meta.journal import Begun, GroupOffset, Journal, Notice, clusters_of
+from kafka_meta.journal import Begun, GroupOffset, Journal, Notice, Wishes, clusters_of
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.headroom import Headroom, _longest, full_in_s
 from kafka_meta.mirror.partitions import Lag
@@ -244,6 +244,16 @@ def test_a_retention_that_somebody_sets_under_the_guard_is_what_the_release_sets
     released = small("--release", "--allow-unread", "--commit")
     assert released.returncode == 0, released.stderr + released.stdout
     assert config(small.dest, topic, "retention.ms") == "172800000"
+
+
+def test_a_partition_that_is_left_out_does_not_count_as_stopped_when_another_one_stops() -> None:
+    out, other = ("out", 0), ("other", 0)
+    follow = Follow([out, other], stopped_before=[out])
+    follow.tell({}, {}, set())
+    assert follow.failed == {out}
+    follow.heed(Wishes(detached=frozenset({"out"})))
+    follow.tell({}, {}, {other})
+    assert follow.failed == {other} and follow.standing().stopped == 1
 
 
 # How long there is time.
