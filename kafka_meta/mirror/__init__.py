@@ -20,8 +20,8 @@ Files, in the order of a run:
     rolling.py     the check of what has arrived, beside the copy
     follow.py      a run that goes on: the copy with open ends, and beside it
                    positions.py (of groups), appearing.py (topics and partitions), altered.py (configs and ACLs);
-                   headroom.py (how long there is time); following.py is what they share, states.py keeps how each
-                   topic stands, paused.py and tally.py count
+                   headroom.py (how long there is time); following.py is what they share, states.py and notices.py
+                   keep how each topic stands and what is to be said, paused.py and tally.py count
     task.py        such a run as its journal has it
     foreign.py     records of somebody else behind a complete copy
     groups.py      dest(c) = base + rank(c)

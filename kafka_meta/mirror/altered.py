@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from kafka_meta.events import Emit, Happened, Waiting, silent
 from kafka_meta.journal import Journal
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.guard import GUARD
+from kafka_meta.mirror.notices import Notices
 from kafka_meta.model import EVERYTHING, Acl, Remark, Resource, Snapshot
 from kafka_meta.plan import (
     CreateAcl,
@@ -55,7 +56,6 @@ _AGAIN_S = 60.0
 _UNREAD_AGAIN_S = 900.0
 """Until what could not be read twice is tried again: a right may have been given."""
 _SECTIONS: frozenset[Section] = frozenset({"topics", "acls"})
-_ROOM = "altered"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,7 +117,7 @@ class Altered:
         self._not_before = 0.0
         self._unread: set[Remark] = set()
         """What could not be read at the last look. That it cannot be read again is nothing new."""
-        self._told: set[Remark] = set()
+        self._notices = Notices("altered", emit)
 
     def run(self, follow: Follow) -> None:
         """Until `follow` ends. What goes wrong in a round is reported once, and tried again in the next one."""
@@ -131,15 +131,8 @@ class Altered:
                             rest_s = min(_RESTS * (time.monotonic() - began), _MOST_REST_S)
                             follow.ends.wait(max(self._every_s, rest_s))
                 except (KafkaMetaError, Unanswered) as error:
-                    self._say(journal, [Remark(resource=Resource("configs and acls"), reason=str(error))])
+                    self._notices.say(journal, [Remark(resource=Resource("configs and acls"), reason=str(error))])
                     follow.ends.wait(self._every_s)
-
-    def _say(self, journal: Journal, remarks: Sequence[Remark]) -> None:
-        journal.keep_notices(_ROOM, remarks, round(time.time() * 1000))
-        for remark in remarks:
-            if remark not in self._told:
-                self._emit(Happened(text=f"{remark.resource}: {remark.reason}"))
-        self._told = set(remarks)
 
     def _round(self, here: Wire, there: Wire, journal: Journal, follow: Follow) -> None:
         """A cheap look at each side. Everything else is read only when something is another than the last time, or when
@@ -150,7 +143,7 @@ class Altered:
         if seen == self._seen and time.monotonic() < self._not_before:
             return
         remarks, whole = self._keep_in_step(journal, names)
-        self._say(journal, remarks)
+        self._notices.say(journal, remarks)
         again_s = _AGAIN_S if not whole else _UNREAD_AGAIN_S if self._unread else float("inf")
         self._seen, self._not_before = seen, time.monotonic() + again_s
 

@@ -88,11 +88,13 @@ class Appearing:
 
     def _take_up_again(self, journal: Journal, follow: Follow) -> None:
         """Topics that were left out by `task change`, and shall be followed again: guarded first."""
+        if not follow.back:
+            return
         now = time.monotonic()
         guarded = journal.guards().keys()
         released = {
             each.begun.topic
-            for each in (journal.positions(follow.back) if follow.back else ())
+            for each in journal.positions(follow.back)
             if each.given_back and each.begun.dest_topic not in guarded
         }
         for name in sorted(follow.back):

@@ -12,7 +12,7 @@ shows that they are somebody's.
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -119,19 +119,28 @@ def claim(dest: ClusterSettings, source_id: str, task: str | None, topics: Colle
 def unclaim(dest: ClusterSettings, source_id: str, task: str | None, topics: Collection[str]) -> None:
     """Takes the marks of these topics back. What cannot be taken back expires by itself. Raises `KafkaMetaError` when
     the destination cannot be reached."""
-    with wire.connect(dest) as connection, suppress(KafkaMetaError):
-        marked = _marks(connection, _group(source_id, task)).keys()
-        _mark(connection, source_id, task, sorted(marked & set(topics)), _FREE)
+    _take_back(dest, source_id, task, lambda marked: marked & set(topics))
 
 
 def keep_only(dest: ClusterSettings, source_id: str, task: str | None, topics: Collection[str]) -> None:
     """Takes all marks of a named task back but those of these topics: its group is its own. Several journals may share
     the group of the task without a name."""
+    if task is not None:
+        _take_back(dest, source_id, task, lambda marked: marked - set(topics))
+
+
+def give_up(dest: ClusterSettings, source_id: str, task: str | None, topics: Collection[str]) -> None:
+    """Takes all marks back of a task that is over, which has begun these topics."""
     if task is None:
-        return
+        unclaim(dest, source_id, task, topics)
+    else:
+        keep_only(dest, source_id, task, ())
+
+
+def _take_back(dest: ClusterSettings, source_id: str, task: str | None, choose: Callable[[Set[str]], Set[str]]) -> None:
     with wire.connect(dest) as connection, suppress(KafkaMetaError):
         marked = _marks(connection, _group(source_id, task)).keys()
-        _mark(connection, source_id, task, sorted(marked - set(topics)), _FREE)
+        _mark(connection, source_id, task, sorted(choose(marked)), _FREE)
 
 
 def _group(source_id: str, task: str | None) -> str:

@@ -183,12 +183,8 @@ def _begun(
     gone: dict[Place, str] = {}
     for position in journal.positions():
         place = position.begun.place
-        if place in checked.stopped or not decided.selection.topic(place[0]):
-            continue
-        if place[0] in detached:
-            begun.pop(place, None)
-            continue
-        if place in begun:
+        chosen = decided.selection.topic(place[0]) and place[0] not in detached
+        if place in begun or place in checked.stopped or not chosen:
             continue
         if position.begun.dest_topic not in there:
             gone[place] = "its topic is not on the destination any more"

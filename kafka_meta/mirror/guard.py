@@ -33,7 +33,8 @@ def looks_guarded(there: Topic, works: Mapping[str, str], source: Mapping[str, s
 def configs_now(
     dest: ClusterSettings, topics: Collection[str]
 ) -> tuple[dict[str, Mapping[str, str] | None], dict[str, Mapping[str, str]]]:
-    """Each topic's own values, None where they cannot be read, and the effective ones as far as they can."""
+    """Each topic's own values, and the effective ones. The own ones are None where either cannot be read: without the
+    effective ones, all that the guard has set looks as if it were still to be set."""
     own: dict[str, Mapping[str, str] | None] = {}
     works: dict[str, Mapping[str, str]] = {}
     if not topics:
@@ -42,8 +43,9 @@ def configs_now(
         for topic, told in wire.overrides(connection, sorted(topics)):
             own[topic] = None if isinstance(told, Unanswered) else told
         for topic, told in effective(connection, sorted(topics), tuple(GUARD)):
-            works[topic] = {} if isinstance(told, Unanswered) else told
-    return own, works
+            if not isinstance(told, Unanswered) and told:
+                works[topic] = told
+    return {topic: told if topic in works else None for topic, told in own.items()}, works
 
 
 def guard_topics(
@@ -51,10 +53,6 @@ def guard_topics(
 ) -> None:
     """`set_guard`, by the configs that these topics have now: somebody may have changed them since a look."""
     overrides, works = configs_now(dest, topics)
-    for topic in sorted(topics):
-        # Without them, all that the guard has set looks as if it were still to be set.
-        if not works.get(topic):
-            overrides[topic] = None
     set_guard(writer, journal, topics, overrides=overrides, effective=works, emit=emit)
     if topics:
         emit(Happened(text=f"retention is off on {plural(len(topics), 'topic')} of the destination"))

@@ -15,9 +15,10 @@ from typing import TypeAlias
 
 from kafka_meta import wire
 from kafka_meta.errors import KafkaMetaError
-from kafka_meta.events import Emit, Happened
+from kafka_meta.events import Emit
 from kafka_meta.journal import Journal, Place
 from kafka_meta.mirror.following import Follow
+from kafka_meta.mirror.notices import Notices
 from kafka_meta.model import Remark, Resource
 from kafka_meta.quantities import duration
 from kafka_meta.settings import ClusterSettings
@@ -38,7 +39,6 @@ _HELD_S = 60.0
 _SOON_FULL_S = (3600.0, 6 * 3600.0, 86_400.0)
 _PACE_S = 600.0
 """The pace at which disks fill is that of so much time."""
-_ROOM = "headroom"
 
 Disk: TypeAlias = tuple[int, str]
 """Broker and log directory."""
@@ -52,8 +52,8 @@ class Headroom:
     ) -> None:
         self._source, self._dest = source, dest
         self._journal = journal
-        self._emit, self._every_s = emit, every_s
-        self._told: set[Remark] = set()
+        self._every_s = every_s
+        self._notices = Notices("headroom", emit)
         self._free: list[tuple[float, Mapping[Disk, int]]] = []
         """When, and how many bytes were free on each disk."""
 
@@ -66,12 +66,7 @@ class Headroom:
                     # The copy says what is wrong with a cluster. What was true before is so until it is known better.
                     with suppress(KafkaMetaError, Unanswered):
                         told[side] = list(look(journal, follow))
-                remarks = [each for some in told.values() for each in some]
-                journal.keep_notices(_ROOM, remarks, round(time.time() * 1000))
-                for remark in remarks:
-                    if remark not in self._told:
-                        self._emit(Happened(text=f"{remark.resource}: {remark.reason}"))
-                self._told = set(remarks)
+                self._notices.say(journal, [each for some in told.values() for each in some])
 
     def _look_at_source(self, journal: Journal, follow: Follow) -> Iterator[Remark]:
         far = {place for place, lag in (follow.lags or {}).items() if lag.seconds > _BEHIND_S or follow.paused}

@@ -26,6 +26,7 @@ from kafka_meta.journal import NOT_WRITTEN, Followed, GroupOffset, GroupState, J
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.groups import SET_TO_START, ours_by_place
 from kafka_meta.mirror.lease import Lease
+from kafka_meta.mirror.notices import Notices
 from kafka_meta.model import EVERYTHING, CommittedOffset, Group, Remark, Resource
 from kafka_meta.plan import Policy
 from kafka_meta.plan.compare.groups import liveness
@@ -43,7 +44,6 @@ _GROUPS_AT_ONCE = 20
 _NEVER_S = 365 * 86400.0
 _UNKNOWN_S = 86400.0
 """Where the destination does not tell how long it keeps positions."""
-_ROOM = "positions"
 _IN_STEP: frozenset[GroupState] = frozenset({"synced", "ahead"})
 _STAYS: frozenset[GroupState] = frozenset({"moved", "both-sides"})
 
@@ -152,6 +152,7 @@ class Positions:
         self._decided, self._uncommitted = decided, uncommitted
         self._emit, self._every_s = emit, every_s
         self._trouble = ""
+        self._notices = Notices("positions", emit)
         self._left_out: set[str] = set()
         self.renewed_at = -2 * _NEVER_S
         """When all positions were set anew; not yet by this process, however often it connects again."""
@@ -174,13 +175,8 @@ class Positions:
                     follow.ends.wait(self._every_s)
 
     def _tell(self, trouble: str, journal: Journal) -> None:
-        if trouble == self._trouble:
-            return
         reason = f"positions are not set for now: {trouble}"
-        if trouble:
-            self._emit(Happened(text=f"groups: {reason}"))
-        remarks = [Remark(resource=Resource("groups"), reason=reason)] if trouble else []
-        journal.keep_notices(_ROOM, remarks, round(time.time() * 1000))
+        self._notices.say(journal, [Remark(resource=Resource("groups"), reason=reason)] if trouble else [])
         self._trouble = trouble
 
     @property

@@ -16,7 +16,7 @@ from kafka_meta.apply import Writer
 from kafka_meta.errors import KafkaMetaError
 from kafka_meta.events import Emit
 from kafka_meta.journal import Journal
-from kafka_meta.mirror.claims import keep_only, unclaim
+from kafka_meta.mirror.claims import give_up, unclaim
 from kafka_meta.mirror.guard import put_back
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.model import EVERYTHING, Remark, Resource, Snapshot
@@ -208,8 +208,7 @@ def forget(dest: ClusterSettings, journal: Journal, *, emit: Emit) -> Path:
     with Lease(dest, journal.source_id, journal.task, emit=emit) as lease:
         require_nothing_copied(dest, journal, emit=emit)
         _require(lease)
-        unclaim(dest, journal.source_id, journal.task, set(journal.topic_names().values()))
-        keep_only(dest, journal.source_id, journal.task, ())
+        give_up(dest, journal.source_id, journal.task, set(journal.topic_names().values()))
         journal.close()
         for suffix in ("", "-wal", "-shm"):
             journal.path.with_name(journal.path.name + suffix).unlink(missing_ok=True)

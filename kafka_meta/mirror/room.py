@@ -53,14 +53,14 @@ def look_at_room(
                     f"the copy needs {size_bytes:,} bytes there, and the broker does not report its free space "
                     f"({untold}): check it yourself",
                 )
-        elif size_bytes > (free := free_bytes(volumes)):
+        elif size_bytes > (free := _free_bytes(volumes)):
             found.find(
                 Resource("broker", f"{broker} of the destination"),
                 f"too little space: the copy needs {size_bytes:,} bytes, {free:,} are free",
             )
 
 
-def free_bytes(volumes: Iterable[Volume]) -> int:
+def _free_bytes(volumes: Iterable[Volume]) -> int:
     """The sum over disks. Log directories with the same figures are on the same disk, and count once."""
     return sum(usable for _, usable in {(volume.total_bytes, volume.usable_bytes) for volume in volumes})
 

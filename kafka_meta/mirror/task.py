@@ -27,6 +27,8 @@ class TopicStanding:
     since_ms: int | None
     partitions: int
     records: int
+    size_bytes: int
+    """Of the acknowledged batches."""
     lag_offsets: int
     """As far as the source has returned its ends to the copier."""
     verified: int
@@ -78,14 +80,15 @@ def standing_of(journal: Journal, *, running: bool | None) -> Task:
         by_topic.setdefault(position.begun.topic, []).append(position)
     told = journal.topics()
     paused = journal.wishes().paused
+    copier = journal.copier()
     return Task(
         journal=journal.path,
         name=journal.task,
         source_id=journal.source_id,
         dest_id=journal.dest_id,
-        state=_state(journal.copier(), paused=paused, running=running),
+        state=_state(copier, paused=paused, running=running),
         running=running,
-        copier=journal.copier(),
+        copier=copier,
         topics=tuple(
             _topic(topic, by_topic.get(topic, []), told.get(topic), paused=paused)
             for topic in sorted(by_topic.keys() | {topic for topic in told if told[topic].state == "in-the-way"})
@@ -125,6 +128,7 @@ def _topic(topic: str, positions: list[Position], told: FollowedTopic | None, *,
         since_ms=told.since_ms if told is not None and known else None,
         partitions=len(positions),
         records=sum(each.rank for each in positions),
+        size_bytes=sum(each.size_bytes for each in positions),
         lag_offsets=lag_offsets,
         verified=sum(each.verified.rank for each in positions),
         failures=failures,

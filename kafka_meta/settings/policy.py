@@ -96,15 +96,18 @@ class PolicyOptions:
         )
 
     def _pattern(self, name: str, text: str | None) -> re.Pattern[str] | None:
-        if text is None:
-            return None
-        try:
-            return re.compile(text)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise UsageError(
-                f"{self.origins.get(name, name)}: {text!r} is not a regular expression: {error}",
-                "The expression must match a whole name, e.g. 'orders-.*'.",
-            ) from None
+        return None if text is None else expression(self.origins.get(name, name), text)
+
+
+def expression(origin: Origin, text: str) -> re.Pattern[str]:
+    """An expression for whole names. Raises UsageError, with its place."""
+    try:
+        return re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UsageError(
+            f"{origin}: {text!r} is not a regular expression: {error}",
+            "The expression must match a whole name, e.g. 'orders-.*'.",
+        ) from None
 
 
 def policy_options(flags: Mapping[str, Flag], environ: Mapping[str, str], toml: Toml | None) -> PolicyOptions:

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
-from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourcePatternType,
-    ResourceType,
-)
 
 from kafka_meta.mirror.altered import Decided, decide
 from tests.support.following import Following, following
 from tests.support.mirrored import Mirror, small
-from tests.support.traffic import admin, config, create, produce
+from tests.support.traffic import alter, binding, config, create, produce, rule, rules, unrule
 
 __all__ = ["small"]
 
@@ -90,9 +78,9 @@ def test_configs_follow_and_what_somebody_has_set_on_the_destination_stays(small
         alter(small.dest, other, {"segment.ms": "777777"})
         alter(small.source, topic, {"min.insync.replicas": "1"})
         running.until(lambda: config(small.dest, topic, "min.insync.replicas") == "1", "a new config is set")
-        running.until(lambda: notice(running, f"topic {other}") is not None, "what somebody has set is told")
+        running.until(lambda: running.notice(f"topic {other}") is not None, "what somebody has set is told")
         assert (
-            notice(running, f"topic {other}") == "segment.ms is 777777 there and the default on the source: left alone"
+            running.notice(f"topic {other}") == "segment.ms is 777777 there and the default on the source: left alone"
         )
         assert config(small.dest, other, "retention.ms") == "-1"
         assert config(small.dest, other, "cleanup.policy") == "delete"
@@ -121,7 +109,7 @@ def test_acls_follow_without_those_that_allow_to_write_and_none_comes_back(small
         running.until(
             lambda: rules(small.dest, topic) == {("User:reader", "READ", "ALLOW")}, "the right to read is there"
         )
-        assert notice(running, "acls") == "2 ACLs that allow to write to topics are withheld until the switch"
+        assert running.notice("acls") == "2 ACLs that allow to write to topics are withheld until the switch"
         rule(small.source, late, deny)
         expected = {("User:reader", "READ", "ALLOW"), ("User:late", "READ", "ALLOW"), ("User:nobody", "WRITE", "DENY")}
         running.until(lambda: rules(small.dest, topic) == expected, "new ACLs follow")
@@ -129,11 +117,11 @@ def test_acls_follow_without_those_that_allow_to_write_and_none_comes_back(small
         unrule(small.dest, read)
         unrule(small.source, late)
         gone = f"acl ALLOW User:late READ on TOPIC {topic} from *"
-        running.until(lambda: notice(running, gone) is not None, "it is told that one has gone")
-        assert notice(running, gone) == "it has gone on the source, and stays on the destination"
+        running.until(lambda: running.notice(gone) is not None, "it is told that one has gone")
+        assert running.notice(gone) == "it has gone on the source, and stays on the destination"
         kept_away = f"acl ALLOW User:reader READ on TOPIC {topic} from *"
-        running.until(lambda: notice(running, kept_away) is not None, "and the other")
-        assert notice(running, kept_away) == "somebody has deleted it on the destination: it stays away"
+        running.until(lambda: running.notice(kept_away) is not None, "and the other")
+        assert running.notice(kept_away) == "somebody has deleted it on the destination: it stays away"
         assert rules(small.dest, topic) == {("User:late", "READ", "ALLOW"), ("User:nobody", "WRITE", "DENY")}
         # A DENY comes back: without it, an ALLOW would allow more than on the source.
         unrule(small.dest, deny)
@@ -141,7 +129,7 @@ def test_acls_follow_without_those_that_allow_to_write_and_none_comes_back(small
         # Somebody lets a writer in.
         rule(small.dest, write)
         early = f"acl ALLOW User:writer WRITE on TOPIC {topic} from *"
-        running.until(lambda: notice(running, early) is not None, "that is told, too")
+        running.until(lambda: running.notice(early) is not None, "that is told, too")
         running.end()
 
 
@@ -156,78 +144,3 @@ def until_looked_at(running: Following, topic: str, configs: Mapping[str, str]) 
         return config(running.mirror.dest, topic, name) == value
 
     running.until(follows, "a config follows")
-
-
-def alter(servers: str, topic: str, configs: Mapping[str, str | None]) -> None:
-    entries = [
-        ConfigEntry(
-            name,
-            value,
-            incremental_operation=AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET,
-        )
-        for name, value in configs.items()
-    ]
-    client = admin(servers)
-    for future in client.incremental_alter_configs(
-        [ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)]
-    ).values():
-        future.result(30)
-
-
-def notice(running: Following, resource: str) -> str | None:
-    found = {
-        " ".join(filter(None, each["resource"].values())): each["reason"] for each in running.task("show")["notices"]
-    }
-    return found.get(resource)
-
-
-def binding(topic: str, principal: str, operation: str, permission: str) -> AclBinding:
-    return AclBinding(
-        ResourceType.TOPIC,
-        topic,
-        ResourcePatternType.LITERAL,
-        principal,
-        "*",
-        AclOperation[operation],
-        AclPermissionType[permission],
-    )
-
-
-def rule(servers: str, *bindings: AclBinding) -> None:
-    client = admin(servers)
-    for future in client.create_acls(list(bindings)).values():
-        future.result(30)
-
-
-def unrule(servers: str, each: AclBinding) -> None:
-    client = admin(servers)
-    filters = [
-        AclBindingFilter(
-            each.restype,
-            each.name,
-            each.resource_pattern_type,
-            each.principal,
-            each.host,
-            each.operation,
-            each.permission_type,
-        )
-    ]
-    for future in client.delete_acls(filters).values():
-        future.result(30)
-
-
-def rules(servers: str, topic: str) -> set[tuple[Any, ...]]:
-    client = admin(servers)
-    every = AclBindingFilter(
-        ResourceType.TOPIC,
-        topic,
-        ResourcePatternType.LITERAL,
-        None,
-        None,
-        AclOperation.ANY,
-        AclPermissionType.ANY,
-    )
-    return {
-        (each.principal, each.operation.name, each.permission_type.name)
-        for each in client.describe_acls(every).result(30)
-    }

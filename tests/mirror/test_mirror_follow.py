@@ -7,14 +7,14 @@ import signal
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import NewPartitions
 
 from kafka_meta.files import validate
 from kafka_meta.journal import Journal
 from kafka_meta.playground import Cluster
 from tests.support.commands import Cli
-from tests.support.following import contents, following, journal_of
+from tests.support.following import contents, following, journal_of, read_and_commit
 from tests.support.mirrored import Mirror, small
 from tests.support.shop import until
 from tests.support.traffic import admin, commit, committed, config, create, produce, rows, watermarks
@@ -194,13 +194,7 @@ def test_a_group_that_has_read_on_the_destination_is_never_set_again(small: Mirr
     with following(small, *SOON) as running:
         running.until_copied((topic, 0))
         running.until(lambda: committed(small.dest, group).get((topic, 0)) == 40, "the position is set")
-        consumer = Consumer(
-            {"bootstrap.servers": small.dest, "group.id": group, "enable.auto.commit": False, "log_level": 0}
-        )
-        consumer.assign([TopicPartition(topic, 0, 40)])
-        assert consumer.poll(30) is not None
-        consumer.commit(offsets=[TopicPartition(topic, 0, 45)], asynchronous=False)
-        consumer.close()
+        read_and_commit(small.dest, group, topic, start=40, position=45)
         running.until(lambda: running.groups()[group, topic, 0]["state"] == "moved", "it has moved")
         assert "45" in running.groups()[group, topic, 0]["reason"]
         commit(small.source, group, {(topic, 0): 90, (topic, 1): 0})

@@ -21,12 +21,11 @@ from kafka_meta.mirror.headroom import Headroom, _longest, full_in_s
 from kafka_meta.mirror.partitions import Lag
 from kafka_meta.playground import Cluster
 from kafka_meta.settings import ClusterSettings
-from tests.mirror.test_mirror_altered import alter, notice
 from tests.support.brokers import kraft_cluster
 from tests.support.commands import Cli
 from tests.support.following import Following, contents, following, journal_of
 from tests.support.mirrored import Mirror, small
-from tests.support.traffic import admin, commit, committed, config, create, produce, watermarks
+from tests.support.traffic import admin, alter, commit, committed, config, create, produce, watermarks
 
 __all__ = ["small"]
 pytestmark = pytest.mark.guard
@@ -236,7 +235,7 @@ def test_a_retention_that_somebody_sets_under_the_guard_is_what_the_release_sets
         running.until_copied((topic, 0))
         running.until(lambda: config(small.dest, topic, "retention.ms") == "-1", "the guard is on")
         alter(small.dest, topic, {"retention.ms": "172800000"})
-        running.until(lambda: "172800000 there" in str(notice(running, f"topic {topic}")), "it is told")
+        running.until(lambda: "172800000 there" in str(running.notice(f"topic {topic}")), "it is told")
         running.end()
     with following(small, *SOON) as running:
         running.until(lambda: config(small.dest, topic, "retention.ms") == "-1", "the guard is on again")

@@ -19,12 +19,11 @@ from confluent_kafka.admin import NewPartitions
 
 from kafka_meta.cluster.clients import background
 from kafka_meta.playground import Cluster
-from tests.mirror.test_mirror_altered import alter, binding, rule, rules
 from tests.support.commands import Cli
 from tests.support.following import Following, contents
 from tests.support.mirrored import Mirror
 from tests.support.three import killed, not_controlling, until_in_sync
-from tests.support.traffic import admin, config, create, produce, watermarks
+from tests.support.traffic import admin, alter, binding, config, create, produce, rule, rules, watermarks
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 

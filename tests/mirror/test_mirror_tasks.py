@@ -7,11 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from kafka_meta.playground import Cluster
 from tests.support.commands import Cli
-from tests.support.following import Following, following, journal_of
+from tests.support.following import Following, following, journal_of, read_and_commit
 from tests.support.mirrored import Mirror, small
 from tests.support.traffic import commit, committed, config, create, produce, watermarks
 
@@ -129,13 +128,7 @@ def test_a_group_that_has_moved_is_set_again_when_that_is_wished(small: Mirror) 
     topic, group = small.topic, small.group
     with following(small, *SOON) as running:
         running.until(lambda: committed(small.dest, group).get((topic, 0)) == 40, "the position is set")
-        consumer = Consumer(
-            {"bootstrap.servers": small.dest, "group.id": group, "enable.auto.commit": False, "log_level": 0}
-        )
-        consumer.assign([TopicPartition(topic, 0, 40)])
-        assert consumer.poll(30) is not None
-        consumer.commit(offsets=[TopicPartition(topic, 0, 45)], asynchronous=False)
-        consumer.close()
+        read_and_commit(small.dest, group, topic, start=40, position=45)
         running.until(lambda: running.groups()[group, topic, 0]["state"] == "moved", "it has moved")
         commit(small.source, group, {(topic, 0): 50})
         running.task("change", "--resync-group", group)

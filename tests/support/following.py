@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import Consumer, TopicPartition
+
 from kafka_meta.files import validate
 from tests.support.commands import unmeasured_environment
 from tests.support.mirrored import Mirror
@@ -50,6 +52,13 @@ class Following:
 
     def groups(self) -> Mapping[tuple[str, str, int], dict[str, Any]]:
         return {(each["group"], each["topic"], each["partition"]): each for each in self.task("show")["groups"]}
+
+    def notice(self, resource: str) -> str | None:
+        """What `task show` has to say about it."""
+        found = {
+            " ".join(filter(None, each["resource"].values())): each["reason"] for each in self.task("show")["notices"]
+        }
+        return found.get(resource)
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Fails at once when the copy has ended."""
@@ -93,3 +102,12 @@ def journal_of(state: Path) -> Path:
 def contents(servers: str, topic: str, partition: int) -> list[Any]:
     """What a consumer of committed records reads, without its offsets."""
     return [row[1:] for row in rows(servers, topic, partition)]
+
+
+def read_and_commit(servers: str, group: str, topic: str, *, start: int, position: int) -> None:
+    """As a consumer of its own partition 0 does that reads from `start` on, and ends at `position`."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": group, "enable.auto.commit": False, "log_level": 0})
+    consumer.assign([TopicPartition(topic, 0, start)])
+    assert consumer.poll(30) is not None
+    consumer.commit(offsets=[TopicPartition(topic, 0, position)], asynchronous=False)
+    consumer.close()

@@ -8,11 +8,16 @@ from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without saying so
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
+    ResourcePatternType,
     ResourceType,
 )
 
@@ -109,10 +114,7 @@ def config(bootstrap_servers: str, topic: str, name: str) -> str | None:
 
 
 def set_config(bootstrap_servers: str, topic: str, name: str, value: str) -> None:
-    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    client = admin(bootstrap_servers)
-    client.incremental_alter_configs([resource])[resource].result(30)
+    alter(bootstrap_servers, topic, {name: value})
 
 
 def purge(bootstrap_servers: str, topic: str, partition: int, before: int) -> None:
@@ -176,3 +178,71 @@ def rows(
             found.append((message.offset(), message.key(), message.value(), headers, message.timestamp()))
     finally:
         consumer.close()
+
+
+def alter(servers: str, topic: str, configs: Mapping[str, str | None]) -> None:
+    entries = [
+        ConfigEntry(
+            name,
+            value,
+            incremental_operation=AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET,
+        )
+        for name, value in configs.items()
+    ]
+    client = admin(servers)
+    for future in client.incremental_alter_configs(
+        [ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)]
+    ).values():
+        future.result(30)
+
+
+def binding(topic: str, principal: str, operation: str, permission: str) -> AclBinding:
+    return AclBinding(
+        ResourceType.TOPIC,
+        topic,
+        ResourcePatternType.LITERAL,
+        principal,
+        "*",
+        AclOperation[operation],
+        AclPermissionType[permission],
+    )
+
+
+def rule(servers: str, *bindings: AclBinding) -> None:
+    client = admin(servers)
+    for future in client.create_acls(list(bindings)).values():
+        future.result(30)
+
+
+def unrule(servers: str, each: AclBinding) -> None:
+    client = admin(servers)
+    filters = [
+        AclBindingFilter(
+            each.restype,
+            each.name,
+            each.resource_pattern_type,
+            each.principal,
+            each.host,
+            each.operation,
+            each.permission_type,
+        )
+    ]
+    for future in client.delete_acls(filters).values():
+        future.result(30)
+
+
+def rules(servers: str, topic: str) -> set[tuple[Any, ...]]:
+    client = admin(servers)
+    every = AclBindingFilter(
+        ResourceType.TOPIC,
+        topic,
+        ResourcePatternType.LITERAL,
+        None,
+        None,
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
+    return {
+        (each.principal, each.operation.name, each.permission_type.name)
+        for each in client.describe_acls(every).result(30)
+    }

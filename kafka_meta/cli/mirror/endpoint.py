@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from kafka_meta.errors import KafkaMetaError
-from kafka_meta.journal import Followed, Journal, Position
+from kafka_meta.journal import Followed, Journal
 from kafka_meta.mirror.following import Follow
 from kafka_meta.mirror.lease import Lease
 from kafka_meta.mirror.task import standing_of
@@ -55,15 +55,14 @@ class Endpoint(Collector):
         yield _gauge("lease_held", "Whether this process may copy: 1 or 0.", int(self._lease.holds()))
 
     def _of_task(self, journal: Journal) -> Iterator[Metric]:
-        # All of them: a counter must not fall when a topic is left out.
-        positions = journal.positions()
-        yield _counter("records", "Records that are copied, by this process or before.", _sum(positions, "rank"))
-        yield _counter("bytes", "Bytes of the acknowledged batches of the migration.", _sum(positions, "size_bytes"))
-        verified = sum(each.verified.rank for each in positions)
-        yield _gauge(
-            "records_unverified", "Copied records that are not compared yet.", _sum(positions, "rank") - verified
-        )
         task = standing_of(journal, running=True)
+        # Of all topics: a counter must not fall when one is left out.
+        records = sum(each.records for each in task.topics)
+        verified = sum(each.verified for each in task.topics)
+        size_bytes = sum(each.size_bytes for each in task.topics)
+        yield _counter("records", "Records that are copied, by this process or before.", records)
+        yield _counter("bytes", "Bytes of the acknowledged batches of the migration.", size_bytes)
+        yield _gauge("records_unverified", "Copied records that are not compared yet.", records - verified)
         yield _by_state("topics", "Topics by state.", Counter(each.state for each in task.topics))
         yield _by_state("groups", "Groups by the worst state of their positions.", _groups(task.groups))
         if self._follow is not None:
@@ -108,10 +107,6 @@ def _of_copy(follow: Follow) -> Iterator[Metric]:
     rounds = SummaryMetricFamily(f"{_PREFIX}journal_round_seconds", "Transactions of the journal.")
     rounds.add_metric([], count_value=tally.rounds, sum_value=tally.round_seconds)
     yield rounds
-
-
-def _sum(positions: Iterable[Position], name: str) -> int:
-    return sum(getattr(each, name) for each in positions)
 
 
 _WORST = ("both-sides", "left-alone", "behind-start", "not-yet", "ahead", "moved", "source-gone", "synced")

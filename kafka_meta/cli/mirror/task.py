@@ -18,7 +18,7 @@ from kafka_meta.documents.task import encode_task, encode_tasks
 from kafka_meta.errors import ExitStatus, KafkaMetaError, UsageError
 from kafka_meta.files import dumps
 from kafka_meta.journal import Journal, Wishes, clusters_of, journals_folder
-from kafka_meta.mirror.claims import keep_only, unclaim
+from kafka_meta.mirror.claims import give_up
 from kafka_meta.mirror.lease import Lease, holder
 from kafka_meta.mirror.task import Task, standing_of
 from kafka_meta.plan import plural
@@ -26,6 +26,7 @@ from kafka_meta.quantities import rate_bytes, size_bytes
 from kafka_meta.render import visible
 from kafka_meta.render.task import deleted_lines, history_lines, task_lines, tasks_lines
 from kafka_meta.settings import ClusterSettings
+from kafka_meta.settings.policy import expression
 
 _WATCH_S = 2.0
 _FRESH_S = 30.0
@@ -76,7 +77,7 @@ def _look(
 ) -> tuple[Task, Sequence[tuple[int, str, str]]]:
     task = standing_of(journal, running=_runs(dest, journal))
     if include is not None:
-        chosen = _expression("--include-topics", include)
+        chosen = expression("--include-topics", include)
         task = replace(task, topics=tuple(each for each in task.topics if chosen.fullmatch(each.topic)))
     return task, journal.history() if history else ()
 
@@ -119,8 +120,8 @@ def change(
         rate_bytes("--max-rate", max_rate)
     if memory is not None:
         size_bytes("--memory", memory)
-    out = None if exclude is None else _expression("--exclude-topics", exclude)
-    back = None if include is None else _expression("--include-topics", include)
+    out = None if exclude is None else expression("--exclude-topics", exclude)
+    back = None if include is None else expression("--include-topics", include)
     with existing_journal(session, which) as (dest, journal):
         before = journal.wishes()
         topics = {each.begun.topic for each in journal.positions()}
@@ -160,19 +161,12 @@ def change(
     return ExitStatus.DONE
 
 
-def _expression(option: str, text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise UsageError(f"{option}: {text!r} is not a regular expression: {error}") from None
-
-
-def _chosen(option: str, expression: re.Pattern[str] | None, topics: Collection[str], which: str) -> set[str]:
-    if expression is None:
+def _chosen(option: str, pattern: re.Pattern[str] | None, topics: Collection[str], which: str) -> set[str]:
+    if pattern is None:
         return set()
-    found = set(filter(expression.fullmatch, topics))
+    found = set(filter(pattern.fullmatch, topics))
     if not found:
-        raise UsageError(f"{option} {expression.pattern!r} matches no topic {which}", "It must match the whole name.")
+        raise UsageError(f"{option} {pattern.pattern!r} matches no topic {which}", "It must match the whole name.")
     return found
 
 
@@ -199,8 +193,7 @@ def delete(session: Session, which: Which, *, abandon: bool) -> int:
             )
         if not lease.check():
             raise KafkaMetaError("the lease on the destination has run out", "Run the same command again.")
-        unclaim(dest, journal.source_id, journal.task, set(journal.topic_names().values()))
-        keep_only(dest, journal.source_id, journal.task, ())
+        give_up(dest, journal.source_id, journal.task, set(journal.topic_names().values()))
         _note(journal, "deletes it")
         task = standing_of(journal, running=False)
         put = journal.path.with_name(f"{journal.path.name}.deleted-{datetime.now(UTC):%Y%m%d-%H%M%S}")
